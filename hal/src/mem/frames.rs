@@ -1,0 +1,423 @@
+//! Physical frames: a buddy allocator, and [`Frame`], a counted handle that frees on its last drop.
+//!
+//! Each frame has eight bytes of metadata: how many handles there are, and who is charged for it. The
+//! links of the free lists lie in the free frames themselves.
+
+use crate::{
+    PAGE_SIZE, PhysAddr, arch,
+    boot_info::MemoryMap,
+    sync::{Once, SpinLock},
+};
+use core::{
+    ops::Range,
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+};
+
+/// Largest run is 2^MAX_ORDER frames (4 MiB).
+const MAX_ORDER: usize = 10;
+/// In `owner`, marks the head of a free run; the order is added.
+const FREE_HEAD: u32 = 0xffff_ff00;
+/// End of a free list.
+const NIL: usize = usize::MAX;
+
+/// No frame is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfFrames;
+
+/// Who is charged for a frame: a number that the kernel chose, given back to its [`Ledger`] when the frame is
+/// freed. `Owner::KERNEL` is charged to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner(pub u32);
+
+impl Owner {
+    /// The kernel itself.
+    pub const KERNEL: Self = Self(0);
+}
+
+/// Is told when a frame that was given to an [`Owner`] other than the kernel is freed.
+pub trait Ledger: Sync {
+    /// One frame of `owner` is free again.
+    fn released(&self, owner: Owner);
+}
+
+static LEDGER: Once<&'static dyn Ledger> = Once::new();
+
+/// Registers the one ledger. The first call counts.
+pub fn set_ledger(ledger: &'static dyn Ledger) {
+    LEDGER.call_once(|| ledger);
+}
+
+/// How many frames there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameStatistics {
+    /// Frames that the allocator was given at boot.
+    pub total: usize,
+    /// Frames that are free now.
+    pub free: usize,
+}
+
+/// Counts as of now.
+pub fn statistics() -> FrameStatistics {
+    FrameStatistics { total: TOTAL.load(Ordering::Relaxed), free: FREE.load(Ordering::Relaxed) }
+}
+
+static TOTAL: AtomicUsize = AtomicUsize::new(0);
+static FREE: AtomicUsize = AtomicUsize::new(0);
+
+struct Metadata {
+    /// Handles to the frame; 0 when it is free or not managed.
+    handles: AtomicU32,
+    /// [`Owner`], or [`FREE_HEAD`] plus the order.
+    owner: AtomicU32,
+}
+
+struct Table {
+    first: usize,
+    metadata: &'static [Metadata],
+}
+
+static TABLE: Once<Table> = Once::new();
+static BUDDY: SpinLock<Buddy> = SpinLock::new(Buddy { lists: [NIL; MAX_ORDER + 1] });
+
+#[inline]
+fn metadata(frame_number: usize) -> &'static Metadata {
+    let table = TABLE.get().expect("frames are used before mem::init");
+    &table.metadata[frame_number - table.first]
+}
+
+/// Free runs by order: each list is headed by a frame number.
+struct Buddy {
+    lists: [usize; MAX_ORDER + 1],
+}
+
+/// The links of a free run, kept in its first bytes.
+#[repr(C)]
+struct Links {
+    next: usize,
+    previous: usize,
+}
+
+impl Buddy {
+    fn links(frame_number: usize) -> *mut Links {
+        arch::phys_to_virt(PhysAddr(frame_number * PAGE_SIZE)).cast()
+    }
+
+    fn push(&mut self, frame_number: usize, order: usize) {
+        let next = self.lists[order];
+        // SAFETY: the run is free and ours, so nobody else reads or writes its first bytes; likewise `next`.
+        unsafe {
+            Self::links(frame_number).write(Links { next, previous: NIL });
+            if next != NIL {
+                (*Self::links(next)).previous = frame_number;
+            }
+        }
+        metadata(frame_number).owner.store(FREE_HEAD + order as u32, Ordering::Relaxed);
+        self.lists[order] = frame_number;
+    }
+
+    fn remove(&mut self, frame_number: usize, order: usize) {
+        // SAFETY: the run is on the list of `order`, so its links and its neighbours' are valid.
+        unsafe {
+            let Links { next, previous } = Self::links(frame_number).read();
+            if next != NIL {
+                (*Self::links(next)).previous = previous;
+            }
+            if previous == NIL {
+                self.lists[order] = next;
+            } else {
+                (*Self::links(previous)).next = next;
+            }
+        }
+        metadata(frame_number).owner.store(0, Ordering::Relaxed);
+    }
+
+    fn take(&mut self, order: usize) -> Option<usize> {
+        let mut have = (order..=MAX_ORDER).find(|&o| self.lists[o] != NIL)?;
+        let frame_number = self.lists[have];
+        self.remove(frame_number, have);
+        while have > order {
+            have -= 1;
+            self.push(frame_number + (1 << have), have);
+        }
+        FREE.fetch_sub(1 << order, Ordering::Relaxed);
+        Some(frame_number)
+    }
+
+    fn give(&mut self, mut frame_number: usize, mut order: usize) {
+        FREE.fetch_add(1 << order, Ordering::Relaxed);
+        let table = TABLE.get().expect("frames are freed before mem::init");
+        while order < MAX_ORDER {
+            let buddy = frame_number ^ (1 << order);
+            let Some(entry) = buddy.checked_sub(table.first).and_then(|i| table.metadata.get(i)) else { break };
+            if entry.handles.load(Ordering::Relaxed) != 0
+                || entry.owner.load(Ordering::Relaxed) != FREE_HEAD + order as u32
+            {
+                break;
+            }
+            self.remove(buddy, order);
+            frame_number &= !(1 << order);
+            order += 1;
+        }
+        self.push(frame_number, order);
+    }
+}
+
+/// See [`super::init`].
+pub(super) unsafe fn init(map: &MemoryMap) {
+    let low = map.usable.iter().map(|r| r.start).min().expect("the machine has memory") / PAGE_SIZE;
+    let high = map.usable.iter().map(|r| r.end).max().expect("the machine has memory") / PAGE_SIZE;
+    let bytes = ((high - low) * size_of::<Metadata>()).next_multiple_of(PAGE_SIZE);
+    let mut taken: heapless::Vec<Range<usize>, 20> = map.reserved.iter().cloned().collect();
+    taken.extend(map.initrd.clone());
+    let place = free_ranges(map, &taken).find(|r| r.len() >= bytes).expect("no room for the frame metadata");
+    let place = place.start..place.start + bytes;
+    let base: *mut Metadata = arch::phys_to_virt(PhysAddr(place.start)).cast();
+    // SAFETY: `place` is usable RAM that nobody uses, large enough; zero bytes are a valid Metadata.
+    let metadata = unsafe {
+        base.cast::<u8>().write_bytes(0, bytes);
+        core::slice::from_raw_parts(base, high - low)
+    };
+    TABLE.call_once(|| Table { first: low, metadata });
+    taken.push(place).expect("too many reserved ranges");
+    let mut buddy = BUDDY.lock();
+    for range in free_ranges(map, &taken) {
+        TOTAL.fetch_add(range.len() / PAGE_SIZE, Ordering::Relaxed);
+        let mut at = range.start / PAGE_SIZE;
+        let end = range.end / PAGE_SIZE;
+        while at < end {
+            let aligned = (at.trailing_zeros() as usize).min(MAX_ORDER);
+            let order = aligned.min((end - at).ilog2() as usize);
+            buddy.give(at, order);
+            at += 1 << order;
+        }
+    }
+    if let Some(initrd) = &map.initrd {
+        for frame_number in initrd.start / PAGE_SIZE..initrd.end.div_ceil(PAGE_SIZE) {
+            if (low..high).contains(&frame_number) {
+                // One handle that is never dropped: the frame is never freed.
+                metadata_of(metadata, low, frame_number).handles.store(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+fn metadata_of(all: &'static [Metadata], first: usize, frame_number: usize) -> &'static Metadata {
+    &all[frame_number - first]
+}
+
+/// Usable memory without `taken`, in whole frames, in the order of addresses within each usable range.
+fn free_ranges<'a>(map: &'a MemoryMap, taken: &'a [Range<usize>]) -> impl Iterator<Item = Range<usize>> + 'a {
+    map.usable.iter().flat_map(move |usable| {
+        let end = usable.end / PAGE_SIZE * PAGE_SIZE;
+        let mut at = usable.start.next_multiple_of(PAGE_SIZE);
+        core::iter::from_fn(move || {
+            // Step over whatever covers `at`, until nothing does.
+            while let Some(over) =
+                taken.iter().find(|t| t.start / PAGE_SIZE * PAGE_SIZE <= at && at < t.end.next_multiple_of(PAGE_SIZE))
+            {
+                at = over.end.next_multiple_of(PAGE_SIZE);
+            }
+            if at >= end {
+                return None;
+            }
+            let stop = taken
+                .iter()
+                .map(|t| t.start / PAGE_SIZE * PAGE_SIZE)
+                .filter(|&start| start > at)
+                .min()
+                .unwrap_or(end)
+                .min(end);
+            let found = at..stop;
+            at = stop;
+            Some(found)
+        })
+    })
+}
+
+/// A handle to a frame. Clones share the frame; the last drop frees it and tells the [`Ledger`].
+#[derive(PartialEq, Eq)]
+pub struct Frame {
+    number: usize,
+}
+
+impl Frame {
+    /// A frame filled with zeros, charged to `owner` (who was asked before: the ledger only hears of releases).
+    pub fn zeroed(owner: Owner) -> Result<Self, OutOfFrames> {
+        let frame = Self::unfilled(owner)?;
+        frame.fill_zero();
+        Ok(frame)
+    }
+
+    /// A frame with the contents of `original`, charged to `owner`.
+    pub fn copy_of(original: &Self, owner: Owner) -> Result<Self, OutOfFrames> {
+        let frame = Self::unfilled(owner)?;
+        // SAFETY: two distinct frames, both live; a user program that writes the original meanwhile gives
+        // bytes, never undefined values, through raw pointers.
+        unsafe { core::ptr::copy_nonoverlapping(original.pointer(), frame.pointer(), PAGE_SIZE) };
+        Ok(frame)
+    }
+
+    fn unfilled(owner: Owner) -> Result<Self, OutOfFrames> {
+        let number = BUDDY.lock().take(0).ok_or(OutOfFrames)?;
+        let metadata = metadata(number);
+        metadata.handles.store(1, Ordering::Relaxed);
+        metadata.owner.store(owner.0, Ordering::Relaxed);
+        Ok(Self { number })
+    }
+
+    /// A handle to a frame of the initial RAM disk.
+    pub(crate) fn of_boot_memory(address: PhysAddr) -> Option<Self> {
+        let table = TABLE.get()?;
+        let index = address.frame_number().checked_sub(table.first)?;
+        let entry = table.metadata.get(index)?;
+        if entry.handles.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        entry.handles.fetch_add(1, Ordering::Relaxed);
+        Some(Self { number: address.frame_number() })
+    }
+
+    /// Where the frame lies.
+    pub fn address(&self) -> PhysAddr {
+        PhysAddr(self.number * PAGE_SIZE)
+    }
+
+    /// Who is charged for it.
+    pub fn owner(&self) -> Owner {
+        Owner(metadata(self.number).owner.load(Ordering::Relaxed))
+    }
+
+    /// Whether there are other handles to it.
+    pub fn is_shared(&self) -> bool {
+        metadata(self.number).handles.load(Ordering::Acquire) > 1
+    }
+
+    /// Copies bytes out of the frame from `offset` on. Panics past the frame's end.
+    pub fn read(&self, offset: usize, to: &mut [u8]) {
+        assert!(offset <= PAGE_SIZE && to.len() <= PAGE_SIZE - offset, "read past the end of a frame");
+        // SAFETY: within the frame; `to` is a kernel buffer, which no frame handed out as a Frame overlaps.
+        unsafe { core::ptr::copy_nonoverlapping(self.pointer().add(offset), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Copies bytes into the frame from `offset` on. Panics past the frame's end.
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        assert!(offset <= PAGE_SIZE && from.len() <= PAGE_SIZE - offset, "write past the end of a frame");
+        // SAFETY: as in `read`. Other handles may see the bytes change: they are plain bytes.
+        unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), self.pointer().add(offset), from.len()) };
+    }
+
+    /// Fills part of the frame with zeros. Panics past the frame's end.
+    pub fn zero(&self, range: Range<usize>) {
+        assert!(range.start <= range.end && range.end <= PAGE_SIZE, "zero past the end of a frame");
+        // SAFETY: within the frame.
+        unsafe { self.pointer().add(range.start).write_bytes(0, range.len()) };
+    }
+
+    fn fill_zero(&self) {
+        self.zero(0..PAGE_SIZE);
+    }
+
+    pub(crate) fn pointer(&self) -> *mut u8 {
+        arch::phys_to_virt(self.address())
+    }
+
+    /// Gives up the handle for an address that a page-table entry keeps.
+    pub(crate) fn into_address(self) -> PhysAddr {
+        let address = self.address();
+        core::mem::forget(self);
+        address
+    }
+
+    /// Takes back what [`Self::into_address`] gave.
+    ///
+    /// # Safety
+    /// Once for each `into_address`.
+    pub(crate) unsafe fn from_address(address: PhysAddr) -> Self {
+        Self { number: address.frame_number() }
+    }
+
+    /// A further handle to the frame that a page-table entry keeps.
+    ///
+    /// # Safety
+    /// The entry's own handle exists throughout the call.
+    pub(crate) unsafe fn borrow_address(address: PhysAddr) -> Self {
+        metadata(address.frame_number()).handles.fetch_add(1, Ordering::Relaxed);
+        Self { number: address.frame_number() }
+    }
+}
+
+impl Clone for Frame {
+    fn clone(&self) -> Self {
+        metadata(self.number).handles.fetch_add(1, Ordering::Relaxed);
+        Self { number: self.number }
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        let metadata = metadata(self.number);
+        if metadata.handles.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        let owner = Owner(metadata.owner.load(Ordering::Relaxed));
+        BUDDY.lock().give(self.number, 0);
+        if owner != Owner::KERNEL
+            && let Some(ledger) = LEDGER.get()
+        {
+            ledger.released(owner);
+        }
+    }
+}
+
+impl core::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "frame {:#x}", self.number)
+    }
+}
+
+/// A run of 2^order frames for the kernel itself (heap, page-table pages of CPUs, DMA), freed on drop.
+pub(crate) struct Run {
+    number: usize,
+    order: usize,
+}
+
+impl Run {
+    /// At least `bytes`, aligned to its own (power of two) size, not zeroed.
+    pub(crate) fn new(bytes: usize) -> Result<Self, OutOfFrames> {
+        let order = bytes.div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros() as usize;
+        if order > MAX_ORDER {
+            return Err(OutOfFrames);
+        }
+        let number = BUDDY.lock().take(order).ok_or(OutOfFrames)?;
+        // Each frame counts as used, so that no buddy merges into the middle of the run.
+        for n in number..number + (1 << order) {
+            metadata(n).handles.store(1, Ordering::Relaxed);
+            metadata(n).owner.store(0, Ordering::Relaxed);
+        }
+        Ok(Self { number, order })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        PAGE_SIZE << self.order
+    }
+
+    pub(crate) fn pointer(&self) -> *mut u8 {
+        arch::phys_to_virt(PhysAddr(self.number * PAGE_SIZE))
+    }
+
+    /// Gives the run up for its pointer.
+    pub(crate) fn leak(self) -> *mut u8 {
+        let pointer = self.pointer();
+        core::mem::forget(self);
+        pointer
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        for n in self.number..self.number + (1 << self.order) {
+            metadata(n).handles.store(0, Ordering::Relaxed);
+        }
+        BUDDY.lock().give(self.number, self.order);
+    }
+}

@@ -1,0 +1,347 @@
+//! Page tables: the user half of an address space. A table owns a handle to each frame it maps; whoever
+//! unmaps gets nothing back before no CPU can reach the frame any more.
+//!
+//! The kernel half is the same in every table and belongs to the architecture.
+
+use super::{Frame, OutOfFrames, Owner};
+use crate::{
+    PAGE_SHIFT, PAGE_SIZE, PhysAddr, UserAddr, arch,
+    sync::SpinLock,
+    user::{Access, Fault},
+};
+use alloc::{sync::Arc, vec::Vec};
+use core::{ops::Range, sync::atomic::AtomicU32};
+
+/// Entries in a table of any level, on the three architectures (4 KiB pages, 8-byte entries).
+pub(crate) const TABLE_ENTRIES: usize = 512;
+const INDEX_BITS: usize = 9;
+
+bitflags::bitflags! {
+    /// What user code may do with a page. Every mapped page is readable (no architecture of ours needs
+    /// otherwise); a page without any flag of these is mapped for nobody.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Protection: u8 {
+        /// Loads.
+        const READ = 1;
+        /// Stores.
+        const WRITE = 2;
+        /// Instruction fetches.
+        const EXECUTE = 4;
+    }
+}
+
+/// Why a page could not be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// No frame for a table of a lower level.
+    OutOfFrames,
+    /// Not a page of the user half.
+    NotUser,
+}
+
+impl From<OutOfFrames> for MapError {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfFrames
+    }
+}
+
+/// The architecture's entry format. An entry of 0 maps nothing.
+pub(crate) trait PageFormat {
+    /// Levels of tables, the root included: 3 or 4.
+    const LEVELS: usize;
+    /// Entry that refers to a table of the next level.
+    fn table(address: PhysAddr) -> u64;
+    /// Entry for a user page; `protection` is not empty.
+    fn leaf(address: PhysAddr, protection: Protection) -> u64;
+    /// Whether the entry refers to anything.
+    fn is_present(entry: u64) -> bool;
+    /// The table or frame that a present entry refers to.
+    fn address(entry: u64) -> PhysAddr;
+    /// What a present leaf allows.
+    fn protection(entry: u64) -> Protection;
+    /// Writes the kernel half into a new, zeroed root table.
+    fn fill_root(root: &mut [u64; TABLE_ENTRIES]);
+}
+
+type Format = arch::Format;
+
+/// The user half of an address space. Shared by `Arc`: the threads that run in it and the CPUs that have it
+/// loaded hold it.
+pub struct PageTable {
+    root: Frame,
+    tables: SpinLock<Tables>,
+    /// One bit for each CPU that has this table loaded; kept by the architecture's `activate`.
+    pub(crate) loaded_on: AtomicU32,
+}
+
+/// Who is charged for table pages, and how many there are.
+struct Tables {
+    owner: Owner,
+}
+
+impl PageTable {
+    /// An empty table whose own pages are given to `owner`.
+    pub fn new(owner: Owner) -> Result<Arc<Self>, OutOfFrames> {
+        let root = Frame::zeroed(owner)?;
+        // SAFETY: a fresh frame that nobody else has a handle to.
+        Format::fill_root(unsafe { &mut *root.pointer().cast::<[u64; TABLE_ENTRIES]>() });
+        Ok(Arc::new(Self { root, tables: SpinLock::new(Tables { owner }), loaded_on: AtomicU32::new(0) }))
+    }
+
+    /// Where the root table lies.
+    pub(crate) fn root(&self) -> PhysAddr {
+        self.root.address()
+    }
+
+    /// Maps `frame` at the page `page`, instead of what was there.
+    pub fn map(&self, page: UserAddr, frame: Frame, protection: Protection) -> Result<(), MapError> {
+        let tables = self.tables.lock();
+        let slot = self.entry_or_create(&tables, page)?;
+        // SAFETY: `entry_or_create` gave a live slot of this table, and the lock is held.
+        let old = unsafe { *slot };
+        let leaf = if protection.is_empty() {
+            return Err(MapError::NotUser);
+        } else {
+            Format::leaf(frame.into_address(), protection)
+        };
+        // SAFETY: as above. A page-table walk by another CPU sees the old or the new entry.
+        unsafe { slot.write_volatile(leaf) };
+        if Format::is_present(old) {
+            arch::flush_pages(self, page, 1);
+            // SAFETY: the entry owned one handle; it is gone from the table and from every TLB.
+            drop(unsafe { Frame::from_address(Format::address(old)) });
+        } else {
+            arch::published_entry(self, page);
+        }
+        Ok(())
+    }
+
+    /// The frame mapped at `page`, and what the mapping allows.
+    pub fn lookup(&self, page: UserAddr) -> Option<(Frame, Protection)> {
+        let _tables = self.tables.lock();
+        let slot = self.find(page)?;
+        // SAFETY: a live slot; the lock is held.
+        let entry = unsafe { *slot };
+        if !Format::is_present(entry) {
+            return None;
+        }
+        // SAFETY: the entry's own handle exists while the lock is held.
+        Some((unsafe { Frame::borrow_address(Format::address(entry)) }, Format::protection(entry)))
+    }
+
+    /// Unmaps every page of `pages` (page-aligned). The frames are released once no TLB holds them.
+    pub fn unmap(&self, pages: Range<UserAddr>) {
+        let tables = self.tables.lock();
+        let mut gone: Vec<Frame> = Vec::new();
+        self.for_each_leaf(&pages, |_, slot| {
+            // SAFETY: `for_each_leaf` gives live, present slots under the lock; the entry's handle moves out.
+            unsafe {
+                gone.push(Frame::from_address(Format::address(*slot)));
+                slot.write_volatile(0);
+            }
+        });
+        if !gone.is_empty() {
+            arch::flush_pages(self, pages.start, (pages.end.0 - pages.start.0) >> PAGE_SHIFT);
+        }
+        drop(tables);
+        drop(gone);
+    }
+
+    /// Sets what the mapped pages of `pages` allow: `to` is given each page's present protection. An empty
+    /// answer unmaps the page.
+    pub fn protect(&self, pages: Range<UserAddr>, mut to: impl FnMut(Protection) -> Protection) {
+        let tables = self.tables.lock();
+        let mut gone: Vec<Frame> = Vec::new();
+        let mut changed = false;
+        self.for_each_leaf(&pages, |_, slot| {
+            // SAFETY: live, present slots under the lock.
+            let entry = unsafe { *slot };
+            let old = Format::protection(entry);
+            let new = to(old);
+            if new == old {
+                return;
+            }
+            changed = true;
+            if new.is_empty() {
+                // SAFETY: the entry's handle moves out as the entry goes.
+                unsafe {
+                    gone.push(Frame::from_address(Format::address(entry)));
+                    slot.write_volatile(0);
+                }
+            } else {
+                // SAFETY: same frame, other rights: the entry keeps its handle.
+                unsafe { slot.write_volatile(Format::leaf(Format::address(entry), new)) };
+            }
+        });
+        if changed {
+            arch::flush_pages(self, pages.start, (pages.end.0 - pages.start.0) >> PAGE_SHIFT);
+        }
+        drop(tables);
+        drop(gone);
+    }
+
+    /// Calls `each` for every mapped page of `pages`, in order, with a handle to its frame.
+    pub fn for_each(&self, pages: Range<UserAddr>, mut each: impl FnMut(UserAddr, Frame, Protection)) {
+        let _tables = self.tables.lock();
+        self.for_each_leaf(&pages, |page, slot| {
+            // SAFETY: live, present slots under the lock; the entry keeps its handle meanwhile.
+            let (frame, protection) =
+                unsafe { (Frame::borrow_address(Format::address(*slot)), Format::protection(*slot)) };
+            each(page, frame, protection);
+        });
+    }
+
+    /// Copies from user memory. On a fault, the bytes before [`Fault::address`] have been copied.
+    pub fn read(self: &Arc<Self>, from: UserAddr, to: &mut [u8]) -> Result<(), Fault> {
+        let reachable = reachable(from, to.len());
+        arch::activate(self);
+        // SAFETY: `to` is a live kernel buffer and the source lies in the user half, where this CPU has
+        // `self` loaded; a fault there ends the copy.
+        let left = unsafe { arch::copy_from_user(to.as_mut_ptr(), from.0, reachable) };
+        stopped(from, to.len(), reachable - left, Access::Read)
+    }
+
+    /// Copies to user memory. On a fault, the bytes before [`Fault::address`] have been copied.
+    pub fn write(self: &Arc<Self>, to: UserAddr, from: &[u8]) -> Result<(), Fault> {
+        let reachable = reachable(to, from.len());
+        arch::activate(self);
+        // SAFETY: as in `read`, with source and destination exchanged.
+        let left = unsafe { arch::copy_to_user(to.0, from.as_ptr(), reachable) };
+        stopped(to, from.len(), reachable - left, Access::Write)
+    }
+
+    /// Writes part of a frame to user memory, without a detour over a kernel buffer.
+    pub fn write_frame(self: &Arc<Self>, to: UserAddr, frame: &Frame, range: Range<usize>) -> Result<(), Fault> {
+        assert!(range.start <= range.end && range.end <= PAGE_SIZE, "range past the end of a frame");
+        let reachable = reachable(to, range.len());
+        arch::activate(self);
+        // SAFETY: as in `write`; the source lies within a frame that we hold.
+        let left = unsafe { arch::copy_to_user(to.0, frame.pointer().add(range.start), reachable) };
+        stopped(to, range.len(), reachable - left, Access::Write)
+    }
+
+    /// Reads part of user memory into a frame, without a detour over a kernel buffer.
+    pub fn read_frame(self: &Arc<Self>, from: UserAddr, frame: &Frame, range: Range<usize>) -> Result<(), Fault> {
+        assert!(range.start <= range.end && range.end <= PAGE_SIZE, "range past the end of a frame");
+        let reachable = reachable(from, range.len());
+        arch::activate(self);
+        // SAFETY: as in `read`; the destination lies within a frame that we hold.
+        let left = unsafe { arch::copy_from_user(frame.pointer().add(range.start), from.0, reachable) };
+        stopped(from, range.len(), reachable - left, Access::Read)
+    }
+
+    fn entry_or_create(&self, tables: &Tables, page: UserAddr) -> Result<*mut u64, MapError> {
+        if page.0 >= arch::USER_END || !page.is_page_aligned() {
+            return Err(MapError::NotUser);
+        }
+        let mut table = self.root.address();
+        for level in (1..Format::LEVELS).rev() {
+            let slot = slot(table, page, level);
+            // SAFETY: a slot of a live table; the lock is held by the caller.
+            let entry = unsafe { *slot };
+            table = if Format::is_present(entry) {
+                Format::address(entry)
+            } else {
+                let next = Frame::zeroed(tables.owner)?.into_address();
+                // SAFETY: as above.
+                unsafe { slot.write_volatile(Format::table(next)) };
+                next
+            };
+        }
+        Ok(slot(table, page, 0))
+    }
+
+    fn find(&self, page: UserAddr) -> Option<*mut u64> {
+        if page.0 >= arch::USER_END {
+            return None;
+        }
+        let mut table = self.root.address();
+        for level in (1..Format::LEVELS).rev() {
+            // SAFETY: a slot of a live table; the lock is held by the caller.
+            let entry = unsafe { *slot(table, page, level) };
+            if !Format::is_present(entry) {
+                return None;
+            }
+            table = Format::address(entry);
+        }
+        Some(slot(table, page, 0))
+    }
+
+    /// Visits the present leaves of `pages`; whole absent tables are stepped over at once.
+    fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64)) {
+        let end = pages.end.0.min(arch::USER_END);
+        let mut at = pages.start.0;
+        'pages: while at < end {
+            let mut table = self.root.address();
+            for level in (1..Format::LEVELS).rev() {
+                // SAFETY: a slot of a live table; the lock is held by the caller.
+                let entry = unsafe { *slot(table, UserAddr(at), level) };
+                if !Format::is_present(entry) {
+                    let span = 1 << (PAGE_SHIFT + INDEX_BITS * level);
+                    at = (at & !(span - 1)) + span;
+                    continue 'pages;
+                }
+                table = Format::address(entry);
+            }
+            // The rest of this lowest table.
+            loop {
+                let slot = slot(table, UserAddr(at), 0);
+                // SAFETY: as above.
+                if Format::is_present(unsafe { *slot }) {
+                    visit(UserAddr(at), slot);
+                }
+                at += PAGE_SIZE;
+                if at >= end || (at >> PAGE_SHIFT) % TABLE_ENTRIES == 0 {
+                    continue 'pages;
+                }
+            }
+        }
+    }
+}
+
+/// The slot of `address` in the table at `table`, which is of level `level` (0 is the lowest).
+fn slot(table: PhysAddr, address: UserAddr, level: usize) -> *mut u64 {
+    let index = (address.0 >> (PAGE_SHIFT + INDEX_BITS * level)) % TABLE_ENTRIES;
+    // `table` is a frame of entries, and the index is below TABLE_ENTRIES.
+    arch::phys_to_virt(table).cast::<u64>().wrapping_add(index)
+}
+
+/// How much of `length` bytes at `start` lies in the user half.
+fn reachable(start: UserAddr, length: usize) -> usize {
+    arch::USER_END.saturating_sub(start.0).min(length)
+}
+
+fn stopped(start: UserAddr, wanted: usize, copied: usize, access: Access) -> Result<(), Fault> {
+    if copied == wanted {
+        return Ok(());
+    }
+    Err(Fault { address: UserAddr(start.0.wrapping_add(copied)), access })
+}
+
+impl Drop for PageTable {
+    /// Releases every frame and every table. No CPU has the table loaded: each that does holds an `Arc`.
+    fn drop(&mut self) {
+        fn release(table: PhysAddr, level: usize, entries: Range<usize>) {
+            for index in entries {
+                // SAFETY: the table is ours alone, and index is in range.
+                let entry = unsafe { *arch::phys_to_virt(table).cast::<u64>().add(index) };
+                if !Format::is_present(entry) {
+                    continue;
+                }
+                if level > 0 {
+                    release(Format::address(entry), level - 1, 0..TABLE_ENTRIES);
+                }
+                // SAFETY: each entry owned one handle, of a table or of a frame.
+                drop(unsafe { Frame::from_address(Format::address(entry)) });
+            }
+        }
+        let span = 1usize << (PAGE_SHIFT + INDEX_BITS * (Format::LEVELS - 1));
+        let user_entries = arch::USER_END.div_ceil(span).min(TABLE_ENTRIES);
+        release(self.root.address(), Format::LEVELS - 1, 0..user_entries);
+    }
+}
+
+/// Makes this CPU leave whatever address space it has loaded, so that the space can be freed.
+pub fn leave_address_space() {
+    arch::deactivate();
+}

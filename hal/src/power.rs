@@ -1,0 +1,13 @@
+//! Leaving the machine.
+
+use crate::arch;
+
+/// Ends the machine with a status that the host sees as QEMU's exit status where the machine can carry it:
+/// `isa-debug-exit` on x86_64 (the host sees `status * 2 + 1`), semihosting on aarch64 and the test device on
+/// riscv64 (the host sees `status`). Without such a device the machine is switched off or halted.
+pub fn exit(status: u8) -> ! {
+    arch::exit(status)
+}
+
+/// Exit status after a kernel panic.
+pub const PANIC_STATUS: u8 = 250;
