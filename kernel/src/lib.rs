@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+pub mod cgroup;
+
 use veridian_hal::{BootInfo, console, power};
 
 /// What CPU 0 runs once hal has set up the machine.
