@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod cgroup;
+pub mod mm;
 
 use veridian_hal::{BootInfo, console, power};
 
