@@ -12,9 +12,16 @@ use veridian_hal::mem::Frame;
 
 use crate::cgroup::MemoryGroup;
 
+mod area;
+mod change;
+mod fault;
+pub mod layout;
+mod shared;
 mod space;
+mod user_access;
 
-pub use space::AddressSpace;
+pub use change::{Destination, Discard};
+pub use space::{AddressSpace, Content, Limits, Mapping, Place};
 
 /// What a mapped file gives: its pages. Called with an address space's lock held: must not touch user memory.
 pub trait PageSource: Send + Sync {
