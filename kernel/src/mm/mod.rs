@@ -15,6 +15,7 @@ use crate::cgroup::MemoryGroup;
 mod area;
 mod change;
 mod fault;
+pub mod image;
 pub mod layout;
 mod shared;
 mod space;

@@ -173,7 +173,7 @@ impl AddressSpace {
     }
 
     /// The page table, to run user code with.
-    pub fn table(&self) -> &Arc<PageTable> {
+    pub fn page_table(&self) -> &Arc<PageTable> {
         &self.table
     }
 

@@ -5,13 +5,13 @@ use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
 use veridian_containers::abi::Errno;
 use veridian_hal::{
-    UserAddr,
+    PAGE_SIZE, UserAddr,
     mem::{Frame, PageTable},
-    user::Fault,
+    user::{Access, Fault},
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::AddressSpace;
+use super::{AddressSpace, FaultError};
 
 /// Bytes that are looked at at once in search of a string's end: most paths and arguments are shorter.
 const STRING_STEP: usize = 128;
@@ -102,7 +102,7 @@ impl AddressSpace {
             let length = string.len() - start;
             let at = from.checked_add(length).ok_or(Errno::EFAULT)?;
             // Not over a page's end: the string may end on a page that is the last one mapped.
-            let in_page = veridian_hal::PAGE_SIZE - at.page_offset();
+            let in_page = PAGE_SIZE - at.page_offset();
             let chunk = &mut chunk[..STRING_STEP.min(in_page).min(max.saturating_add(1) - length)];
             self.read_bytes(at, chunk)?;
             if let Some(end) = chunk.iter().position(|&byte| byte == 0) {
@@ -114,6 +114,25 @@ impl AddressSpace {
                 return Err(Errno::ENAMETOOLONG);
             }
         }
+    }
+
+    /// Writes bytes through their frames: for a space that no CPU has loaded.
+    pub(super) fn write_unloaded(&self, to: UserAddr, from: &[u8]) -> Result<(), FaultError> {
+        let mut done = 0;
+        while done < from.len() {
+            let at = to.checked_add(done).ok_or(FaultError::NotMapped)?;
+            let step = (PAGE_SIZE - at.page_offset()).min(from.len() - done);
+            self.writable_frame(at.page_start())?.write(at.page_offset(), &from[done..done + step]);
+            done += step;
+        }
+        Ok(())
+    }
+
+    /// The frame that a write to `page` changes.
+    pub(super) fn writable_frame(&self, page: UserAddr) -> Result<Frame, FaultError> {
+        let mut state = self.state.lock();
+        self.resolve(&mut state, page.0, Access::Write)?;
+        self.table.lookup(page).map(|(frame, _)| frame).ok_or(FaultError::NotMapped)
     }
 
     /// Copies `length` bytes by `step`, which is told how far it is and stops at a fault; resolves each fault and
