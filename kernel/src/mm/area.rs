@@ -50,7 +50,7 @@ impl Area {
     }
 
     /// The same area, as seen from `bytes` further on.
-    pub fn from_offset(&self, bytes: usize) -> Self {
+    pub fn advanced(&self, bytes: usize) -> Self {
         let mut rest = self.clone();
         if let Backing::Source { first, .. } = &mut rest.backing {
             *first += (bytes / PAGE_SIZE) as u64;
@@ -209,7 +209,7 @@ impl Areas {
         let end = core::mem::replace(&mut entry.end, at);
         // The distance from this entry's start is its length now.
         let start = *self.by_start.range(..at).next_back().expect("it was just found").0;
-        let area = self.by_start[&start].area.from_offset(at - start);
+        let area = self.by_start[&start].area.advanced(at - start);
         self.by_start.insert(at, Entry { end, area });
     }
 }
