@@ -17,6 +17,8 @@ mod id;
 mod json;
 pub mod keys;
 pub mod line;
+#[cfg(any(test, feature = "mock"))]
+pub mod mock;
 mod namespace;
 mod signal;
 mod status;

@@ -160,6 +160,12 @@ impl<P: Platform> Container<P> {
         }
     }
 
+    /// How many wait for its end.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().waiters.len()
+    }
+
     /// Asks the lifecycle; hands out the parts if it agrees.
     pub(super) fn request(&self, event: Event) -> Result<Arc<Parts<P>>, Error> {
         let mut state = self.state.lock();
