@@ -15,10 +15,11 @@ mod signal;
 mod thread;
 mod wait;
 
-pub use exec::{Program, load};
+pub use exec::{LoadError, Program, exec, load};
 pub use exit::exit;
 pub use fork::{CloneFlags, CloneRequest, clone, unshare};
+pub use oom::kill_group;
 pub use run::spawn;
-pub use signal::{Action, SignalSet, Signals, may_signal, send, send_from};
+pub use signal::{Action, SignalSet, Signals, may_signal, send, send_from, send_from_above};
 pub use thread::{NewThread, Thread};
 pub use wait::{Event, WaitFor, WaitOptions, Waited, wait};

@@ -184,6 +184,13 @@ pub fn send_from(sender: &Thread, to: &Arc<Thread>, signal: Signal) {
     send(to, signal);
 }
 
+/// Sends `signal` from the creator of a container: from above its pid namespace if it has one of its own.
+pub fn send_from_above(to: &Thread, signal: Signal) {
+    if !to.pid().is_init() || SignalSet::UNSTOPPABLE.contains(signal) {
+        send(to, signal);
+    }
+}
+
 /// Whether `sender`'s user may signal `to` (kill(2)): EPERM if not.
 pub fn may_signal(sender: &Thread, to: &Thread) -> Result<(), Errno> {
     let (from, target) = (sender.credentials(), to.credentials());

@@ -189,6 +189,12 @@ impl Thread {
         self.name.lock().clone()
     }
 
+    /// Sets `comm`.
+    pub fn set_name(&self, name: &[u8]) {
+        let old = core::mem::replace(&mut *self.name.lock(), super::exec::comm(name));
+        drop(old);
+    }
+
     /// Its memory. To be called by the running process itself.
     pub fn space(&self) -> Arc<AddressSpace> {
         self.with_body(|body| body.space.clone())
