@@ -152,7 +152,6 @@ impl<P: Platform> Container<P> {
     }
 
     /// Waits for its end. Dropping the future forgets the wait.
-    #[must_use]
     pub const fn stopped(&self) -> Stopped<'_, P> {
         Stopped {
             container: self,
