@@ -26,7 +26,7 @@ struct Found {
     tree: DeviceTree<'static>,
     boot_hart: usize,
     /// Physical memory that is taken for good.
-    reserved: heapless::Vec<Range<usize>, 16>,
+    reserved: heapless::Vec<Range<usize>, 24>,
 }
 
 /// The physical address of a part of the image.
