@@ -220,7 +220,8 @@ leave_el2:
     ubfx    x0, x0, #24, #4
     cbz     x0, 2f
     mrs     x0, s3_4_c12_c9_5       // ICC_SRE_EL2: the GICv3 registers are EL1's too, where there are any
-    orr     x0, x0, #9
+    orr     x0, x0, #1
+    orr     x0, x0, #8
     msr     s3_4_c12_c9_5, x0
     isb
     mrs     x0, s3_4_c12_c9_5
