@@ -1,7 +1,7 @@
 //! The PL011 serial port.
 
 use super::{gic, memory};
-use crate::arch::device_tree::{DeviceTree, Node};
+use crate::arch::device_tree::Node;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const DATA: usize = 0;
@@ -24,14 +24,9 @@ static PORT: AtomicUsize = AtomicUsize::new(0);
 /// Whether the interrupt is masked until the bytes that raised it have been read.
 static SILENT: AtomicBool = AtomicBool::new(false);
 
-/// The port's node: the one that firmware talks on, else the first.
-pub(super) fn node<'a>(tree: &DeviceTree<'a>) -> Option<Node<'a>> {
-    tree.stdout().filter(|node| node.is_compatible("arm,pl011")).or_else(|| tree.device(&["arm,pl011"]))
-}
-
 /// Starts the port; its registers are mapped.
-pub(super) fn init(tree: &DeviceTree<'_>) {
-    let Some(address) = node(tree).and_then(|node| node.address()) else { return };
+pub(super) fn init(node: Option<Node<'_>>) {
+    let Some(address) = node.and_then(|node| node.address()) else { return };
     PORT.store(memory::device(address) as usize, Ordering::Relaxed);
     // Firmware has chosen the speed. The line's format changes only while the port is off.
     write(CONTROL, 0);
@@ -40,9 +35,9 @@ pub(super) fn init(tree: &DeviceTree<'_>) {
 }
 
 /// Has arriving bytes interrupt CPU 0.
-pub(super) fn enable_interrupt(tree: &DeviceTree<'_>) {
+pub(super) fn enable_interrupt(node: Option<Node<'_>>) {
     // Kind (0: shared), number, flags.
-    let Some(number) = node(tree).and_then(|node| node.cells("interrupts").nth(1)) else { return };
+    let Some(number) = node.and_then(|node| node.cells("interrupts").nth(1)) else { return };
     gic::enable_console(32 + number);
     write(INTERRUPT_MASK, RECEIVED);
 }

@@ -9,7 +9,7 @@ use super::{
     timer,
 };
 use crate::{
-    arch::device_tree::{DeviceTree, Node},
+    arch::device_tree::Node,
     cpu::{Events, MAX_CPUS},
     sync::Once,
 };
@@ -88,14 +88,8 @@ mod redistributor {
     pub const LAST: u32 = 1 << 4;
 }
 
-/// The controller's node.
-pub(super) fn node<'a>(tree: &DeviceTree<'a>) -> Option<Node<'a>> {
-    tree.device(&["arm,gic-v3", "arm,cortex-a15-gic", "arm,gic-400"])
-}
-
 /// Sets up the controller and CPU 0's part of it.
-pub(super) fn init(tree: &DeviceTree<'_>) {
-    let node = node(tree).expect("the device tree has a GICv2 or GICv3");
+pub(super) fn init(node: &Node<'_>) {
     let mut regions = node.regions();
     let mut region = || regions.next().expect("the GIC's node has two regions");
     let (first, second) = (region(), region());

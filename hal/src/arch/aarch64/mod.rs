@@ -7,7 +7,10 @@
 
 use crate::{
     BootInfo, PhysAddr,
-    arch::{call_main, device_tree::DeviceTree},
+    arch::{
+        call_main,
+        device_tree::{DeviceTree, Node},
+    },
     boot_info::{Initrd, MemoryMap},
     mem,
 };
@@ -51,6 +54,42 @@ pub const DESCRIPTION: &str = "aarch64";
 struct Start {
     tree: DeviceTree<'static>,
     map: MemoryMap,
+    devices: Devices,
+}
+
+/// The devices that this machine needs or can use, looked up in one walk: the tree is long.
+struct Devices {
+    console: Option<Node<'static>>,
+    interrupts: Node<'static>,
+    timer: Node<'static>,
+    date: Option<Node<'static>>,
+    firmware: Option<Node<'static>>,
+}
+
+impl Devices {
+    fn new(tree: &DeviceTree<'static>) -> Self {
+        let [serial, interrupts, timer, date, firmware] = tree.devices([
+            &["arm,pl011"],
+            &["arm,gic-v3", "arm,cortex-a15-gic", "arm,gic-400"],
+            &["arm,armv8-timer"],
+            &["arm,pl031"],
+            &["arm,psci-1.0", "arm,psci-0.2"],
+        ]);
+        Self {
+            // The port that firmware talks on, else the first.
+            console: tree.stdout().filter(|node| node.is_compatible("arm,pl011")).or(serial),
+            interrupts: interrupts.expect("the device tree has a GICv2 or GICv3"),
+            timer: timer.expect("the device tree has the CPUs' timer"),
+            date,
+            firmware,
+        }
+    }
+
+    /// Those of them that have registers in memory.
+    fn registers(&self) -> impl Iterator<Item = Range<usize>> {
+        let nodes = [self.console, Some(self.interrupts), self.date];
+        nodes.into_iter().flatten().flat_map(|node| node.regions().take(2))
+    }
 }
 
 /// From the entry code, on the boot stack and with the boot tables: builds the kernel's own and changes to them.
@@ -67,12 +106,11 @@ extern "C" fn start(tree: usize, image: usize) -> ! {
     map.reserved.push(tree_at..tree_at + tree.used_bytes()).expect("room for one more reserved range");
     let free = free_after(image + memory::image_bytes(), &map);
     let mut frames = memory::EarlyFrames::new(free);
-    let devices = [console::node(&tree), gic::node(&tree), timer::clock_node(&tree)];
-    let devices = devices.into_iter().flatten().flat_map(|node| node.regions().take(2));
-    memory::build(image, &map.usable, devices, &mut frames);
+    let devices = Devices::new(&tree);
+    memory::build(image, &map.usable, devices.registers(), &mut frames);
     map.reserved.push(image..frames.next()).expect("room for one more reserved range");
 
-    let start = Start { tree, map };
+    let start = Start { tree, map, devices };
     // SAFETY: the tables map the image as the boot tables do, and CPU 0's stack; the boot stack, and with it `start`,
     // stays as it is.
     unsafe {
@@ -96,13 +134,13 @@ fn free_after(at: usize, map: &MemoryMap) -> Range<usize> {
 /// The rest of the way to the kernel's main function. `start` is the address of a [`Start`] on the boot stack.
 extern "C" fn start_with_own_tables(start: usize) -> ! {
     // SAFETY: see `start`, which never returns.
-    let Start { tree, map } = unsafe { &*(start as *const Start) };
-    console::init(tree);
-    power::init(tree);
+    let Start { tree, map, devices } = unsafe { &*(start as *const Start) };
+    console::init(devices.console);
+    power::init(devices.firmware);
     cpus::init(tree);
-    timer::init(tree);
-    gic::init(tree);
-    console::enable_interrupt(tree);
+    timer::init(&devices.timer, devices.date);
+    gic::init(&devices.interrupts);
+    console::enable_interrupt(devices.console);
     random::init(tree);
     // SAFETY: once, on the only CPU; the map is the device tree's, less what is in use.
     unsafe { mem::init(map) };

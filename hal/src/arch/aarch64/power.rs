@@ -1,7 +1,7 @@
 //! PSCI, the firmware's power interface, and the ways out of the machine.
 
 use super::registers::read_register;
-use crate::{arch::device_tree::DeviceTree, power::PANIC_STATUS};
+use crate::{arch::device_tree::Node, power::PANIC_STATUS};
 use core::{
     arch::{asm, global_asm},
     sync::atomic::{AtomicU8, Ordering},
@@ -17,9 +17,8 @@ const CPU_ON: usize = 0xc400_0003;
 const SYSTEM_OFF: usize = 0x8400_0008;
 
 /// Learns from the device tree how firmware is called.
-pub(super) fn init(tree: &DeviceTree<'_>) {
-    let method = tree.device(&["arm,psci-1.0", "arm,psci-0.2"]).and_then(|node| node.string("method"));
-    let conduit = match method {
+pub(super) fn init(node: Option<Node<'_>>) {
+    let conduit = match node.and_then(|node| node.string("method")) {
         Some("hvc") => HVC,
         Some("smc") => SMC,
         _ => NONE,

@@ -4,10 +4,7 @@ use super::{
     memory,
     registers::{read_register, synchronize, write_register},
 };
-use crate::{
-    arch::device_tree::{DeviceTree, Node},
-    sync::Once,
-};
+use crate::{arch::device_tree::Node, sync::Once};
 
 struct Clock {
     /// The counter's value at boot.
@@ -24,14 +21,8 @@ struct Clock {
 
 static CLOCK: Once<Clock> = Once::new();
 
-/// The date's node.
-pub(super) fn clock_node<'a>(tree: &DeviceTree<'a>) -> Option<Node<'a>> {
-    tree.device(&["arm,pl031"])
-}
-
-/// Starts the clock at 0. The date's registers are mapped.
-pub(super) fn init(tree: &DeviceTree<'_>) {
-    let node = tree.device(&["arm,armv8-timer"]).expect("the device tree has the CPUs' timer");
+/// Starts the clock at 0. The registers of `date`, a PL031, are mapped.
+pub(super) fn init(node: &Node<'_>, date: Option<Node<'_>>) {
     // Secure, non-secure, virtual, hypervisor: each as kind (1: a CPU's own), number, flags.
     let number = node.cells("interrupts").nth(2 * 3 + 1).expect("the timer has a virtual interrupt");
     let frequency = read_register!("cntfrq_el0");
@@ -41,7 +32,7 @@ pub(super) fn init(tree: &DeviceTree<'_>) {
         nanoseconds_of_tick: (1_000_000_000 << 32) / frequency,
         ticks_of_nanosecond: (frequency << 32) / 1_000_000_000,
         interrupt: 16 + number,
-        boot_time: clock_node(tree).and_then(|node| node.address()).map(|at| {
+        boot_time: date.and_then(|node| node.address()).map(|at| {
             // SAFETY: the PL031's data register, mapped as a device: seconds since 1970.
             u64::from(unsafe { memory::device(at).cast::<u32>().read_volatile() })
         }),
