@@ -1,6 +1,6 @@
 //! A user thread's registers, and the way to user mode and back.
 
-use super::{address_space::activate, fp::FpState, gic, memory::USER_END};
+use super::{address_space::activate, fp::FpState, gic};
 use crate::{
     UserAddr,
     mem::PageTable,
@@ -268,5 +268,6 @@ fn abort(syndrome: u64, address: usize, access: Access) -> Trap {
 
 /// The address without the tag in its top byte, which user accesses ignore (TBI0).
 fn untagged(address: usize) -> usize {
-    if address & (1 << 55) == 0 { address & (USER_END.next_power_of_two() << 8) - 1 } else { address }
+    const TAG: usize = 0xff << 56;
+    if address & (1 << 55) == 0 { address & !TAG } else { address }
 }

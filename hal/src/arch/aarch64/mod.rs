@@ -95,9 +95,9 @@ impl Devices {
 /// From the entry code, on the boot stack and with the boot tables: builds the kernel's own and changes to them.
 /// `tree` and `image` are the physical addresses of the device tree and of the image.
 extern "C" fn start(tree: usize, image: usize) -> ! {
+    let tree_at = tree;
     // SAFETY: the loader's promise; the boot tables map the gigabyte that it lies in, and it is kept from the frame
     // allocator below.
-    let tree_at = tree;
     let tree = unsafe { DeviceTree::from_pointer(phys_to_virt(PhysAddr(tree))) };
     let tree = tree.expect("the loader gave a device tree");
 

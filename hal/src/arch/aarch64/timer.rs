@@ -67,7 +67,7 @@ fn counter() -> u64 {
 }
 
 fn scale(value: u64, by: u64) -> u64 {
-    (u128::from(value) * u128::from(by) >> 32) as u64
+    ((u128::from(value) * u128::from(by)) >> 32) as u64
 }
 
 pub(crate) fn now_ns() -> u64 {
