@@ -10,7 +10,7 @@ mod paging;
 
 pub use frames::{Frame, FrameStatistics, Ledger, OutOfFrames, Owner, set_ledger, statistics};
 pub use heap::heap_bytes_in_use;
-pub use paging::{MapError, PageTable, Protection, leave_address_space};
+pub use paging::{FrameSource, MapError, PageTable, Protection, leave_address_space};
 
 #[cfg(target_os = "none")]
 pub(crate) use frames::Run;

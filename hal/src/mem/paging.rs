@@ -3,7 +3,7 @@
 //!
 //! The kernel half is the same in every table and belongs to the architecture.
 
-use super::{Frame, OutOfFrames, Owner};
+use super::{Frame, OutOfFrames};
 use crate::{
     PAGE_SHIFT, PAGE_SIZE, PhysAddr, UserAddr, arch,
     sync::SpinLock,
@@ -74,18 +74,24 @@ pub struct PageTable {
     pub(crate) loaded_on: AtomicU32,
 }
 
-/// Who is charged for table pages, and how many there are.
+/// Where a page table's own pages come from, so that they are charged as other memory is.
+pub trait FrameSource: Send + Sync {
+    /// A frame filled with zeros.
+    fn zeroed_frame(&self) -> Result<Frame, OutOfFrames>;
+}
+
+/// What the lock guards: the entries of all tables below the root, and the source of further ones.
 struct Tables {
-    owner: Owner,
+    source: Arc<dyn FrameSource>,
 }
 
 impl PageTable {
-    /// An empty table whose own pages are given to `owner`.
-    pub fn new(owner: Owner) -> Result<Arc<Self>, OutOfFrames> {
-        let root = Frame::zeroed(owner)?;
+    /// An empty table whose own pages come from `source`.
+    pub fn new(source: Arc<dyn FrameSource>) -> Result<Arc<Self>, OutOfFrames> {
+        let root = source.zeroed_frame()?;
         // SAFETY: a fresh frame that nobody else has a handle to.
         Format::fill_root(unsafe { &mut *root.pointer().cast::<[u64; TABLE_ENTRIES]>() });
-        Ok(Arc::new(Self { root, tables: SpinLock::new(Tables { owner }), loaded_on: AtomicU32::new(0) }))
+        Ok(Arc::new(Self { root, tables: SpinLock::new(Tables { source }), loaded_on: AtomicU32::new(0) }))
     }
 
     /// Where the root table lies.
@@ -242,7 +248,7 @@ impl PageTable {
             table = if Format::is_present(entry) {
                 Format::address(entry)
             } else {
-                let next = Frame::zeroed(tables.owner)?.into_address();
+                let next = tables.source.zeroed_frame()?.into_address();
                 // SAFETY: as above.
                 unsafe { slot.write_volatile(Format::table(next)) };
                 next

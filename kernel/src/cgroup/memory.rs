@@ -16,14 +16,9 @@ fn reserve() -> usize {
     (mem::statistics().total / 32).max(128)
 }
 
-/// Why there is no frame.
-#[derive(Clone, Debug)]
-pub enum OutOfMemory {
-    /// This group is at its limit.
-    Limit(Arc<MemoryGroup>),
-    /// The machine has no more to give.
-    Machine,
-}
+/// No frame: a group is at its limit, or the machine has no more to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
 
 impl From<OutOfMemory> for veridian_containers::abi::Errno {
     fn from(_: OutOfMemory) -> Self {
@@ -38,6 +33,9 @@ pub struct MemoryGroup {
     limit: usize,
     current: AtomicUsize,
     peak: AtomicUsize,
+    /// A charge was refused since this was last looked at.
+    refused: AtomicBool,
+    /// The group was killed for want of memory.
     out_of_memory: AtomicBool,
     closed: AtomicBool,
     owner: Owner,
@@ -63,6 +61,7 @@ impl MemoryGroup {
             limit,
             current: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
             out_of_memory: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             owner,
@@ -86,12 +85,12 @@ impl MemoryGroup {
     }
 
     /// A zeroed frame, charged to this group.
-    pub fn zeroed_frame(self: &Arc<Self>) -> Result<Frame, OutOfMemory> {
+    pub fn zeroed_frame(&self) -> Result<Frame, OutOfMemory> {
         self.charged(Frame::zeroed)
     }
 
     /// A copy of `original`, charged to this group.
-    pub fn copied_frame(self: &Arc<Self>, original: &Frame) -> Result<Frame, OutOfMemory> {
+    pub fn copied_frame(&self, original: &Frame) -> Result<Frame, OutOfMemory> {
         self.charged(|owner| Frame::copy_of(original, owner))
     }
 
@@ -105,6 +104,24 @@ impl MemoryGroup {
         (self.peak.load(Ordering::Relaxed) * PAGE_SIZE) as u64
     }
 
+    /// The group, this one or above it, that has refused a charge since this was last asked: the one whose
+    /// tasks must die.
+    pub fn take_refusal(self: &Arc<Self>) -> Option<Arc<Self>> {
+        let mut next = Some(self);
+        while let Some(group) = next {
+            if group.refused.swap(false, Ordering::AcqRel) {
+                return Some(group.clone());
+            }
+            next = group.parent.as_ref();
+        }
+        None
+    }
+
+    /// Whether `other` is this group or below it.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.to_root().any(|group| core::ptr::eq(group, self))
+    }
+
     /// Notes that the group was killed for want of memory; tells whether this was the first time.
     pub fn set_out_of_memory(&self) -> bool {
         !self.out_of_memory.swap(true, Ordering::AcqRel)
@@ -115,22 +132,21 @@ impl MemoryGroup {
         self.out_of_memory.load(Ordering::Acquire)
     }
 
-    fn charged(self: &Arc<Self>, give: impl FnOnce(Owner) -> Result<Frame, OutOfFrames>) -> Result<Frame, OutOfMemory> {
+    fn charged(&self, give: impl FnOnce(Owner) -> Result<Frame, OutOfFrames>) -> Result<Frame, OutOfMemory> {
         self.charge()?;
         if mem::statistics().free <= reserve() {
             self.uncharge();
-            return Err(OutOfMemory::Machine);
+            return Err(OutOfMemory);
         }
         give(self.owner).map_err(|OutOfFrames| {
             self.uncharge();
-            OutOfMemory::Machine
+            OutOfMemory
         })
     }
 
     /// One frame more for this group and all above; on a refusal nothing is charged.
-    fn charge(self: &Arc<Self>) -> Result<(), OutOfMemory> {
-        let mut next = Some(self);
-        while let Some(group) = next {
+    fn charge(&self) -> Result<(), OutOfMemory> {
+        for group in self.to_root() {
             let charged =
                 group.current.try_update(Ordering::AcqRel, Ordering::Relaxed, |n| (n < group.limit).then_some(n + 1));
             match charged {
@@ -138,11 +154,11 @@ impl MemoryGroup {
                     group.peak.fetch_max(before + 1, Ordering::Relaxed);
                 }
                 Err(_) => {
-                    self.to_root().take_while(|earlier| !core::ptr::eq(*earlier, &**group)).for_each(Self::release);
-                    return Err(OutOfMemory::Limit(group.clone()));
+                    self.to_root().take_while(|earlier| !core::ptr::eq(*earlier, group)).for_each(Self::release);
+                    group.refused.store(true, Ordering::Release);
+                    return Err(OutOfMemory);
                 }
             }
-            next = group.parent.as_ref();
         }
         Ok(())
     }
@@ -157,6 +173,13 @@ impl MemoryGroup {
 
     fn release(&self) {
         self.current.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Page tables draw their own pages from the group too.
+impl mem::FrameSource for MemoryGroup {
+    fn zeroed_frame(&self) -> Result<Frame, OutOfFrames> {
+        MemoryGroup::zeroed_frame(self).map_err(|OutOfMemory| OutOfFrames)
     }
 }
 
@@ -196,7 +219,9 @@ mod tests {
         let root = MemoryGroup::root();
         let group = MemoryGroup::child(&root, Some(3 * PAGE_SIZE as u64));
         let mut frames: alloc::vec::Vec<_> = (0..3).map(|_| group.zeroed_frame().expect("within the limit")).collect();
-        assert!(matches!(group.zeroed_frame(), Err(OutOfMemory::Limit(at)) if Arc::ptr_eq(&at, &group)));
+        assert_eq!(group.zeroed_frame(), Err(OutOfMemory));
+        assert!(group.take_refusal().is_some_and(|at| Arc::ptr_eq(&at, &group)));
+        assert!(group.take_refusal().is_none());
         assert_eq!(root.current_bytes(), 3 * PAGE_SIZE as u64);
         frames.pop();
         frames.push(group.copied_frame(&frames[0]).expect("room again"));
@@ -213,7 +238,8 @@ mod tests {
         let outer = MemoryGroup::child(&root, Some(2 * PAGE_SIZE as u64));
         let (a, b) = (MemoryGroup::child(&outer, None), MemoryGroup::child(&outer, None));
         let _held = (a.zeroed_frame().expect("first"), b.zeroed_frame().expect("second"));
-        assert!(matches!(a.zeroed_frame(), Err(OutOfMemory::Limit(at)) if Arc::ptr_eq(&at, &outer)));
+        assert_eq!(a.zeroed_frame(), Err(OutOfMemory));
+        assert!(a.take_refusal().is_some_and(|at| Arc::ptr_eq(&at, &outer)));
         assert_eq!(a.current_bytes(), PAGE_SIZE as u64);
     }
 
