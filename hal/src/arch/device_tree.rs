@@ -122,17 +122,37 @@ impl<'a> DeviceTree<'a> {
 
     /// The first device in use that is compatible with one of `names`.
     pub fn device(&self, names: &[&str]) -> Option<Node<'a>> {
-        find(self.fdt.root(), &|node| node.is_okay() && names.iter().any(|name| node.is_compatible(name)))
+        let [device] = self.devices([names]);
+        device
+    }
+
+    /// The same for several devices, in one walk through the tree.
+    pub fn devices<const N: usize>(&self, wanted: [&[&str]; N]) -> [Option<Node<'a>>; N] {
+        let mut found = [None; N];
+        find(self.fdt.root(), &mut |node| {
+            let names = node.bytes("compatible").unwrap_or_default();
+            for name in names.split(|&byte| byte == 0) {
+                let wanted = wanted.iter().position(|wanted| wanted.iter().any(|w| w.as_bytes() == name));
+                if let Some(device) = wanted
+                    && found[device].is_none()
+                    && node.is_okay()
+                {
+                    found[device] = Some(*node);
+                }
+            }
+            found.iter().all(Option::is_some)
+        });
+        found
     }
 
     /// The node that others refer to by `phandle`.
     pub fn by_phandle(&self, phandle: u32) -> Option<Node<'a>> {
-        find(self.fdt.root(), &|node| node.cells("phandle").next() == Some(phandle))
+        find(self.fdt.root(), &mut |node| node.cells("phandle").next() == Some(phandle))
     }
 }
 
 /// Looks among the children of `parent`, and below those that are buses without translation.
-fn find<'a>(parent: FdtNode<'a>, wanted: &dyn Fn(&Node<'a>) -> bool) -> Option<Node<'a>> {
+fn find<'a>(parent: FdtNode<'a>, wanted: &mut dyn FnMut(&Node<'a>) -> bool) -> Option<Node<'a>> {
     for node in parent.children().map(Node) {
         if wanted(&node) {
             return Some(node);
