@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Containers as kernel objects: the OCI configuration, the lifecycle, and an engine over one trait.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod abi;
+mod id;
+mod namespace;
+mod signal;
+mod status;
+
+pub use id::{ContainerId, ID_MAX};
+pub use namespace::{NamespaceKind, NamespaceSet};
+pub use signal::Signal;
+pub use status::Status;
