@@ -3,12 +3,8 @@
 use core::ffi::CStr;
 use veridian_containers::abi::{Call, CreateArgs, CreateFlags, DeleteFlags, ListEntry, WaitResult};
 
-use super::{Arg, Errno, Fd, Result, call};
+use super::{Arg, Errno, Fd, Result, invoke};
 
-/// Any container call, by its number, with arguments that are numbers.
-pub fn container_call(which: Call, args: [usize; 3]) -> Result<usize> {
-    call(which.number() as u32, args.map(Arg))
-}
 /// `container_create`. On an error the second value is how many bytes of `message` the kernel wrote.
 pub fn container_create(
     config: &[u8],
@@ -29,36 +25,40 @@ pub fn container_create(
         message_size: message.len() as u64,
         message_len: 0,
     };
-    match call(Call::Create.number() as u32, [Arg::write(&mut args)]) {
+    match invoke(Call::Create.number() as u32, [Arg::write(&mut args)]) {
         Ok(fd) => Ok(fd as Fd),
         Err(errno) => Err((errno, (args.message_len as usize).min(message.len()))),
     }
 }
+/// A call on a container with one number, and no flags.
+fn on(which: Call, container: Fd, number: u32) -> Result<usize> {
+    invoke(which.number() as u32, [Arg::from(container), Arg::from(number), Arg(0)])
+}
 /// `container_start`.
 pub fn container_start(container: Fd) -> Result {
-    container_call(Call::Start, [container as usize, 0, 0]).map(drop)
+    on(Call::Start, container, 0).map(drop)
 }
 /// `container_kill`.
 pub fn container_kill(container: Fd, signal: u32) -> Result {
-    container_call(Call::Kill, [container as usize, signal as usize, 0]).map(drop)
+    on(Call::Kill, container, signal).map(drop)
 }
 /// `container_wait`: blocks until the container is stopped.
 pub fn container_wait(container: Fd) -> Result<WaitResult> {
     let mut result = WaitResult { size: size_of::<WaitResult>() as u64, ..WaitResult::default() };
-    call(Call::Wait.number() as u32, [Arg::from(container), Arg::write(&mut result), Arg(0)]).map(|_| result)
+    invoke(Call::Wait.number() as u32, [Arg::from(container), Arg::write(&mut result), Arg(0)]).map(|_| result)
 }
 /// `container_state`: OCI state as JSON.
 pub fn container_state(container: Fd, buffer: &mut [u8]) -> Result<usize> {
-    call(Call::State.number() as u32, [Arg::from(container), Arg::write(buffer), Arg(buffer.len())])
+    invoke(Call::State.number() as u32, [Arg::from(container), Arg::write(buffer), Arg(buffer.len())])
 }
 /// `container_delete`.
 pub fn container_delete(container: Fd, flags: DeleteFlags) -> Result {
-    container_call(Call::Delete, [container as usize, flags.bits() as usize, 0]).map(drop)
+    on(Call::Delete, container, flags.bits()).map(drop)
 }
 /// `container_list`: the entry after `cookie`, and the cookie to go on with, 0 past the last.
 pub fn container_list(cookie: usize) -> Result<(usize, ListEntry)> {
     let mut entry = ListEntry { size: size_of::<ListEntry>() as u64, ..ListEntry::default() };
-    call(Call::List.number() as u32, [Arg(cookie), Arg::write(&mut entry)]).map(|next| (next, entry))
+    invoke(Call::List.number() as u32, [Arg(cookie), Arg::write(&mut entry)]).map(|next| (next, entry))
 }
 /// The id in an entry of `container_list`.
 pub fn entry_id(entry: &ListEntry) -> &str {

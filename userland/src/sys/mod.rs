@@ -75,7 +75,7 @@ impl From<&CStr> for Arg {
 }
 
 /// Makes a call. The functions of this module pass only numbers and what was lent to them, and the lengths of it.
-fn call<const N: usize>(number: u32, args: [Arg; N]) -> Result<usize> {
+fn invoke<const N: usize>(number: u32, args: [Arg; N]) -> Result<usize> {
     let mut all = [0; 6];
     for (slot, arg) in all.iter_mut().zip(args) {
         *slot = arg.0;
@@ -108,7 +108,7 @@ unsafe impl Plain for linux_raw_sys::system::sysinfo {}
 /// `call!(__NR_name, a, b, c)`: the arguments become [`Arg`]s.
 macro_rules! call {
     ($number:ident $(, $arg:expr)*) => {
-        $crate::sys::call(linux_raw_sys::general::$number, [$($crate::sys::Arg::from($arg)),*])
+        $crate::sys::invoke(linux_raw_sys::general::$number, [$($crate::sys::Arg::from($arg)),*])
     };
 }
 use call;
