@@ -12,7 +12,12 @@ fn main(start: &Start) -> i32 {
         println!("hello: uname failed");
         return 1;
     };
-    println!("Hello from a container! I am pid {} on {} ({}).", getpid(), text_of(&names.nodename), text_of(&names.machine));
+    println!(
+        "Hello from a container! I am pid {} on {} ({}).",
+        getpid(),
+        text_of(&names.nodename),
+        text_of(&names.machine)
+    );
     for (index, arg) in start.args().enumerate().skip(1) {
         println!("argument {index}: {}", arg.to_str().unwrap_or("(not UTF-8)"));
     }

@@ -157,10 +157,7 @@ pub fn sched_yield() {
 }
 /// A time in nanoseconds as the kernel wants it.
 pub(super) fn timespec(nanoseconds: u64) -> __kernel_timespec {
-    __kernel_timespec {
-        tv_sec: (nanoseconds / 1_000_000_000) as i64,
-        tv_nsec: (nanoseconds % 1_000_000_000) as i64,
-    }
+    __kernel_timespec { tv_sec: (nanoseconds / 1_000_000_000) as i64, tv_nsec: (nanoseconds % 1_000_000_000) as i64 }
 }
 /// nanosleep(2), in nanoseconds.
 pub fn sleep(nanoseconds: u64) -> Result {
