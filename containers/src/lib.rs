@@ -8,10 +8,19 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+#[cfg(feature = "alloc")]
+pub mod config;
+#[cfg(feature = "alloc")]
+pub mod engine;
 mod id;
+#[cfg(feature = "alloc")]
+mod json;
+pub mod keys;
+pub mod line;
 mod namespace;
 mod signal;
 mod status;
+pub mod text;
 
 pub use id::{ContainerId, ID_MAX};
 pub use namespace::{NamespaceKind, NamespaceSet};
