@@ -6,6 +6,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod check;
+pub mod driver;
 pub mod io;
 #[expect(unsafe_code, reason = "the shim is where a program leaves what Rust can check")]
 pub mod sys;

@@ -2,7 +2,7 @@
 //! then the machine's.
 //!
 //! The words of the command line arrive as Linux passes them on: `name=value` in the environment, what follows `--`
-//! as arguments. `config=FILE` (default `/bundle/config.oci`) runs a container, with `bundle=DIRECTORY` (default
+//! as arguments. `config=FILE` (default `/config.oci`) runs a container, with `bundle=DIRECTORY` (default
 //! `/bundle`) and `id=NAME` (default: the file's name without its ending). `bench=cycle` runs it `count=N` times and
 //! prints means. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`.
 #![no_std]
@@ -68,7 +68,7 @@ struct Request {
 
 impl Request {
     fn read(start: &Start) -> Result<Self, u8> {
-        let file = start.var("config").unwrap_or("/bundle/config.oci");
+        let file = start.var("config").unwrap_or("/config.oci");
         let name = file.rsplit('/').next().unwrap_or(file);
         let id = name.split('.').next().unwrap_or(name);
         let config = read_file(file).map_err(|errno| refused(file, errno))?;
