@@ -1,7 +1,9 @@
 //! What a probe says: one line for each thing it finds true or not, and its exit status.
 
+use core::ffi::CStr;
 use core::fmt::{Debug, Display};
 
+use linux_raw_sys::general::{O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY};
 use veridian_containers::Signal;
 use veridian_containers::abi::WaitStatus;
 
@@ -94,4 +96,38 @@ pub fn in_child(body: impl FnOnce() -> i32) -> Result<WaitStatus> {
 pub fn wait_for(child: Pid) -> Result<WaitStatus> {
     let (_, status) = sys::wait4(child, 0)?;
     WaitStatus::decode(status).ok_or(sys::Errno::EIO)
+}
+
+/// An empty tmpfs of its own on `/tmp`, and the working directory in it.
+pub fn enter_scratch() {
+    // It may be there already; the mount tells.
+    let _ = sys::mkdir(c"/tmp", 0o777);
+    sys::mount(c"scratch", c"/tmp", c"tmpfs", 0, None).expect("a tmpfs on /tmp");
+    sys::chdir(c"/tmp").expect("/tmp");
+}
+
+/// Makes a file with these bytes in it.
+pub fn make_file(path: &CStr, mode: u32, bytes: &[u8]) -> Result {
+    let file = sys::openat(sys::AT_FDCWD, path, O_CREAT | O_TRUNC | O_WRONLY, mode)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        rest = &rest[sys::write(file, rest)?..];
+    }
+    sys::close(file)
+}
+
+/// Copies a file.
+pub fn copy_file(from: &CStr, to: &CStr, mode: u32) -> Result {
+    let source = sys::open(from, O_RDONLY)?;
+    make_file(to, mode, &[])?;
+    let target = sys::open(to, O_WRONLY)?;
+    let mut block = [0; 4096];
+    loop {
+        match sys::read(source, &mut block)? {
+            0 => break,
+            len => sys::write(target, &block[..len])?,
+        };
+    }
+    sys::close(source)?;
+    sys::close(target)
 }
