@@ -13,8 +13,9 @@ for arch; do
     to=$images/$arch
     from=$CARGO_TARGET_DIR/$arch-veridian/release
     mkdir -p "$to"
-    bare build "$arch" --quiet -p veridian-userland --bins --artifact-dir "$to/bin.new" -Z unstable-options
-    rm -rf "$to/bin" && mv "$to/bin.new" "$to/bin"
+    # Made anew, so that a program that is no more does not stay.
+    rm -rf "$to/bin"
+    user build "$arch" --quiet --bins --artifact-dir "$to/bin" -Z unstable-options
     if [ -n "$no_alloc" ]; then
         bare build "$arch" --quiet -p veridian-boot --no-default-features --bin veridian-boot
         cp "$from/veridian-boot" "$to/kernel-no-alloc.elf"

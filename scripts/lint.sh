@@ -12,7 +12,8 @@ for what; do
         *)
             # A test target for bare metal would need the test harness, so only what is booted is looked at.
             bare clippy "$what" --quiet -p veridian-boot -p veridian-kernel -p veridian-hal -- -D warnings
-            bare clippy "$what" --quiet -p veridian-userland -p veridian-containers --no-default-features -- -D warnings
+            bare clippy "$what" --quiet -p veridian-containers --no-default-features -- -D warnings
+            user clippy "$what" --quiet -- -D warnings
             ;;
     esac
 done

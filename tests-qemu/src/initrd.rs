@@ -15,13 +15,14 @@ use std::{
 /// Directories that a container's root has, to mount on.
 const MOUNT_POINTS: [&str; 4] = ["dev", "proc", "sys", "tmp"];
 
+#[derive(Clone)]
 enum Node {
     File(u32, Vec<u8>),
     Symlink(String),
 }
 
 /// The contents of an initrd; paths have no slash at the front, and the directories above a file come by themselves.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Initrd {
     directories: BTreeSet<String>,
     nodes: BTreeMap<String, Node>,

@@ -1,1 +1,58 @@
-fn main() {}
+//! Tests that boot Veridian in QEMU. Each is one machine that ends by itself, named for what it proves:
+//! `x86_64::hello_prints_and_exits_with_0`, with `smp4::` in between when the machine has four CPUs.
+//!
+//! `VERIDIAN_TEST_ARCH` (one architecture) narrows them; the images must have been built (`scripts/image.sh`).
+
+mod boot;
+mod configuration;
+mod guest;
+mod isolation;
+mod lifecycle;
+mod limits;
+mod process;
+
+use guest::Guest;
+use libtest_mimic::{Arguments, Trial};
+use std::{env, process::ExitCode};
+use veridian_tests_qemu::Arch;
+
+/// A test: its name, and what it does with a machine.
+type Test = (&'static str, fn(&Guest));
+
+/// CPUs of the machines on which each test runs.
+const CPUS: [u32; 2] = [1, 4];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each machine with four CPUs has threads enough.
+    arguments.test_threads.get_or_insert(2);
+    let arches = match env::var("VERIDIAN_TEST_ARCH") {
+        Ok(name) => match name.parse() {
+            Ok(arch) => vec![arch],
+            Err(error) => {
+                eprintln!("VERIDIAN_TEST_ARCH: {error}");
+                return ExitCode::FAILURE;
+            }
+        },
+        Err(_) => Arch::ALL.to_vec(),
+    };
+    let mut trials = Vec::new();
+    for arch in arches {
+        for cpus in CPUS {
+            let tests = [lifecycle::TESTS, process::TESTS, configuration::TESTS, isolation::TESTS, limits::TESTS];
+            trials.extend(tests.into_iter().flatten().map(|test| trial(Guest::new(arch, cpus), *test)));
+        }
+        for (machine, cpus) in boot::machines(arch) {
+            trials.extend(boot::TESTS.iter().map(|test| trial(Guest::on(arch, cpus, machine), *test)));
+        }
+        trials.extend(boot::ONCE.iter().map(|test| trial(Guest::new(arch, 1), *test)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(guest: Guest, (name, test): Test) -> Trial {
+    Trial::test(guest.test_name(name), move || {
+        test(&guest);
+        Ok(())
+    })
+}
