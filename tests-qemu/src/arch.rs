@@ -89,6 +89,11 @@ impl Images {
         self.directory.join("hal-selftest.elf")
     }
 
+    /// A user program.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory.join("bin").join(name)
+    }
+
     /// The user programs, by name, in the order of their names.
     pub fn programs(&self) -> io::Result<Vec<(String, PathBuf)>> {
         let mut programs = Vec::new();

@@ -29,6 +29,11 @@ pub struct Initrd {
 }
 
 impl Initrd {
+    /// Where [`Initrd::config`] puts the configuration.
+    pub const CONFIG: &str = "bundle/config.oci";
+    /// The words of the kernel command line that run it.
+    pub const RUN_CONFIG: &str = "config=/bundle/config.oci bundle=/bundle";
+
     /// An initrd that boots: `/init`, every user program in `/bin` and in the bundle `/bundle/rootfs/bin`, the
     /// mount points in both roots, and the kernel's symbols in `/boot/symbols`.
     pub fn standard(arch: Arch) -> io::Result<Self> {
@@ -86,22 +91,24 @@ impl Initrd {
         self.node(path, Node::Symlink(target.to_owned()))
     }
 
-    /// Puts the configuration at `/config.oci`.
+    /// Puts a configuration into the bundle, as [`Initrd::CONFIG`].
     pub fn config(&mut self, text: &str) -> &mut Self {
-        self.file("config.oci", 0o444, text)
+        self.file(Self::CONFIG, 0o444, text)
     }
 
-    /// Puts a configuration file of the host at `/config.oci`. If a directory `rootfs` lies beside it, it is a bundle:
-    /// that directory replaces the programs in `/bundle/rootfs`.
-    pub fn config_file(&mut self, path: &Path) -> io::Result<&mut Self> {
+    /// Puts a configuration file of the host into the bundle under its own name; the words of the kernel command line
+    /// that run it. If a directory `rootfs` lies beside it, it is a bundle: that directory replaces the programs.
+    pub fn config_file(&mut self, path: &Path) -> io::Result<String> {
         let text = read(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let rootfs = path.parent().unwrap_or(Path::new("")).join("rootfs");
         if rootfs.is_dir() {
             self.nodes.retain(|path, _| !path.starts_with("bundle/"));
             self.directories.retain(|path| !path.starts_with("bundle/"));
             self.tree(&rootfs, "bundle/rootfs")?;
         }
-        Ok(self.file("config.oci", 0o444, text))
+        self.file(&format!("bundle/{name}"), 0o444, text);
+        Ok(format!("config=/bundle/{name} bundle=/bundle"))
     }
 
     /// Adds the host's directory `from` with all below it as `to`.

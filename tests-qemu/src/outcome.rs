@@ -12,6 +12,10 @@ pub mod status {
     pub const HANG: u8 = 124;
     /// The configuration was refused, or the container could not be created.
     pub const REFUSED: u8 = 125;
+    /// The program is there, and cannot be executed.
+    pub const NOT_RUNNABLE: u8 = 126;
+    /// The program is not there.
+    pub const NOT_FOUND: u8 = 127;
     /// The kernel panicked, or the machine stopped without the kernel's word.
     pub const PANIC: u8 = 250;
 }
@@ -93,13 +97,12 @@ impl Outcome {
         self.console.contains("kernel panic")
     }
 
-    /// The number in the guest's line `clock: NAME NANOSECONDS`. Under [`crate::Vm::count_instructions`] the guest's
-    /// clock counts its instructions from reset, one a nanosecond.
-    pub fn clock(&self, name: &str) -> Option<u64> {
-        self.console.lines().find_map(|line| {
-            let (found, value) = line.strip_prefix("clock: ")?.split_once(' ')?;
-            if found == name { value.trim().parse().ok() } else { None }
-        })
+    /// The number that follows the first `text` on the console. Under [`crate::Vm::count_instructions`] the nanoseconds
+    /// that the guest tells are instructions.
+    pub fn number_after(&self, text: &str) -> Option<u64> {
+        let rest = &self.console[self.console.find(text)? + text.len()..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse().ok()
     }
 
     /// The end of the console, for a report.
@@ -141,14 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_found_by_its_name() {
+    fn a_number_is_found_by_what_stands_before_it() {
         let outcome = Outcome {
             exit: Exit::Status(0),
-            console: "clock: boot 12\nclock: create 34567\n".into(),
+            console: "created a in 12 ns\nstarted a in 34567\ndeleted a in x".into(),
             errors: String::new(),
             command: String::new(),
         };
-        assert_eq!(outcome.clock("create"), Some(34567));
-        assert_eq!(outcome.clock("delete"), None);
+        assert_eq!(outcome.number_after("created a in "), Some(12));
+        assert_eq!(outcome.number_after("started a in "), Some(34567));
+        assert_eq!(outcome.number_after("deleted a in "), None);
+        assert_eq!(outcome.number_after("stopped"), None);
     }
 }

@@ -70,12 +70,12 @@ fn options() -> io::Result<Options> {
 
 fn run(options: &Options) -> io::Result<u8> {
     let mut initrd = Initrd::standard(options.arch)?;
-    initrd.config_file(&options.config)?;
+    let words = initrd.config_file(&options.config)?;
     let mut vm = Vm::new(options.arch)
         .memory(&options.memory)
         .cpus(options.cpus)
         .initrd(initrd.archive())
-        .command_line(&options.append)
+        .command_line(format!("{words} {}", options.append).trim_end())
         .time_limit((options.timeout > 0).then(|| Duration::from_secs(options.timeout)));
     if let Some(machine) = &options.machine {
         vm = vm.machine(machine);

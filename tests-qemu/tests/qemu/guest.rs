@@ -54,7 +54,13 @@ impl Guest {
     pub fn run_config(&self, config: &str) -> Run {
         let mut initrd = standard(self.arch);
         initrd.config(config);
-        self.boot(self.vm().initrd(initrd.archive()))
+        self.boot_initrd(&initrd, "")
+    }
+
+    /// Boots this initrd with its configuration, and these further words on the kernel command line.
+    pub fn boot_initrd(&self, initrd: &Initrd, words: &str) -> Run {
+        let words = format!("{} {words}", Initrd::RUN_CONFIG);
+        self.boot(self.vm().initrd(initrd.archive()).command_line(&words))
     }
 
     /// Boots and runs a program in a container with all that this kernel separates, and these further lines of
