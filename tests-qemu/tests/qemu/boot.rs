@@ -62,9 +62,11 @@ fn all_memory_of_a_big_machine_is_used(guest: &Guest) {
     for (size, bytes) in [("256M", 256u64 << 20), ("4G", 4 << 30)] {
         let vm = guest.vm().kernel(Images::of(guest.arch).hal_selftest()).memory(size);
         let run = guest.boot(vm);
-        let found = run.outcome.console.lines().find_map(|line| {
-            line.strip_prefix("selftest: ")?.split_once(" bytes")?.0.parse::<u64>().ok()
-        });
+        let found = run
+            .outcome
+            .console
+            .lines()
+            .find_map(|line| line.strip_prefix("selftest: ")?.split_once(" bytes")?.0.parse::<u64>().ok());
         let all = found.is_some_and(|found| found <= bytes && found > bytes - bytes / 50);
         run.exits(0).check(all, &format!("nearly {bytes} bytes found with {size}, not {found:?}"));
     }

@@ -71,7 +71,11 @@ fn bad_values(guest: &Guest) {
     ] {
         refused(guest, &with_line(line), &["config.oci:10:", key]);
     }
-    refused(guest, "root_readonly=True\nprocess_arg=/bin/hello\n", &["config.oci:1:", "root_readonly", "true nor false"]);
+    refused(
+        guest,
+        "root_readonly=True\nprocess_arg=/bin/hello\n",
+        &["config.oci:1:", "root_readonly", "true nor false"],
+    );
     refused(guest, "oci_version=2.0.0\nprocess_arg=/bin/hello\n", &["config.oci:1:", "oci_version"]);
     refused(guest, "namespace=uts\nhostname=-x\nprocess_arg=/bin/hello\n", &["config.oci:2:", "hostname"]);
 }

@@ -8,7 +8,7 @@ use std::{
 use veridian_tests_qemu::{Arch, Exit, Initrd, Outcome, Vm};
 
 /// Longest time for a machine, unless a test gives more: many times what one takes, for hosts that are busy.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// A kind of machine.
 #[derive(Clone)]
@@ -69,17 +69,11 @@ impl Guest {
         self.run_config(&container(args, more))
     }
 
-    /// Boots and runs `/bin/<program>` as a plain process in init's place, with these arguments.
-    pub fn run_probe(&self, words: &str) -> Run {
-        self.run_probe_within(words, TIME_LIMIT)
-    }
-
-    /// As [`Guest::run_probe`], with more time.
-    pub fn run_probe_within(&self, words: &str, limit: Duration) -> Run {
-        let (program, arguments) = words.split_once(' ').unwrap_or((words, ""));
+    /// Boots and has init run `/bin/<program>` as its child, a plain process, with these arguments.
+    pub fn run_probe(&self, program: &str, arguments: &str, limit: Duration) -> Run {
+        let words = format!("probe={program} -- {arguments}");
         let initrd = standard(self.arch);
-        let vm = self.vm().initrd(initrd.archive()).time_limit(Some(limit));
-        self.boot(vm.command_line(&format!("probe={program} -- {arguments}")))
+        self.boot(self.vm().initrd(initrd.archive()).command_line(&words).time_limit(Some(limit)))
     }
 
     /// Boots a machine.

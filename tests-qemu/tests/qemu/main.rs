@@ -6,10 +6,8 @@
 mod boot;
 mod configuration;
 mod guest;
-mod isolation;
 mod lifecycle;
-mod limits;
-mod process;
+mod probes;
 
 use guest::Guest;
 use libtest_mimic::{Arguments, Trial};
@@ -39,13 +37,14 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for arch in arches {
         for cpus in CPUS {
-            let tests = [lifecycle::TESTS, process::TESTS, configuration::TESTS, isolation::TESTS, limits::TESTS];
-            trials.extend(tests.into_iter().flatten().map(|test| trial(Guest::new(arch, cpus), *test)));
+            trials.extend(lifecycle::TESTS.iter().map(|test| trial(Guest::new(arch, cpus), *test)));
+            trials.extend(probes::ALL.iter().map(|probe| probe.trial(Guest::new(arch, cpus))));
         }
         for (machine, cpus) in boot::machines(arch) {
             trials.extend(boot::TESTS.iter().map(|test| trial(Guest::on(arch, cpus, machine), *test)));
         }
-        trials.extend(boot::ONCE.iter().map(|test| trial(Guest::new(arch, 1), *test)));
+        let once = [boot::ONCE, configuration::TESTS, probes::ONCE];
+        trials.extend(once.into_iter().flatten().map(|test| trial(Guest::new(arch, 1), *test)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
