@@ -55,7 +55,7 @@ for arch; do
     fi
     check "build: images, $arch" scripts/image.sh --with-no-alloc "$arch"
     tests "QEMU tests, $arch" env VERIDIAN_TEST_ARCH="$arch" VERIDIAN_IMAGES="$images" \
-        cargo test --locked --quiet -p veridian-tests-qemu --test qemu -- ${filter:+"$filter"}
+        cargo test --locked -p veridian-tests-qemu --test qemu -- ${filter:+"$filter"}
 done
 
 for failure in ${failures[@]+"${failures[@]}"}; do

@@ -10,8 +10,13 @@ mod lifecycle;
 mod probes;
 
 use guest::Guest;
-use libtest_mimic::{Arguments, Trial};
-use std::{env, process::ExitCode};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{
+    cell::RefCell,
+    env,
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+};
 use veridian_tests_qemu::Arch;
 
 /// A test: its name, and what it does with a machine.
@@ -20,7 +25,15 @@ type Test = (&'static str, fn(&Guest));
 /// CPUs of the machines on which each test runs.
 const CPUS: [u32; 2] = [1, 4];
 
+thread_local! {
+    /// Where this thread's last panic was.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 fn main() -> ExitCode {
+    panic::set_hook(Box::new(|info| {
+        PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
+    }));
     let mut arguments = Arguments::from_args();
     // Each machine with four CPUs has threads enough.
     arguments.test_threads.get_or_insert(2);
@@ -38,7 +51,10 @@ fn main() -> ExitCode {
     for arch in arches {
         for cpus in CPUS {
             trials.extend(lifecycle::TESTS.iter().map(|test| trial(Guest::new(arch, cpus), *test)));
-            trials.extend(probes::ALL.iter().map(|probe| probe.trial(Guest::new(arch, cpus))));
+            trials.extend(probes::ALL.iter().map(|probe| {
+                let run = |guest: &Guest| probe.run(guest);
+                trial(Guest::new(arch, cpus), (probe.sentence, run))
+            }));
         }
         for (machine, cpus) in boot::machines(arch) {
             trials.extend(boot::TESTS.iter().map(|test| trial(Guest::on(arch, cpus, machine), *test)));
@@ -49,9 +65,16 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(guest: Guest, (name, test): Test) -> Trial {
-    Trial::test(guest.test_name(name), move || {
-        test(&guest);
-        Ok(())
+/// A test on a machine. When it fails, the report says where and how to repeat it alone.
+fn trial(guest: Guest, (name, test): (&str, impl Fn(&Guest) + Send + 'static)) -> Trial {
+    let name = guest.test_name(name);
+    let repeat = format!("make test ARCH={} TEST={name}", guest.arch);
+    Trial::test(name, move || {
+        panic::catch_unwind(AssertUnwindSafe(|| test(&guest))).map_err(|payload| {
+            let message = payload.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+            let place = PLACE.take();
+            Failed::from(format!("{place}: {message}\n--- to repeat it\n{repeat}"))
+        })
     })
 }
