@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds what a machine boots: kernel, user programs, hal's self test; puts them in target/image/<arch>/.
-# Usage: scripts/image.sh [--with-no-alloc] ARCH...   `--with-no-alloc` adds the kernel without the container engine.
+# Builds what a machine boots, kernel and user programs, and puts it in target/image/<arch>/.
+# Usage: scripts/image.sh [--tests] ARCH...   `--tests` adds what only tests boot: hal's self test, and the kernel
+# without the container engine.
 . "$(dirname "$0")/build.sh"
 
-no_alloc=
-if [ "${1:-}" = --with-no-alloc ]; then
-    no_alloc=yes
+tests=
+if [ "${1:-}" = --tests ]; then
+    tests=yes
     shift
 fi
 
@@ -16,11 +17,12 @@ for arch; do
     # Made anew, so that a program that is no more does not stay.
     rm -rf "$to/bin"
     user build "$arch" --quiet --bins --artifact-dir "$to/bin" -Z unstable-options
-    if [ -n "$no_alloc" ]; then
+    if [ -n "$tests" ]; then
         bare build "$arch" --quiet -p veridian-boot --no-default-features --bin veridian-boot
         cp "$from/veridian-boot" "$to/kernel-no-alloc.elf"
+        bare build "$arch" --quiet -p veridian-boot --bin hal-selftest
+        cp "$from/hal-selftest" "$to/hal-selftest.elf"
     fi
-    bare build "$arch" --quiet -p veridian-boot --bins
+    bare build "$arch" --quiet -p veridian-boot --bin veridian-boot
     cp "$from/veridian-boot" "$to/kernel.elf"
-    cp "$from/hal-selftest" "$to/hal-selftest.elf"
 done

@@ -53,7 +53,7 @@ for arch; do
     if [ -z "$filter" ]; then
         check "build: containers without alloc, $arch" bare build "$arch" --quiet -p veridian-containers --no-default-features
     fi
-    check "build: images, $arch" scripts/image.sh --with-no-alloc "$arch"
+    check "build: images, $arch" scripts/image.sh --tests "$arch"
     tests "QEMU tests, $arch" env VERIDIAN_TEST_ARCH="$arch" VERIDIAN_IMAGES="$images" \
         cargo test --locked -p veridian-tests-qemu --test qemu -- ${filter:+"$filter"}
 done

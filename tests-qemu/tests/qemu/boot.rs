@@ -29,7 +29,7 @@ pub const ONCE: &[Test] = &[
     ("a_machine_without_init_says_so", a_machine_without_init_says_so),
     ("a_machine_without_an_initrd_says_so", a_machine_without_an_initrd_says_so),
     ("instructions_are_counted_the_same_on_every_run", instructions_are_counted_the_same_on_every_run),
-    ("a_kernel_without_the_engine_answers_enosys", a_kernel_without_the_engine_answers_enosys),
+    ("init_on_a_kernel_without_the_engine_is_refused_with_enosys", init_without_the_engine),
     ("a_program_that_never_ends_is_a_hang", a_program_that_never_ends_is_a_hang),
 ];
 
@@ -123,7 +123,7 @@ fn instructions_are_counted_the_same_on_every_run(guest: &Guest) {
     assert_eq!(count(), count());
 }
 
-fn a_kernel_without_the_engine_answers_enosys(guest: &Guest) {
+fn init_without_the_engine(guest: &Guest) {
     let mut initrd = standard(guest.arch);
     initrd.config(&container(&["/bin/hello"], ""));
     let kernel = Images::of(guest.arch).kernel_without_containers();
@@ -134,7 +134,7 @@ fn a_kernel_without_the_engine_answers_enosys(guest: &Guest) {
 
 fn a_program_that_never_ends_is_a_hang(guest: &Guest) {
     let mut initrd = standard(guest.arch);
-    initrd.config(&container(&["/bin/spin"], ""));
+    initrd.config(&container(&["/bin/worker", "spin"], ""));
     let limit = Some(Duration::from_secs(8));
     let vm = guest.vm().initrd(initrd.archive()).command_line(Initrd::RUN_CONFIG).time_limit(limit);
     let run = guest.boot(vm);

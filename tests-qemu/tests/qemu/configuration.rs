@@ -6,19 +6,20 @@ use crate::{
 };
 use veridian_tests_qemu::{Arch, Images, status};
 
+/// The probe `configs` has many more of each kind; these show what a user sees, through init.
 pub const TESTS: &[Test] = &[
     ("a_line_without_equals_is_refused", no_equals),
     ("an_unknown_key_is_refused_with_the_nearest", unknown_key),
     ("a_key_that_is_not_enforced_is_refused_in_other_words", not_enforced),
     ("a_key_given_twice_is_refused", given_twice),
-    ("values_that_do_not_parse_are_refused", bad_values),
+    ("a_value_that_does_not_parse_is_refused", bad_value),
     ("namespaces_that_are_unknown_or_not_enforced_are_refused", namespaces),
-    ("malformed_mounts_are_refused", mounts),
+    ("a_malformed_mount_is_refused", mount),
     ("a_nul_is_refused", nul),
     ("a_document_over_its_bound_is_refused", too_long),
     ("missing_arguments_are_refused", no_arguments),
-    ("undefined_variables_are_refused", variables),
-    ("keys_that_need_a_namespace_are_refused_without_it", needs_a_namespace),
+    ("an_undefined_variable_is_refused", variable),
+    ("a_key_that_needs_a_namespace_is_refused_without_it", needs_a_namespace),
     ("a_root_that_is_not_there_is_named_in_the_error", no_root),
     ("a_program_that_is_not_there_is_named_in_the_error", no_program),
     ("a_file_that_is_no_program_for_this_machine_is_named_in_the_error", not_a_program),
@@ -60,39 +61,17 @@ fn given_twice(guest: &Guest) {
     refused(guest, &with_line("hostname=other"), &["config.oci:10:", "hostname", "given twice", "line 3"]);
 }
 
-fn bad_values(guest: &Guest) {
-    for (line, key) in [
-        ("memory_limit=64Q", "memory_limit"),
-        ("memory_limit=-1", "memory_limit"),
-        ("process_uid=alice", "process_uid"),
-        ("pids_limit=0", "pids_limit"),
-        ("process_cwd=tmp", "process_cwd"),
-        ("process_env=no_equals", "process_env"),
-    ] {
-        refused(guest, &with_line(line), &["config.oci:10:", key]);
-    }
-    refused(
-        guest,
-        "root_readonly=True\nprocess_arg=/bin/hello\n",
-        &["config.oci:1:", "root_readonly", "true nor false"],
-    );
-    refused(guest, "oci_version=2.0.0\nprocess_arg=/bin/hello\n", &["config.oci:1:", "oci_version"]);
-    refused(guest, "namespace=uts\nhostname=-x\nprocess_arg=/bin/hello\n", &["config.oci:2:", "hostname"]);
+fn bad_value(guest: &Guest) {
+    refused(guest, &with_line("memory_limit=64Q"), &["config.oci:10:", "memory_limit", "64Q"]);
 }
 
 fn namespaces(guest: &Guest) {
     refused(guest, &with_line("namespace=net"), &["config.oci:10:", "namespace", "is not a namespace"]);
     refused(guest, &with_line("namespace=network"), &["config.oci:10:", "network", "does not enforce it yet"]);
-    refused(guest, &with_line("namespace=pid"), &["config.oci:10:", "pid", "given twice"]);
 }
 
-fn mounts(guest: &Guest) {
+fn mount(guest: &Guest) {
     refused(guest, &with_line("mount=/tmp:tmpfs"), &["config.oci:10:", "mount", "/tmp:tmpfs"]);
-    refused(guest, &with_line("mount=tmp:tmpfs:tmpfs"), &["config.oci:10:", "mount", "absolute"]);
-    refused(guest, &with_line("mount=/tmp/../etc:tmpfs:tmpfs"), &["config.oci:10:", "mount", ".."]);
-    refused(guest, &with_line("mount=/tmp:floppy:tmpfs"), &["config.oci:10:", "mount", "floppy"]);
-    refused(guest, &with_line("mount=/proc:proc:proc"), &["config.oci:10:", "mount", "proc", "does not enforce"]);
-    refused(guest, &with_line("mount=/tmp:tmpfs:tmpfs:bogus"), &["config.oci:10:", "mount", "bogus"]);
 }
 
 fn nul(guest: &Guest) {
@@ -105,19 +84,15 @@ fn too_long(guest: &Guest) {
 }
 
 fn no_arguments(guest: &Guest) {
-    refused(guest, "root_path=/\n", &["process_arg", "at least one is required"]);
-    refused(guest, &with_line("process_arg=x"), &["config.oci:10:", "process_arg", "together with process_args"]);
+    refused(guest, "root_path=/\n", &["config.oci: ", "process_arg", "at least one is required"]);
 }
 
-fn variables(guest: &Guest) {
+fn variable(guest: &Guest) {
     refused(guest, &with_line("process_env=X=${NOTHING}"), &["config.oci:10:", "process_env", "NOTHING"]);
-    refused(guest, &with_line("process_env=X=${BUNDLE"), &["config.oci:10:", "process_env"]);
 }
 
 fn needs_a_namespace(guest: &Guest) {
     refused(guest, "process_arg=/bin/hello\nhostname=x\n", &["config.oci:2:", "hostname", "namespace=uts"]);
-    refused(guest, "process_arg=/bin/hello\nroot_path=rootfs\n", &["config.oci:2:", "root_path", "namespace=mount"]);
-    refused(guest, "process_arg=/bin/hello\nmount=/tmp:tmpfs:t\n", &["config.oci:2:", "mount", "namespace=mount"]);
 }
 
 fn no_root(guest: &Guest) {

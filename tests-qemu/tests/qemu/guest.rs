@@ -69,11 +69,11 @@ impl Guest {
         self.run_config(&container(args, more))
     }
 
-    /// Boots and has init run `/bin/<program>` as its child, a plain process, with these arguments.
-    pub fn run_probe(&self, program: &str, arguments: &str, limit: Duration) -> Run {
-        let words = format!("probe={program} -- {arguments}");
-        let initrd = standard(self.arch);
-        self.boot(self.vm().initrd(initrd.archive()).command_line(&words).time_limit(Some(limit)))
+    /// Boots this machine and has init run `/bin/<program>` as its child, a plain process, with these words in its
+    /// environment.
+    pub fn run_probe(&self, vm: Vm, program: &str, words: &str) -> Run {
+        let words = format!("probe={program} {words}");
+        self.boot(vm.initrd(standard(self.arch).archive()).command_line(&words))
     }
 
     /// Boots a machine.
@@ -144,7 +144,7 @@ impl Run {
         if !held {
             panic!(
                 "expected {expected}; the run ended with {}\n--- last lines of the console\n{}\n--- QEMU said\n{}--- \
-                 command\n{}",
+                 QEMU ran as\n{}",
                 self.outcome.exit,
                 self.outcome.last_lines(40),
                 self.outcome.errors,
