@@ -25,6 +25,8 @@ pub const ONCE: &[Test] = &[
     ("all_memory_of_a_big_machine_is_used", all_memory_of_a_big_machine_is_used),
     ("a_kernel_panic_ends_with_250_and_a_backtrace_with_names", a_panic_tells_where),
     ("kernel_text_cannot_be_written", kernel_text_cannot_be_written),
+    ("kernel_data_cannot_be_executed", kernel_data_cannot_be_executed),
+    ("the_null_page_is_not_mapped_for_the_kernel", the_null_page_is_not_the_kernels),
     ("a_kernel_stack_that_overflows_hits_its_guard_page", a_stack_overflow_panics),
     ("a_machine_without_init_says_so", a_machine_without_init_says_so),
     ("a_machine_without_an_initrd_says_so", a_machine_without_an_initrd_says_so),
@@ -46,7 +48,8 @@ fn hal_passes_its_self_test_with_16_mib(guest: &Guest) {
 }
 
 fn selftest(guest: &Guest, memory: &str) {
-    let vm = guest.vm().kernel(Images::of(guest.arch).hal_selftest()).memory(memory);
+    let words = format!("cpus={}", guest.cpus);
+    let vm = guest.vm().kernel(Images::of(guest.arch).hal_selftest()).memory(memory).command_line(&words);
     guest.boot(vm).exits(0).never_tells("FAIL");
 }
 
@@ -60,7 +63,7 @@ fn hello_runs_in_16_mib(guest: &Guest) {
 /// hal's self test prints how many bytes it found. What firmware keeps for itself is less than one in fifty.
 fn all_memory_of_a_big_machine_is_used(guest: &Guest) {
     for (size, bytes) in [("256M", 256u64 << 20), ("4G", 4 << 30)] {
-        let vm = guest.vm().kernel(Images::of(guest.arch).hal_selftest()).memory(size);
+        let vm = guest.vm().kernel(Images::of(guest.arch).hal_selftest()).memory(size).command_line("cpus=1");
         let run = guest.boot(vm);
         let found = run
             .outcome
@@ -72,25 +75,33 @@ fn all_memory_of_a_big_machine_is_used(guest: &Guest) {
     }
 }
 
-/// Boots hal's self test, with the symbols of its image, to one of its bad ends.
+/// Boots hal's self test, with the symbols of its image in the initrd's place, to one of its bad ends.
 fn bad_end(guest: &Guest, mode: &str) -> Run {
     let image = Images::of(guest.arch).hal_selftest();
     let elf = std::fs::read(&image).unwrap_or_else(|error| panic!("{}: {error}", image.display()));
     let symbols = veridian_tests_qemu::image::symbols(&elf).unwrap_or_else(|error| panic!("{error}"));
-    let mut initrd = Initrd::default();
-    initrd.file("boot/symbols", 0o444, symbols);
-    let vm = guest.vm().kernel(image).initrd(initrd.archive()).command_line(&format!("mode={mode}"));
+    let words = format!("cpus=1 mode={mode}");
+    let vm = guest.vm().kernel(image).initrd(symbols.into_bytes()).command_line(&words);
     let run = guest.boot(vm);
     run.exits(status::PANIC).tells(&["kernel panic on CPU 0"]);
     run
 }
 
 fn a_panic_tells_where(guest: &Guest) {
-    bad_end(guest, "panic").tells(&["hal-selftest", ".rs:"]).tells(&["  0: 0x"]).tells(&["hal_selftest::main"]);
+    bad_end(guest, "panic").tells(&["hal-selftest", ".rs:"]).tells(&["  0: 0x", "+0x"]).tells(&["hal_selftest::"]);
 }
 
 fn kernel_text_cannot_be_written(guest: &Guest) {
     bad_end(guest, "write-text");
+    bad_end(guest, "write-text-alias");
+}
+
+fn kernel_data_cannot_be_executed(guest: &Guest) {
+    bad_end(guest, "execute-data");
+}
+
+fn the_null_page_is_not_the_kernels(guest: &Guest) {
+    bad_end(guest, "null");
 }
 
 fn a_stack_overflow_panics(guest: &Guest) {
