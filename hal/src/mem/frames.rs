@@ -254,7 +254,12 @@ impl Frame {
 
     /// Whether there are other handles to it.
     pub fn is_shared(&self) -> bool {
-        metadata(self.number).handles.load(Ordering::Acquire) > 1
+        self.handles() > 1
+    }
+
+    /// How many handles there are to it, this one included.
+    pub(super) fn handles(&self) -> u32 {
+        metadata(self.number).handles.load(Ordering::Acquire)
     }
 
     /// Copies bytes out of the frame from `offset` on. Panics past the frame's end.
