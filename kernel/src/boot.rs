@@ -92,9 +92,8 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let charge = machine.cgroup.pids.charge().map_err(plain("no task"))?;
     let pid = machine.pid_namespace.allocate().map_err(plain("no pid"))?;
     let credentials = Arc::new(Credentials::root());
-    let mut arguments: Vec<Vec<u8>> = alloc::vec![words.init.as_bytes().to_vec()];
-    arguments.extend(words.arguments.iter().map(|word| word.as_bytes().to_vec()));
-    let environment: Vec<Vec<u8>> = words.environment.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let arguments = core::iter::once(&words.init).chain(&words.arguments).map(|word| word.as_bytes()).collect();
+    let environment = words.environment.iter().map(|word| word.as_bytes()).collect();
     let memory = machine.cgroup.memory.clone();
     let program = task::load(&fs, &credentials, &memory, words.init.as_bytes(), &arguments, &environment)
         .map_err(|error| (error.errno, error.reason.into()))?;

@@ -1,19 +1,16 @@
 //! Processes: who they are, where they come from, how they are waited for.
 
 use crate::{
+    mm::image::Arguments,
     sched,
     task::{self, CloneFlags, CloneRequest, Event, Thread, WaitFor, WaitOptions},
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, user::UserContext};
 use zerocopy::{Immutable, IntoBytes};
 
-/// Bytes of one argument or environment string, its NUL included (`MAX_ARG_STRLEN`).
-const STRING_MAX: usize = 32 * 4096;
-/// Bytes of all of them (a quarter of the stack's limit of 8 MiB).
-const STRINGS_MAX: usize = 2 << 20;
 /// Bytes of a path, its NUL included.
 const PATH_MAX: usize = 4096;
 
@@ -211,35 +208,12 @@ pub fn execve(
     environment: UserAddr,
 ) -> Result<UserContext, Errno> {
     let space = thread.space();
-    let path = space.read_c_string(path, PATH_MAX)?;
-    let mut left = STRINGS_MAX;
-    let arguments = strings(thread, arguments, &mut left)?;
-    let environment = strings(thread, environment, &mut left)?;
+    let path = space.read_c_string(path, PATH_MAX - 1)?;
+    let mut budget = Arguments::MAX_BYTES;
+    let arguments = Arguments::read(&space, arguments, &mut budget)?;
+    let environment = Arguments::read(&space, environment, &mut budget)?;
     drop(space);
     task::exec(thread, &path, &arguments, &environment)
-}
-
-/// A vector of strings that ends with a null pointer; a null vector is an empty one, as on Linux.
-fn strings(thread: &Thread, vector: UserAddr, left: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
-    const POINTER: usize = size_of::<u64>();
-    let space = thread.space();
-    let mut strings = Vec::new();
-    if vector == UserAddr(0) {
-        return Ok(strings);
-    }
-    loop {
-        let slot = vector.checked_add(strings.len() * POINTER).ok_or(Errno::EFAULT)?;
-        let pointer: u64 = space.read(slot)?;
-        if pointer == 0 {
-            return Ok(strings);
-        }
-        let string = space.read_c_string(UserAddr(pointer as usize), STRING_MAX).map_err(|errno| match errno {
-            Errno::ENAMETOOLONG => Errno::E2BIG,
-            other => other,
-        })?;
-        *left = left.checked_sub(string.len() + 1 + POINTER).ok_or(Errno::E2BIG)?;
-        strings.push(string);
-    }
 }
 
 /// wait4(2).

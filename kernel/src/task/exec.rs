@@ -5,15 +5,13 @@ use crate::{
     cgroup::MemoryGroup,
     device::random,
     fs::{self, Caller},
-    mm::{AddressSpace, image},
+    mm::{
+        AddressSpace, Limits,
+        image::{self, Arguments, Identity},
+    },
     security::Credentials,
 };
-use alloc::{
-    borrow::Cow,
-    string::String,
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{borrow::Cow, string::String, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::user::UserContext;
 
@@ -38,6 +36,12 @@ pub struct LoadError {
     pub reason: Cow<'static, str>,
 }
 
+impl From<image::ExecError> for LoadError {
+    fn from(error: image::ExecError) -> Self {
+        Self { errno: error.errno, reason: error.reason }
+    }
+}
+
 impl From<Errno> for LoadError {
     fn from(errno: Errno) -> Self {
         Self { errno, reason: Cow::Borrowed("") }
@@ -50,19 +54,36 @@ pub fn load(
     credentials: &Credentials,
     memory: &Arc<MemoryGroup>,
     path: &[u8],
-    arguments: &[Vec<u8>],
-    environment: &[Vec<u8>],
+    arguments: &Arguments,
+    environment: &Arguments,
 ) -> Result<Program, LoadError> {
     let caller = Caller { context: fs, credentials, memory };
     let executable = caller.open_executable(&fs.cwd, path)?;
-    let credentials = credentials.at_exec(executable.set_ids);
-    let secret = random::bytes::<16>();
-    let image = image::load(executable.source, path, arguments, environment, &credentials, memory, secret)?;
+    let after = credentials.at_exec(executable.set_ids);
+    let identity = Identity {
+        uid: after.uid,
+        euid: after.euid,
+        gid: after.gid,
+        egid: after.egid,
+        secure: after.euid != after.uid || after.egid != after.gid,
+    };
+    let image = image::load(
+        &image::Program {
+            file: executable.source,
+            path,
+            argv: arguments,
+            envp: environment,
+            identity,
+            random: random::bytes(),
+            limits: Limits::default(),
+        },
+        memory,
+    )?;
     let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     Ok(Program {
         space: image.space,
         context: UserContext::new(image.entry, image.stack),
-        credentials,
+        credentials: after,
         name: comm(last),
     })
 }
@@ -76,8 +97,8 @@ pub(super) fn comm(name: &[u8]) -> String {
 pub fn exec(
     thread: &Arc<Thread>,
     path: &[u8],
-    arguments: &[Vec<u8>],
-    environment: &[Vec<u8>],
+    arguments: &Arguments,
+    environment: &Arguments,
 ) -> Result<UserContext, Errno> {
     let fs = thread.with_fs(|fs| fs.clone());
     let loaded = load(&fs, &thread.credentials(), &thread.memory(), path, arguments, environment);
