@@ -121,8 +121,10 @@ pub async fn prctl(
     _fifth: usize,
 ) -> Result<usize, Errno> {
     const NAME_SIZE: usize = 16;
+    const PR_SET_NAME: u32 = 15;
+    const PR_GET_NAME: u32 = 16;
     match option {
-        general::PR_SET_NAME => {
+        PR_SET_NAME => {
             let mut name = [0; NAME_SIZE];
             let string = thread.space().read_c_string(UserAddr(word), NAME_SIZE * 64)?;
             let length = string.len().min(NAME_SIZE - 1);
@@ -130,7 +132,7 @@ pub async fn prctl(
             thread.set_name(&name[..length]);
             Ok(0)
         }
-        general::PR_GET_NAME => {
+        PR_GET_NAME => {
             let mut bytes = [0; NAME_SIZE];
             let name = thread.name();
             let length = name.len().min(NAME_SIZE - 1);
