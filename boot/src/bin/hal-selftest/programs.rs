@@ -11,6 +11,9 @@
 //! | `user_load_loop` | loads from the address at [sp] for ever |
 //! | `user_vector` | every vector register keeps the word at [sp] plus its number, over [sp + 8] rounds of spinning, with system call 104 now and then; ends in system call 103 with 0, or 1 plus the number of a changed register |
 //! | `user_registers` | the same for the general registers that a system call leaves alone |
+//!
+//! Each architecture's file also has `EXCEPTIONS` (further programs, and what each must trap with), `RETURN` (the bytes of
+//! a return instruction) and `text_alias` (where else the kernel's text is mapped, if anywhere).
 
 #[cfg(target_arch = "aarch64")]
 #[path = "aarch64.rs"]
@@ -22,6 +25,8 @@ mod code;
 #[path = "x86_64.rs"]
 mod code;
 
+pub use code::{EXCEPTIONS, RETURN, text_alias};
+
 macro_rules! programs {
     ($($(#[$doc:meta])* $name:ident = $symbol:ident;)*) => {
         unsafe extern "C" {
@@ -30,7 +35,6 @@ macro_rules! programs {
             $(static $symbol: u8;)*
         }
         $($(#[$doc])* pub fn $name() -> usize {
-            // Only the addresses are taken.
             &raw const $symbol as usize - &raw const user_programs as usize
         })*
     };

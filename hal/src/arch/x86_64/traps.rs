@@ -71,6 +71,7 @@ unsafe extern "sysv64" {
 
 global_asm!(
     ".text",
+    ".global enter_user, syscall_entry, trap_stubs",
     ".balign 16",
     "enter_user:",
     "push rbp",
