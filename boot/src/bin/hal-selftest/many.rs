@@ -202,7 +202,7 @@ fn foreign_clones(count: usize) -> Outcome {
 }
 
 fn shootdown(take_away: fn(&mem::PageTable)) -> Outcome {
-    for round in 0..30 {
+    for round in 0..12 {
         let table = space();
         table.map(DATA, frame(), READ_WRITE).expect("memory for tables");
         let theirs = table.clone();
