@@ -1,6 +1,7 @@
 //! Plain: clocks, sleeping, random bytes, what the kernel tells of itself; and that processes take turns.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{__NR_clock_nanosleep, __NR_nanosleep, SIGKILL};
 use linux_raw_sys::general::{CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, GRND_NONBLOCK, TIMER_ABSTIME};

@@ -1,6 +1,7 @@
 //! Plain: users and groups, and what they may do.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{O_CREAT, O_RDONLY, O_WRONLY, R_OK, SIGKILL, SIGTERM, W_OK};
 use veridian_containers::Signal;

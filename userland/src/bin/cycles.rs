@@ -1,6 +1,7 @@
 //! Driver: ten thousand lives of a container leave the machine as they found it. `count=N` takes another number.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{O_CLOEXEC, O_DIRECTORY, O_RDONLY};
 use veridian_containers::abi::{CreateFlags, DeleteFlags, WaitStatus};

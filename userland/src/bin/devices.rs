@@ -1,6 +1,7 @@
 //! Plain, or in a container with a `/dev`: null, zero, full, random, urandom and the console.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 
@@ -25,7 +26,7 @@ const DEVICES: &[(&CStr, u64, u64)] = &[
 fn main(_: &Start) -> i32 {
     let mut checks = Checks::new();
     for &(path, major, minor) in DEVICES {
-        let found = sys::fstatat(AT_FDCWD, path, 0).map(|found| (found.st_mode & S_IFMT, found.st_rdev as u64));
+        let found = sys::fstatat(AT_FDCWD, path, 0).map(|found| (found.st_mode & S_IFMT, found.st_rdev));
         checks.equal(format_args!("{path:?} is a device {major}:{minor}"), found, Ok((S_IFCHR, major << 8 | minor)));
     }
     let open = |path, flags| sys::open(path, flags).unwrap_or(-1);

@@ -1,6 +1,7 @@
 //! Plain: mappings and their protection, the program break, and memory that a fork shares until someone writes.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, O_CREAT, O_RDONLY, O_RDWR};
 use linux_raw_sys::general::{PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE};

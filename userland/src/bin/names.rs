@@ -1,6 +1,7 @@
 //! Plain: host names and pid namespaces by unshare(2).
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{CLONE_NEWPID, CLONE_NEWUTS, SIGKILL, SIGTERM};
 use veridian_containers::Signal;

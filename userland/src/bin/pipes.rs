@@ -1,6 +1,7 @@
 //! Plain: pipes, descriptors and poll.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, SEEK_CUR};
 use linux_raw_sys::general::{

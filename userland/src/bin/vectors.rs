@@ -1,6 +1,7 @@
 //! Plain: every process has its own vector registers, whatever the others do and whenever they take turns.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use veridian_containers::abi::WaitStatus;
 use veridian_userland::check::{Checks, wait_for};

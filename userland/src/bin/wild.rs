@@ -2,6 +2,7 @@
 //! merely odd work.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general as linux;
 use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, PROT_READ, SIGUSR1, stat};

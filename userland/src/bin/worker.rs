@@ -1,6 +1,7 @@
 //! What the drivers let run in their containers: one small task for each word of the first argument.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::auxvec::{AT_PAGESZ, AT_RANDOM};
 use linux_raw_sys::general::{O_CREAT, O_RDWR, POLLIN, SIGKILL};
