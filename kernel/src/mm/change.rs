@@ -54,7 +54,7 @@ impl AddressSpace {
         if state.areas.within(range.clone()).all(|(_, area)| area.protection == protection) {
             return Ok(());
         }
-        state.areas.check_room(&range, 0)?;
+        state.areas.check_changing(&range)?;
         for (piece, mut area) in state.areas.carve(range) {
             if area.protection != protection {
                 self.apply(&mut state, &piece, area.shared, protection);
@@ -126,7 +126,7 @@ impl AddressSpace {
             }
             None if new_length <= old.len() => {
                 let tail = old.start + new_length..old.end;
-                state.areas.check_room(&tail, 0)?;
+                state.areas.check_replacing(&tail, 0)?;
                 let gone = if tail.is_empty() { Vec::new() } else { state.clear(&self.table, tail) };
                 (old.start, gone)
             }
