@@ -59,7 +59,9 @@ pub fn load(
 ) -> Result<Program, LoadError> {
     let caller = Caller { context: fs, credentials, memory };
     let executable = caller.open_executable(&fs.cwd, path)?;
-    let after = credentials.at_exec(executable.set_ids);
+    let after = credentials.at_exec(executable.set_ids());
+    let mut seed = [0; 16];
+    random::fill(&mut seed);
     let identity = Identity {
         uid: after.uid,
         euid: after.euid,
@@ -69,12 +71,12 @@ pub fn load(
     };
     let image = image::load(
         &image::Program {
-            file: executable.source,
+            file: executable,
             path,
             argv: arguments,
             envp: environment,
             identity,
-            random: random::bytes(),
+            random: seed,
             limits: Limits::default(),
         },
         memory,
@@ -106,7 +108,7 @@ pub fn exec(
         log::debug!("{thread:?}: {}: {} ({})", String::from_utf8_lossy(path), error.reason, error.errno);
         error.errno
     })?;
-    let closed = thread.with_files(fs::FdTable::close_on_exec);
+    let closed = thread.with_files(fs::FdTable::close_for_exec);
     drop(closed);
     thread.set_credentials(program.credentials);
     let old = thread.replace_program(program.space, program.name);

@@ -4,8 +4,8 @@ mod descriptor;
 mod platform;
 mod process;
 
-pub use descriptor::{ContainerFile, container_of};
-pub use platform::Kernel;
+pub use descriptor::{container_of, descriptor_for};
+pub use platform::{Kernel, View};
 
 /// A container of this kernel.
 pub type Container = veridian_containers::engine::Container<Kernel>;
