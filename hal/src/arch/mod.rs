@@ -32,6 +32,9 @@
 //!
 //! The entry code, when the machine is set up, calls the function named by [`crate::entry!`].
 
+#[cfg(any(test, all(target_os = "none", any(target_arch = "aarch64", target_arch = "riscv64"))))]
+pub mod device_tree;
+
 #[cfg(all(target_os = "none", target_arch = "x86_64"))]
 #[path = "x86_64/mod.rs"]
 mod current;

@@ -36,7 +36,7 @@ impl Owner {
 
 /// Is told when a frame that was given to an [`Owner`] other than the kernel is freed.
 pub trait Ledger: Sync {
-    /// One frame of `owner` is free again.
+    /// One frame of `owner` is free again. Called without any lock of hal's.
     fn released(&self, owner: Owner);
 }
 
@@ -59,6 +59,15 @@ pub struct FrameStatistics {
 /// Counts as of now.
 pub fn statistics() -> FrameStatistics {
     FrameStatistics { total: TOTAL.load(Ordering::Relaxed), free: FREE.load(Ordering::Relaxed) }
+}
+
+/// Tells the ledger of a freed frame.
+fn release_charge(owner: Owner) {
+    if owner != Owner::KERNEL
+        && let Some(ledger) = LEDGER.get()
+    {
+        ledger.released(owner);
+    }
 }
 
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -167,20 +176,18 @@ pub(super) unsafe fn init(map: &MemoryMap) {
     let low = map.usable.iter().map(|r| r.start).min().expect("the machine has memory") / PAGE_SIZE;
     let high = map.usable.iter().map(|r| r.end).max().expect("the machine has memory") / PAGE_SIZE;
     let bytes = ((high - low) * size_of::<Metadata>()).next_multiple_of(PAGE_SIZE);
-    let mut taken: heapless::Vec<Range<usize>, 20> = map.reserved.iter().cloned().collect();
-    taken.extend(map.initrd.clone());
-    let place = free_ranges(map, &taken).find(|r| r.len() >= bytes).expect("no room for the frame metadata");
-    let place = place.start..place.start + bytes;
-    let base: *mut Metadata = arch::phys_to_virt(PhysAddr(place.start)).cast();
+    let place = map.free_ranges().find(|r| r.len() >= bytes).expect("no room for the frame metadata").start;
+    let base: *mut Metadata = arch::phys_to_virt(PhysAddr(place)).cast();
     // SAFETY: `place` is usable RAM that nobody uses, large enough; zero bytes are a valid Metadata.
     let metadata = unsafe {
         base.cast::<u8>().write_bytes(0, bytes);
         core::slice::from_raw_parts(base, high - low)
     };
     TABLE.call_once(|| Table { first: low, metadata });
-    taken.push(place).expect("too many reserved ranges");
+    let mut map = map.clone();
+    map.reserved.push(place..place + bytes).expect("too many reserved ranges");
     let mut buddy = BUDDY.lock();
-    for range in free_ranges(map, &taken) {
+    for range in map.free_ranges() {
         TOTAL.fetch_add(range.len() / PAGE_SIZE, Ordering::Relaxed);
         let mut at = range.start / PAGE_SIZE;
         let end = range.end / PAGE_SIZE;
@@ -195,43 +202,10 @@ pub(super) unsafe fn init(map: &MemoryMap) {
         for frame_number in initrd.start / PAGE_SIZE..initrd.end.div_ceil(PAGE_SIZE) {
             if (low..high).contains(&frame_number) {
                 // One handle that is never dropped: the frame is never freed.
-                metadata_of(metadata, low, frame_number).handles.store(1, Ordering::Relaxed);
+                metadata[frame_number - low].handles.store(1, Ordering::Relaxed);
             }
         }
     }
-}
-
-fn metadata_of(all: &'static [Metadata], first: usize, frame_number: usize) -> &'static Metadata {
-    &all[frame_number - first]
-}
-
-/// Usable memory without `taken`, in whole frames, in the order of addresses within each usable range.
-fn free_ranges<'a>(map: &'a MemoryMap, taken: &'a [Range<usize>]) -> impl Iterator<Item = Range<usize>> + 'a {
-    map.usable.iter().flat_map(move |usable| {
-        let end = usable.end / PAGE_SIZE * PAGE_SIZE;
-        let mut at = usable.start.next_multiple_of(PAGE_SIZE);
-        core::iter::from_fn(move || {
-            // Step over whatever covers `at`, until nothing does.
-            while let Some(over) =
-                taken.iter().find(|t| t.start / PAGE_SIZE * PAGE_SIZE <= at && at < t.end.next_multiple_of(PAGE_SIZE))
-            {
-                at = over.end.next_multiple_of(PAGE_SIZE);
-            }
-            if at >= end {
-                return None;
-            }
-            let stop = taken
-                .iter()
-                .map(|t| t.start / PAGE_SIZE * PAGE_SIZE)
-                .filter(|&start| start > at)
-                .min()
-                .unwrap_or(end)
-                .min(end);
-            let found = at..stop;
-            at = stop;
-            Some(found)
-        })
-    })
 }
 
 /// A handle to a frame. Clones share the frame; the last drop frees it and tells the [`Ledger`].
@@ -258,6 +232,8 @@ impl Frame {
     }
 
     fn unfilled(owner: Owner) -> Result<Self, OutOfFrames> {
+        // Larger numbers mark free runs.
+        assert!(owner.0 < FREE_HEAD, "{owner:?} is no owner");
         let number = BUDDY.lock().take(0).ok_or(OutOfFrames)?;
         let metadata = metadata(number);
         metadata.handles.store(1, Ordering::Relaxed);
@@ -273,8 +249,7 @@ impl Frame {
         if entry.handles.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        entry.handles.fetch_add(1, Ordering::Relaxed);
-        Some(Self { number: address.frame_number() })
+        Some(Self::further_handle(address.frame_number()))
     }
 
     /// Where the frame lies.
@@ -346,15 +321,21 @@ impl Frame {
     /// # Safety
     /// The entry's own handle exists throughout the call.
     pub(crate) unsafe fn borrow_address(address: PhysAddr) -> Self {
-        metadata(address.frame_number()).handles.fetch_add(1, Ordering::Relaxed);
-        Self { number: address.frame_number() }
+        Self::further_handle(address.frame_number())
+    }
+
+    /// One more handle to a frame that has one.
+    fn further_handle(number: usize) -> Self {
+        let before = metadata(number).handles.fetch_add(1, Ordering::Relaxed);
+        // As `Arc` does: long before the count can wrap and the frame be freed under its handles.
+        assert!(before < u32::MAX / 2, "too many handles to a frame");
+        Self { number }
     }
 }
 
 impl Clone for Frame {
     fn clone(&self) -> Self {
-        metadata(self.number).handles.fetch_add(1, Ordering::Relaxed);
-        Self { number: self.number }
+        Self::further_handle(self.number)
     }
 }
 
@@ -366,11 +347,7 @@ impl Drop for Frame {
         }
         let owner = Owner(metadata.owner.load(Ordering::Relaxed));
         BUDDY.lock().give(self.number, 0);
-        if owner != Owner::KERNEL
-            && let Some(ledger) = LEDGER.get()
-        {
-            ledger.released(owner);
-        }
+        release_charge(owner);
     }
 }
 
@@ -426,3 +403,6 @@ impl Drop for Run {
         BUDDY.lock().give(self.number, self.order);
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
