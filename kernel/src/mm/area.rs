@@ -49,6 +49,11 @@ impl Area {
                 == (other.protection, other.allowed, other.shared, other.grows_down)
     }
 
+    /// Whether each of its pages takes a frame of its own once it is written.
+    pub fn takes_frames(&self) -> bool {
+        self.protection.contains(Protection::WRITE) && !self.shared
+    }
+
     /// The same area, as seen from `bytes` further on.
     pub fn advanced(&self, bytes: usize) -> Self {
         let mut rest = self.clone();

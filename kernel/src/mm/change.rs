@@ -117,6 +117,9 @@ impl AddressSpace {
         }
         let (at_its_end, moved) = (old.end == range.end, area.advanced(old.start - range.start));
         check_source_end(&moved, new_length)?;
+        if new_length > old.len() && moved.takes_frames() && !layout::machine_holds(new_length) {
+            return Err(Errno::ENOMEM);
+        }
         let (start, gone) = match target {
             Some(target) => {
                 state.check_growth(&target, 2)?;

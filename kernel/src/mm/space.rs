@@ -102,12 +102,15 @@ pub struct Mapping {
     pub allowed: Protection,
     /// What is there.
     pub content: Content,
+    /// Whether to refuse more writable memory than the machine has at all, which the program could never fill
+    /// (Linux's heuristic overcommit; MAP_NORESERVE goes without).
+    pub bounded: bool,
 }
 
 impl Mapping {
     /// An anonymous private mapping.
     pub fn private(place: Place, length: usize, protection: Protection) -> Self {
-        Self { place, length, protection, allowed: Protection::all(), content: Content::Private }
+        Self { place, length, protection, allowed: Protection::all(), content: Content::Private, bounded: true }
     }
 
     fn area(&self) -> Result<Area, Errno> {
@@ -219,6 +222,10 @@ impl AddressSpace {
         }
         let length = layout::whole_pages(mapping.length).ok_or(Errno::ENOMEM)?;
         let area = mapping.area()?;
+        let takes_frames = area.takes_frames() || matches!(mapping.content, Content::Shared);
+        if mapping.bounded && takes_frames && !layout::machine_holds(length) {
+            return Err(Errno::ENOMEM);
+        }
         let mut state = self.state.lock();
         let range = state.place(mapping.place, length)?;
         state.check_growth(&range, 1)?;
@@ -343,9 +350,6 @@ impl State {
         if new > old {
             // A free page stays between the heap and what lies above it.
             let grown = old..new;
-            if !self.areas.is_free(&(old..new + PAGE_SIZE)) || self.check_growth(&grown, 1).is_err() {
-                return gone;
-            }
             let area = Area {
                 protection: Protection::READ | Protection::WRITE,
                 allowed: Protection::all(),
@@ -353,6 +357,10 @@ impl State {
                 shared: false,
                 grows_down: false,
             };
+            let room = self.areas.is_free(&(old..new + PAGE_SIZE)) && layout::machine_holds(grown.len());
+            if !room || self.check_growth(&grown, 1).is_err() {
+                return gone;
+            }
             self.areas.insert(grown, area);
         } else if new < old {
             if self.areas.check_replacing(&(new..old), 0).is_err() {

@@ -6,6 +6,7 @@
 #[cfg(feature = "containers")]
 mod container;
 mod identity;
+mod memory;
 pub mod number;
 mod process;
 mod signal;
@@ -115,6 +116,16 @@ table! {
     number::__NR_setresgid => identity::setresgid, (u32, u32, u32);
     number::__NR_getgroups => identity::getgroups, (i32, UserAddr);
     number::__NR_setgroups => identity::setgroups, (i32, UserAddr);
+    number::__NR_mmap => memory::mmap, (UserAddr, usize, usize, usize, i32, u64);
+    number::__NR_munmap => memory::munmap, (UserAddr, usize);
+    number::__NR_mprotect => memory::mprotect, (UserAddr, usize, usize);
+    number::__NR_mremap => memory::mremap, (UserAddr, usize, usize, usize, UserAddr);
+    number::__NR_brk => memory::brk, (UserAddr);
+    number::__NR_madvise => memory::madvise, (UserAddr, usize, u32);
+    number::__NR_msync => memory::msync, (UserAddr, usize, u32);
+    number::__NR_mlock => memory::mlock, (UserAddr, usize);
+    number::__NR_mlock2 => memory::mlock2, (UserAddr, usize, u32);
+    number::__NR_munlock => memory::munlock, (UserAddr, usize);
     number::__NR_uname => system::uname, (UserAddr);
     number::__NR_sethostname => system::sethostname, (UserAddr, isize);
     number::__NR_setdomainname => system::setdomainname, (UserAddr, isize);
