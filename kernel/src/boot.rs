@@ -7,9 +7,8 @@
 
 use crate::{
     cgroup::{Cgroup, memory::Books},
-    device::{console, random},
-    fs::{self, FdTable, File, OpenFlags},
-    log as messages,
+    device::random,
+    fs, log as messages,
     namespace::{Namespaces, PidNamespace, UtsNamespace},
     sched,
     security::Credentials,
@@ -46,7 +45,7 @@ fn machine() -> &'static Machine {
         pid_namespace: PidNamespace::first(),
         cgroup: Cgroup::root(),
         #[cfg(feature = "containers")]
-        engine: Engine::new(Kernel::default(), [random::number(), random::number()]),
+        engine: Engine::new(Kernel::default(), [random::u64(), random::u64()]),
     })
 }
 
@@ -66,6 +65,7 @@ pub fn main(boot: BootInfo) -> ! {
     let words = CommandLine::parse(boot.command_line);
     messages::init(words.level);
     mem::set_ledger(&Books);
+    random::seed();
     let cpus = cpu::start_others(sched::run);
     log::info!("Veridian on {}: {cpus} CPUs, {} KiB of memory", boot.machine, boot.memory_bytes / 1024);
     match first_process(&boot, &words) {
@@ -88,9 +88,10 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let machine = machine();
     let plain = |reason: &'static str| move |errno| (errno, String::from(reason));
     let initrd = boot.initrd.ok_or((Errno::ENOENT, String::from("the machine has no initial RAM disk")))?;
-    let mounts = fs::initrd::unpack(&initrd, &machine.cgroup.memory)
-        .map_err(|error| (Errno::EINVAL, alloc::format!("the initial RAM disk: {error}")))?;
-    let fs = fs::Context::at_root_of(mounts);
+    if let Some(symbols) = fs::initrd::file(initrd.bytes(), b"boot/symbols") {
+        veridian_hal::boot_info::set_symbols(symbols);
+    }
+    let fs = fs::Context::boot(initrd, &machine.cgroup.memory)?;
     let charge = machine.cgroup.pids.charge().map_err(plain("no task"))?;
     let pid = machine.pid_namespace.allocate().map_err(plain("no pid"))?;
     let credentials = Arc::new(Credentials::root());
@@ -99,7 +100,7 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let memory = machine.cgroup.memory.clone();
     let program = task::load(&fs, &credentials, &memory, words.init.as_bytes(), &arguments, &environment)
         .map_err(|error| (error.errno, error.reason.into()))?;
-    let files = console_streams().map_err(plain("no console"))?;
+    let files = fs::FdTable::with_console(&fs, &credentials, &memory).map_err(plain("no console"))?;
     let thread = Thread::new(NewThread {
         pid,
         charge,
@@ -121,16 +122,6 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     });
     task::spawn(thread, program.context);
     Ok(())
-}
-
-/// Descriptors 0, 1 and 2 on the console.
-fn console_streams() -> Result<FdTable, Errno> {
-    let console = Arc::new(console::Console);
-    let mut files = FdTable::new();
-    for _ in 0..3 {
-        files.insert(File::of_object(console.clone(), OpenFlags::RDWR, 0, 0)?, false)?;
-    }
-    Ok(files)
 }
 
 struct CommandLine<'a> {

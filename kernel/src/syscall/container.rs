@@ -7,13 +7,13 @@ use crate::{
     fs::Location,
     security::Capabilities,
     task::Thread,
-    virt::containers::{Container, View, container_of, descriptor_for},
+    virt::containers::{Container, container_of, descriptor_for},
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
     abi::{
-        Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, ListEntry, WaitResult, args_size, read_args, written_size,
+        Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size,
     },
     config::Config,
     engine::CreateRequest,
@@ -121,7 +121,7 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     })?;
     let document = read_buffer(thread, args.config, args.config_len, DOCUMENT_LEN_MAX)?;
     let bundle = directory(thread, args.bundle_fd)?;
-    let bundle_path = View::of(thread).caller().path_of(&bundle)?;
+    let bundle_path = thread.with_fs(|fs| fs.path_of(&bundle))?;
     let bundle_path = String::from_utf8(bundle_path).map_err(|_| Errno::EINVAL)?;
     let config = Config::parse(&document, &[("CONTAINER_ID", id.as_str()), ("BUNDLE", &bundle_path)])
         .map_err(|error| Refusal { errno: Errno::EINVAL, message: format!("{error}") })?;

@@ -59,9 +59,7 @@ pub fn load(
 ) -> Result<Program, LoadError> {
     let caller = Caller { context: fs, credentials, memory };
     let executable = caller.open_executable(&fs.cwd, path)?;
-    let after = credentials.at_exec(executable.set_ids());
-    let mut seed = [0; 16];
-    random::fill(&mut seed);
+    let after = credentials.at_exec(executable.set_ids);
     let identity = Identity {
         uid: after.uid,
         euid: after.euid,
@@ -71,12 +69,12 @@ pub fn load(
     };
     let image = image::load(
         &image::Program {
-            file: executable,
+            file: executable.source,
             path,
             argv: arguments,
             envp: environment,
             identity,
-            random: seed,
+            random: random::bytes(),
             limits: Limits::default(),
         },
         memory,
@@ -108,7 +106,7 @@ pub fn exec(
         log::debug!("{thread:?}: {}: {} ({})", String::from_utf8_lossy(path), error.reason, error.errno);
         error.errno
     })?;
-    let closed = thread.with_files(fs::FdTable::close_for_exec);
+    let closed = thread.with_files(fs::FdTable::close_on_exec);
     drop(closed);
     thread.set_credentials(program.credentials);
     let old = thread.replace_program(program.space, program.name);

@@ -68,7 +68,7 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     let number = pid.number_in(parent.pid().namespace()).ok_or(Errno::EINVAL)?;
     let mut fs = parent.with_fs(|fs| fs.clone());
     if flags.contains(CloneFlags::NEWNS) {
-        fs = fs.namespace.copy(&fs)?;
+        fs = fs.with_new_namespace()?;
     }
     let space = parent.space().fork(parent.memory())?;
     if flags.contains(CloneFlags::CHILD_SETTID) {
@@ -135,8 +135,7 @@ pub fn unshare(thread: &Thread, flags: CloneFlags) -> Result<(), Errno> {
     }
     let namespaces = new_namespaces(thread, flags)?;
     if flags.contains(CloneFlags::NEWNS) {
-        let shared = thread.with_fs(|fs| fs.clone());
-        let separate = shared.namespace.copy(&shared)?;
+        let separate = thread.with_fs(|fs| fs.clone()).with_new_namespace()?;
         let old = thread.with_fs(|fs| core::mem::replace(fs, separate));
         drop(old);
     }

@@ -5,7 +5,7 @@ mod platform;
 mod process;
 
 pub use descriptor::{container_of, descriptor_for};
-pub use platform::{Kernel, View};
+pub use platform::Kernel;
 
 /// A container of this kernel.
 pub type Container = veridian_containers::engine::Container<Kernel>;

@@ -3,7 +3,7 @@
 use super::process::{self, Process};
 use crate::{
     cgroup::Cgroup,
-    fs::{self, Access, Caller, ContainerMounts, FdTable, Location, MountFlags, MountRequest, MountSource, TmpfsOptions},
+    fs::{self, Caller, ContainerMounts, Location, MountFlags, MountRequest, MountSource, TmpfsOptions},
     mm::image::Arguments,
     namespace::{Namespaces, PidNamespace, UtsNamespace},
     sched::WaitQueue,
@@ -149,7 +149,7 @@ impl Platform for Kernel {
             charge,
             container: Some(cgroup.path().into()),
             space: program.space,
-            files: caller.with_files(|files| standard_streams(files))?,
+            files: caller.with_files(|files| files.standard_streams()),
             fs,
             namespaces: Namespaces {
                 uts: housing.namespaces.uts.clone(),
@@ -195,27 +195,15 @@ impl Platform for Kernel {
     }
 }
 
-/// Descriptors 0, 1 and 2 of the caller, those of them that are open, and no other.
-fn standard_streams(files: &FdTable) -> Result<FdTable, Errno> {
-    let mut streams = FdTable::new();
-    for descriptor in 0..3 {
-        if let Ok(file) = files.get(descriptor) {
-            streams.insert_from(descriptor as usize, file, false)?;
-        }
-    }
-    Ok(streams)
-}
-
 /// What a caller sees, copied so that no lock is held.
-pub struct View {
+struct View {
     context: fs::Context,
     credentials: Arc<Credentials>,
     memory: Arc<crate::cgroup::MemoryGroup>,
 }
 
 impl View {
-    /// The view of `thread`.
-    pub fn of(thread: &Thread) -> Self {
+    fn of(thread: &Thread) -> Self {
         Self {
             context: thread.with_fs(|fs| fs.clone()),
             credentials: thread.credentials(),
@@ -223,8 +211,7 @@ impl View {
         }
     }
 
-    /// Who asks.
-    pub fn caller(&self) -> Caller<'_> {
+    fn caller(&self) -> Caller<'_> {
         Caller { context: &self.context, credentials: &self.credentials, memory: &self.memory }
     }
 
@@ -253,14 +240,7 @@ fn context_of(
     context.umask = UMASK;
     context.cwd = context.root.clone();
     let inside = Caller { context: &context, credentials, memory: &housing.cgroup.memory };
-    let cwd = inside.resolve(&context.root, process.cwd.as_bytes(), true).and_then(|at| {
-        let inode = at.inode();
-        if !inode.is_directory() {
-            return Err(Errno::ENOTDIR);
-        }
-        inode.permit(credentials, Access::EXECUTE)?;
-        Ok(at)
-    });
+    let cwd = inside.resolve_directory(&context.root, process.cwd.as_bytes());
     let cwd = cwd.map_err(|errno| Error::new(errno).operand(process.cwd.clone()).reason("the working directory"))?;
     context.cwd = cwd;
     Ok(context)
