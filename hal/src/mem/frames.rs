@@ -38,12 +38,7 @@ impl Owner {
 pub trait Ledger: Sync {
     /// One frame of `owner` is free again. Called without any lock of hal's.
     fn released(&self, owner: Owner);
-
-    /// A page table of `owner` needs one more frame for itself, which nobody has asked for by name: whether it may have
-    /// it. Its release comes by [`Self::released`] like any other. Called with the page table's lock held.
-    fn charge_table(&self, _owner: Owner) -> bool {
-        true
-    }
+}
 }
 
 static LEDGER: Once<&'static dyn Ledger> = Once::new();
@@ -65,23 +60,6 @@ pub struct FrameStatistics {
 /// Counts as of now.
 pub fn statistics() -> FrameStatistics {
     FrameStatistics { total: TOTAL.load(Ordering::Relaxed), free: FREE.load(Ordering::Relaxed) }
-}
-
-/// Asks the ledger for a frame that a page table of `owner` needs.
-pub(super) fn charge_table(owner: Owner) -> Result<(), OutOfFrames> {
-    match LEDGER.get() {
-        Some(ledger) if owner != Owner::KERNEL && !ledger.charge_table(owner) => Err(OutOfFrames),
-        _ => Ok(()),
-    }
-}
-
-/// Tells the ledger that what [`charge_table`] granted is not needed.
-pub(super) fn release_charge(owner: Owner) {
-    if owner != Owner::KERNEL
-        && let Some(ledger) = LEDGER.get()
-    {
-        ledger.released(owner);
-    }
 }
 
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -278,7 +256,12 @@ impl Frame {
 
     /// Whether there are other handles to it.
     pub fn is_shared(&self) -> bool {
-        metadata(self.number).handles.load(Ordering::Acquire) > 1
+        self.handles() > 1
+    }
+
+    /// How many handles there are to it, this one included.
+    pub(super) fn handles(&self) -> u32 {
+        metadata(self.number).handles.load(Ordering::Acquire)
     }
 
     /// Copies bytes out of the frame from `offset` on. Panics past the frame's end.
@@ -356,7 +339,11 @@ impl Drop for Frame {
         }
         let owner = Owner(metadata.owner.load(Ordering::Relaxed));
         BUDDY.lock().give(self.number, 0);
-        release_charge(owner);
+        if owner != Owner::KERNEL
+            && let Some(ledger) = LEDGER.get()
+        {
+            ledger.released(owner);
+        }
     }
 }
 

@@ -3,10 +3,7 @@
 //!
 //! The kernel half is the same in every table and belongs to the architecture.
 
-use super::{
-    Frame, OutOfFrames, Owner,
-    frames,
-};
+use super::{Frame, OutOfFrames};
 use crate::{
     PAGE_SHIFT, PAGE_SIZE, PhysAddr, UserAddr, arch,
     sync::SpinLock,
@@ -71,30 +68,35 @@ pub(crate) trait PageFormat {
     fn fill_root(root: &mut [u64; TABLE_ENTRIES]);
 }
 
-type Format = arch::Format;
+pub(super) type Format = arch::Format;
 
 /// The user half of an address space. Shared by `Arc`: the threads that run in it and the CPUs that have it
 /// loaded hold it.
 pub struct PageTable {
     root: Frame,
-    tables: SpinLock<Tables>,
+    pub(super) tables: SpinLock<Tables>,
     /// One bit for each CPU that has this table loaded; kept by the architecture's `activate`.
     pub(crate) loaded_on: AtomicU32,
 }
 
-/// Who is charged for table pages.
-struct Tables {
-    owner: Owner,
+/// Where a page table's own pages come from, so that they are charged as other memory is.
+pub trait FrameSource: Send + Sync {
+    /// A frame filled with zeros.
+    fn zeroed_frame(&self) -> Result<Frame, OutOfFrames>;
+}
+
+/// What the lock guards: the entries of all tables below the root, and the source of further ones.
+pub(super) struct Tables {
+    source: Arc<dyn FrameSource>,
 }
 
 impl PageTable {
-    /// An empty table whose own pages are given to `owner`, as far as [`super::Ledger::charge_table`] allows. A table's
-    /// own pages are released when it is dropped.
-    pub fn new(owner: Owner) -> Result<Arc<Self>, OutOfFrames> {
-        let root = table_frame(owner)?;
+    /// An empty table whose own pages come from `source`.
+    pub fn new(source: Arc<dyn FrameSource>) -> Result<Arc<Self>, OutOfFrames> {
+        let root = source.zeroed_frame()?;
         // SAFETY: a fresh frame that nobody else has a handle to.
         Format::fill_root(unsafe { &mut *root.pointer().cast::<[u64; TABLE_ENTRIES]>() });
-        Ok(Arc::new(Self { root, tables: SpinLock::new(Tables { owner }), loaded_on: AtomicU32::new(0) }))
+        Ok(Arc::new(Self { root, tables: SpinLock::new(Tables { source }), loaded_on: AtomicU32::new(0) }))
     }
 
     /// Where the root table lies.
@@ -137,9 +139,15 @@ impl PageTable {
         Some((unsafe { Frame::borrow_address(Format::address(entry)) }, Format::protection(entry)))
     }
 
-    /// Unmaps every page of `pages` (page-aligned). The frames are released once no TLB holds them.
-    pub fn unmap(&self, pages: Range<UserAddr>) {
-        self.protect(pages, |_| Protection::empty());
+    /// Unmaps every page of `pages` (page-aligned) and tells how many were mapped. The frames are released once no
+    /// TLB holds them.
+    pub fn unmap(&self, pages: Range<UserAddr>) -> usize {
+        let mut count = 0;
+        self.protect(pages, |_| {
+            count += 1;
+            Protection::empty()
+        });
+        count
     }
 
     /// Sets what the mapped pages of `pages` allow: `to` is given each page's present protection. An empty
@@ -240,7 +248,7 @@ impl PageTable {
         stopped(from, range.len(), reachable - left, Access::Read)
     }
 
-    fn entry_or_create(&self, tables: &Tables, page: UserAddr) -> Result<*mut u64, MapError> {
+    pub(super) fn entry_or_create(&self, tables: &Tables, page: UserAddr) -> Result<*mut u64, MapError> {
         if page.0 >= arch::USER_END || !page.is_page_aligned() {
             return Err(MapError::NotUser);
         }
@@ -252,7 +260,7 @@ impl PageTable {
             table = if Format::is_present(entry) {
                 Format::address(entry)
             } else {
-                let next = table_frame(tables.owner)?.into_address();
+                let next = tables.source.zeroed_frame()?.into_address();
                 // SAFETY: as above.
                 unsafe { slot.write_volatile(Format::table(next)) };
                 next
@@ -261,7 +269,7 @@ impl PageTable {
         Ok(slot(table, page, 0))
     }
 
-    fn find(&self, page: UserAddr) -> Option<*mut u64> {
+    pub(super) fn find(&self, page: UserAddr) -> Option<*mut u64> {
         if page.0 >= arch::USER_END {
             return None;
         }
@@ -278,9 +286,13 @@ impl PageTable {
     }
 
     /// Visits the present leaves of `pages` until told to stop; whole absent tables are stepped over at once.
-    fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>) {
+    pub(super) fn for_each_leaf(
+        &self,
+        pages: &Range<UserAddr>,
+        mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>,
+    ) {
         let end = pages.end.0.min(arch::USER_END);
-        let mut at = pages.start.0;
+        let mut at = pages.start.page_start().0;
         'pages: while at < end {
             let mut table = self.root.address();
             for level in (1..Format::LEVELS).rev() {
@@ -307,12 +319,6 @@ impl PageTable {
             }
         }
     }
-}
-
-/// A zeroed frame for a table of `owner`.
-fn table_frame(owner: Owner) -> Result<Frame, OutOfFrames> {
-    frames::charge_table(owner)?;
-    Frame::zeroed(owner).inspect_err(|_| frames::release_charge(owner))
 }
 
 /// The slot of `address` in the table at `table`, which is of level `level` (0 is the lowest).

@@ -74,12 +74,9 @@ fn reads_and_writes_stop_at_the_end_of_the_frame() {
 /// The one ledger of this test process.
 pub(crate) struct TestLedger {
     pub(crate) released: AtomicUsize,
-    /// Table frames that may still be charged.
-    pub(crate) tables_left: AtomicUsize,
 }
 
-pub(crate) static TEST_LEDGER: TestLedger =
-    TestLedger { released: AtomicUsize::new(0), tables_left: AtomicUsize::new(usize::MAX) };
+pub(crate) static TEST_LEDGER: TestLedger = TestLedger { released: AtomicUsize::new(0) };
 /// The owner that it counts.
 pub(crate) const COUNTED: Owner = Owner(9);
 
@@ -88,14 +85,6 @@ impl Ledger for TestLedger {
         if owner == COUNTED {
             self.released.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    fn charge_table(&self, owner: Owner) -> bool {
-        owner != COUNTED
-            || self
-                .tables_left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
-                .is_ok()
     }
 }
 

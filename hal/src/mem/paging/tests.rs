@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::mem::{
+    Owner,
     frames::tests::{COUNTED, TEST_LEDGER},
     statistics, test_machine,
 };
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, vec, vec::Vec};
 
@@ -20,8 +21,28 @@ fn frame() -> Frame {
     Frame::zeroed(Owner::KERNEL).expect("the simulated machine has memory")
 }
 
+/// Gives table pages to an owner, as many as are left.
+struct Source {
+    owner: Owner,
+    left: AtomicUsize,
+}
+
+impl Source {
+    fn new(owner: Owner, left: usize) -> Arc<Self> {
+        Arc::new(Self { owner, left: AtomicUsize::new(left) })
+    }
+}
+
+impl FrameSource for Source {
+    fn zeroed_frame(&self) -> Result<Frame, OutOfFrames> {
+        let take = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        take.map_err(|_| OutOfFrames)?;
+        Frame::zeroed(self.owner)
+    }
+}
+
 fn table() -> Arc<PageTable> {
-    PageTable::new(Owner::KERNEL).expect("the simulated machine has memory")
+    PageTable::new(Source::new(Owner::KERNEL, usize::MAX)).expect("the simulated machine has memory")
 }
 
 #[test]
@@ -69,7 +90,8 @@ fn ranges_are_unmapped_over_tables_and_holes_and_in_steps() {
     for number in (0..all).filter(|n| n % 7 != 3) {
         table.map(page(number), frame.clone(), READ_WRITE).expect("memory");
     }
-    table.unmap(page(1)..page(all - 1));
+    let mapped = (1..all - 1).filter(|n| n % 7 != 3).count();
+    assert_eq!(table.unmap(page(1)..page(all - 1)), mapped);
     let mut left = Vec::new();
     table.for_each(UserAddr(0)..UserAddr(arch::USER_END), |at, _, _| left.push(at));
     assert_eq!(left, [page(0), page(all - 1)]);
@@ -116,21 +138,19 @@ fn a_dropped_table_gives_back_everything() {
 }
 
 #[test]
-fn a_table_without_a_charge_for_its_pages_maps_nothing_and_leaks_nothing() {
+fn a_table_whose_source_runs_dry_maps_nothing_and_leaks_nothing() {
     let _machine = test_machine();
     let before = statistics().free;
     let released = TEST_LEDGER.released.load(Ordering::Relaxed);
-    TEST_LEDGER.tables_left.store(3, Ordering::Relaxed);
-    let table = PageTable::new(COUNTED).expect("one page of three");
+    let source = Source::new(COUNTED, 3);
+    let table = PageTable::new(source.clone()).expect("one page of three");
     // Needs three more, and gets two.
     assert_eq!(table.map(page(0), frame(), READ_WRITE), Err(MapError::OutOfFrames));
     assert_eq!(table.lookup(page(0)), None);
-    TEST_LEDGER.tables_left.store(1, Ordering::Relaxed);
+    source.left.store(1, Ordering::Relaxed);
     assert_eq!(table.map(page(0), frame(), READ_WRITE), Ok(()));
-    TEST_LEDGER.tables_left.store(0, Ordering::Relaxed);
-    assert_eq!(PageTable::new(COUNTED).err(), Some(OutOfFrames));
+    assert_eq!(PageTable::new(source).err(), Some(OutOfFrames));
     drop(table);
-    TEST_LEDGER.tables_left.store(usize::MAX, Ordering::Relaxed);
     assert_eq!(TEST_LEDGER.released.load(Ordering::Relaxed), released + 4);
     assert_eq!(statistics().free, before);
 }
@@ -208,7 +228,8 @@ proptest! {
                         model.insert(first, (which, rights));
                     }
                     1 => {
-                        table.unmap(page(first)..page(first + count));
+                        let mapped = model.range(first..first + count).count();
+                        prop_assert_eq!(table.unmap(page(first)..page(first + count)), mapped);
                         model.retain(|n, _| !(first..first + count).contains(n));
                     }
                     _ => {
