@@ -13,14 +13,14 @@ use crate::{
     sched,
     security::Credentials,
     task::{self, NewThread, Signals, Thread},
-    virt::containers::Kernel,
 };
+#[cfg(feature = "containers")]
+use crate::virt::containers::Kernel;
 use alloc::{string::String, sync::Arc, vec::Vec};
 use log::LevelFilter;
-use veridian_containers::{
-    abi::{Errno, WaitStatus},
-    engine::Engine,
-};
+use veridian_containers::abi::{Errno, WaitStatus};
+#[cfg(feature = "containers")]
+use veridian_containers::engine::Engine;
 use veridian_hal::{
     BootInfo,
     cpu, mem, power,
@@ -34,6 +34,7 @@ const NO_INIT_STATUS: u8 = 127;
 struct Machine {
     pid_namespace: Arc<PidNamespace>,
     cgroup: Arc<Cgroup>,
+    #[cfg(feature = "containers")]
     engine: Engine<Kernel>,
 }
 
@@ -43,6 +44,7 @@ fn machine() -> &'static Machine {
     MACHINE.call_once(|| Machine {
         pid_namespace: PidNamespace::first(),
         cgroup: Cgroup::root(),
+        #[cfg(feature = "containers")]
         engine: Engine::new(Kernel::default(), [random::u64(), random::u64()]),
     })
 }
@@ -53,6 +55,7 @@ pub fn pid_namespace() -> &'static Arc<PidNamespace> {
 }
 
 /// The container engine.
+#[cfg(feature = "containers")]
 pub fn engine() -> &'static Engine<Kernel> {
     &machine().engine
 }

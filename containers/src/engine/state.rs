@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use super::{Container, Engine, Error, Platform};
-use crate::abi::Errno;
+use crate::abi::{Errno, ListEntry};
 use crate::json::Quoted;
 
 impl<P: Platform> Engine<P> {
@@ -42,6 +42,25 @@ impl<P: Platform> Engine<P> {
         );
         written.map_err(|_| Errno::ENOMEM)?;
         Ok(json)
+    }
+}
+
+impl<P: Platform> Engine<P> {
+    /// What `container_list` tells of a container, `None` once it is deleted.
+    pub fn list_entry(&self, container: &Container<P>, caller: &P::Caller) -> Option<ListEntry> {
+        let (status, parts) = container.parts_if_alive();
+        let id = container.id().as_str().as_bytes();
+        let mut entry = ListEntry {
+            size: size_of::<ListEntry>() as u64,
+            status: status? as u32,
+            pid: parts.map_or(0, |parts| {
+                self.platform().process_id(parts.process(), caller)
+            }),
+            id_len: id.len() as u64,
+            ..ListEntry::default()
+        };
+        entry.id[..id.len()].copy_from_slice(id);
+        Some(entry)
     }
 }
 

@@ -39,7 +39,6 @@ pub trait Ledger: Sync {
     /// One frame of `owner` is free again. Called without any lock of hal's.
     fn released(&self, owner: Owner);
 }
-}
 
 static LEDGER: Once<&'static dyn Ledger> = Once::new();
 
@@ -60,6 +59,15 @@ pub struct FrameStatistics {
 /// Counts as of now.
 pub fn statistics() -> FrameStatistics {
     FrameStatistics { total: TOTAL.load(Ordering::Relaxed), free: FREE.load(Ordering::Relaxed) }
+}
+
+/// Tells the ledger of a freed frame.
+fn release_charge(owner: Owner) {
+    if owner != Owner::KERNEL
+        && let Some(ledger) = LEDGER.get()
+    {
+        ledger.released(owner);
+    }
 }
 
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -339,11 +347,7 @@ impl Drop for Frame {
         }
         let owner = Owner(metadata.owner.load(Ordering::Relaxed));
         BUDDY.lock().give(self.number, 0);
-        if owner != Owner::KERNEL
-            && let Some(ledger) = LEDGER.get()
-        {
-            ledger.released(owner);
-        }
+        release_charge(owner);
     }
 }
 

@@ -79,7 +79,8 @@ pub struct PageTable {
     pub(crate) loaded_on: AtomicU32,
 }
 
-/// Where a page table's own pages come from, so that they are charged as other memory is.
+/// Where a page table's own pages come from, so that they are charged as other memory is. Called with the page
+/// table's lock held.
 pub trait FrameSource: Send + Sync {
     /// A frame filled with zeros.
     fn zeroed_frame(&self) -> Result<Frame, OutOfFrames>;
@@ -91,7 +92,7 @@ pub(super) struct Tables {
 }
 
 impl PageTable {
-    /// An empty table whose own pages come from `source`.
+    /// An empty table whose own pages come from `source`. They are released when it is dropped.
     pub fn new(source: Arc<dyn FrameSource>) -> Result<Arc<Self>, OutOfFrames> {
         let root = source.zeroed_frame()?;
         // SAFETY: a fresh frame that nobody else has a handle to.
@@ -142,12 +143,12 @@ impl PageTable {
     /// Unmaps every page of `pages` (page-aligned) and tells how many were mapped. The frames are released once no
     /// TLB holds them.
     pub fn unmap(&self, pages: Range<UserAddr>) -> usize {
-        let mut count = 0;
+        let mut unmapped = 0;
         self.protect(pages, |_| {
-            count += 1;
+            unmapped += 1;
             Protection::empty()
         });
-        count
+        unmapped
     }
 
     /// Sets what the mapped pages of `pages` allow: `to` is given each page's present protection. An empty
@@ -286,11 +287,7 @@ impl PageTable {
     }
 
     /// Visits the present leaves of `pages` until told to stop; whole absent tables are stepped over at once.
-    pub(super) fn for_each_leaf(
-        &self,
-        pages: &Range<UserAddr>,
-        mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>,
-    ) {
+    pub(super) fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>) {
         let end = pages.end.0.min(arch::USER_END);
         let mut at = pages.start.page_start().0;
         'pages: while at < end {

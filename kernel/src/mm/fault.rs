@@ -27,12 +27,16 @@ impl AddressSpace {
         self.resolve(&mut self.state.lock(), address.page_start().0, access)
     }
 
-    /// Makes each page of `range` present as an access of `access` would; stops at the first that cannot be.
-    pub fn populate(&self, range: Range<UserAddr>, access: Access) -> Result<(), FaultError> {
+    /// Makes each page of `range` present, for writing where a private page may be written; stops at the first that
+    /// cannot be.
+    pub fn populate(&self, range: Range<UserAddr>) -> Result<(), FaultError> {
         let mut state = self.state.lock();
-        (range.start.page_start().0..range.end.0)
-            .step_by(PAGE_SIZE)
-            .try_for_each(|page| self.resolve(&mut state, page, access))
+        for page in (range.start.page_start().0..range.end.0).step_by(PAGE_SIZE) {
+            let (_, area) = state.areas.find(page).ok_or(FaultError::NotMapped)?;
+            let write = !area.shared && area.protection.contains(Protection::WRITE);
+            self.resolve(&mut state, page, if write { Access::Write } else { Access::Read })?;
+        }
+        Ok(())
     }
 
     /// A copy of this space for a new process, charged to `memory`. Private pages are shared until either side

@@ -19,6 +19,8 @@ pub mod image;
 pub mod layout;
 mod shared;
 mod space;
+#[cfg(test)]
+mod tests;
 mod user_access;
 
 pub use change::{Destination, Discard};

@@ -236,7 +236,7 @@ impl AddressSpace {
     pub fn unmap(&self, start: UserAddr, length: usize) -> Result<(), Errno> {
         let range = layout::user_range(start, length).filter(|r| !r.is_empty()).ok_or(Errno::EINVAL)?;
         let mut state = self.state.lock();
-        state.areas.check_room(&range, 0)?;
+        state.areas.check_replacing(&range, 0)?;
         let gone = state.clear(&self.table, range);
         drop(state);
         drop(gone);
@@ -299,7 +299,7 @@ impl State {
         if bytes > self.limits.address_space {
             return Err(Errno::ENOMEM);
         }
-        self.areas.check_room(range, new)
+        self.areas.check_replacing(range, new)
     }
 
     /// Empties `range`. The areas are given back so that their sources are dropped without the lock.
@@ -355,7 +355,7 @@ impl State {
             };
             self.areas.insert(grown, area);
         } else if new < old {
-            if self.areas.check_room(&(new..old), 0).is_err() {
+            if self.areas.check_replacing(&(new..old), 0).is_err() {
                 return gone;
             }
             gone = self.clear(table, new..old);

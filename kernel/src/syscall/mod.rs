@@ -3,6 +3,7 @@
 //! Owns: the table, the numbers, the structures of Linux's ABI. May call: every room. Called by: `task::run`.
 //! Each family has a file; a handler is `async fn(&Thread, typed arguments) -> Result<usize, Errno>`.
 
+#[cfg(feature = "containers")]
 mod container;
 mod identity;
 pub mod number;
@@ -14,7 +15,7 @@ mod time;
 use crate::task::Thread;
 use alloc::sync::Arc;
 use number::legacy;
-use veridian_containers::abi::{Errno, WaitStatus, call};
+use veridian_containers::abi::{Call, Errno, WaitStatus};
 use veridian_hal::{UserAddr, sync::SpinLock, user::UserContext};
 
 /// What becomes of the thread after a call that did not fail.
@@ -125,13 +126,6 @@ table! {
     number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr);
     number::__NR_gettimeofday => time::gettimeofday, (UserAddr, UserAddr);
     legacy::TIME => time::time, (UserAddr);
-    call::CONTAINER_CREATE => container::create, (UserAddr, usize);
-    call::CONTAINER_START => container::start, (i32);
-    call::CONTAINER_KILL => container::kill, (i32, u32, u32);
-    call::CONTAINER_WAIT => container::wait, (i32, UserAddr, u32);
-    call::CONTAINER_STATE => container::state, (i32, UserAddr, usize);
-    call::CONTAINER_DELETE => container::delete, (i32, u32);
-    call::CONTAINER_LIST => container::list, (UserAddr, UserAddr);
 }
 
 /// Serves the system call that `context` has trapped with.
@@ -147,7 +141,13 @@ pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result
             Ok(Outcome::Replaced)
         }
         legacy::ARCH_PRCTL => process::arch_prctl(thread, context, words[0], UserAddr(words[1])).map(Outcome::Returns),
-        _ => serve(thread, number, words).await.map(Outcome::Returns),
+        _ => match Call::from_number(number as usize) {
+            #[cfg(feature = "containers")]
+            Some(call) => container::serve(thread, call, words).await.map(Outcome::Returns),
+            #[cfg(not(feature = "containers"))]
+            Some(_) => Err(Errno::ENOSYS),
+            None => serve(thread, number, words).await.map(Outcome::Returns),
+        },
     }
 }
 

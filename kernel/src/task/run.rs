@@ -54,10 +54,13 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
                     Exception::Protection => SIGSEGV,
                 },
             ),
-            Trap::Interrupt => {}
-        }
-        if sched::slice_is_over() {
-            sched::yield_now().await;
+            // An interrupt that came during a system call is taken as soon as user mode begins again: only here
+            // can a slice be over.
+            Trap::Interrupt => {
+                if sched::slice_is_over() {
+                    sched::yield_now().await;
+                }
+            }
         }
     };
     exit(&thread, status).await;

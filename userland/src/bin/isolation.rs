@@ -1,6 +1,7 @@
 //! Driver: what goes on in a container is not seen outside, and what is outside is not reached from it.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{O_CREAT, O_WRONLY, SIGKILL};
 use veridian_containers::Signal;

@@ -25,8 +25,7 @@ static FOUND: Once<Found> = Once::new();
 struct Found {
     tree: DeviceTree<'static>,
     boot_hart: usize,
-    /// Physical memory that is taken for good.
-    reserved: heapless::Vec<Range<usize>, 24>,
+    map: MemoryMap,
 }
 
 /// The physical address of a part of the image.
@@ -76,28 +75,45 @@ pub(super) extern "C" fn boot_main(boot_hart: usize, tree_start: usize, image_st
     console::init(&tree);
     power::init(&tree);
 
-    let firmware: heapless::Vec<Range<usize>, 12> =
-        heapless::Vec::from_iter(tree.reserved().filter(|range| !range.is_empty()).take(12));
-    let mut taken: heapless::Vec<Range<usize>, 16> = heapless::Vec::from_iter(firmware.iter().cloned());
-    let [whole_image, blob] = [image.text.start..image.boot_end, tree_start..tree_start + tree.used_bytes()];
-    taken.extend([whole_image, blob.clone()].into_iter().chain(tree.initrd()));
-    // What the kernel uses itself stays visible, whatever the firmware says.
-    let used = |range: &Range<usize>| {
-        core::iter::once(&blob).chain(tree.initrd().as_ref()).any(|u| u.start < range.end && range.start < u.end)
-    };
-    let hidden: heapless::Vec<Range<usize>, 12> =
-        heapless::Vec::from_iter(firmware.iter().filter(|range| !used(range)).cloned());
-    let mut pages = EarlyPages::new(PhysAddr(image.boot_end), &taken);
-    let stack = kernel_map::build(&image, tree.memory(), &hidden, devices(&tree), &mut pages);
-    let in_memory = tree.memory().any(|range| range.start <= pages.used().start && pages.used().end <= range.end);
-    assert!(in_memory, "no room for the kernel's page tables");
-
-    let used = [image.text.start..image.data.end, blob.clone(), pages.used()];
-    let reserved = heapless::Vec::from_iter(firmware.iter().cloned().chain(used));
-    FOUND.call_once(|| Found { tree, boot_hart, reserved });
+    let mut map = memory_map(&tree, image.text.start..image.boot_end, tree_start..tree_start + tree.used_bytes());
+    let room = map.free_ranges().find(|range| range.len() >= EarlyPages::ROOM).expect("room for page tables");
+    let mut pages = EarlyPages::new(room);
+    // Of what the firmware keeps, only what it handed over is to be seen.
+    let handed_over = [Some(map.reserved[BLOB_RANGE].clone()), tree.initrd()];
+    let mut hidden = firmware_ranges(&tree);
+    hidden.retain(|range| !handed_over.iter().flatten().any(|r| r.start < range.end && range.start < r.end));
+    let stack = kernel_map::build(&image, &map, &hidden, devices(&tree), &mut pages);
+    // The boot tables and the boot stack are free from the second half on.
+    map.reserved[IMAGE_RANGE].end = image.data.end;
+    map.reserved.push(pages.used()).expect("few enough ranges are reserved");
+    FOUND.call_once(|| Found { tree, boot_hart, map });
     cpu::current().set_stack(stack.clone());
     // SAFETY: the tables were built for this, and the stack with them.
     unsafe { entry::enter_kernel_map(paging::satp(kernel_map::root()), stack.end, kernel_map_main) }
+}
+
+/// Which of [`MemoryMap::reserved`] is the image, and which the device tree.
+const IMAGE_RANGE: usize = 0;
+const BLOB_RANGE: usize = 1;
+
+/// RAM as far as the direct map reaches, and what is taken of it.
+fn memory_map(tree: &DeviceTree<'_>, image: Range<usize>, blob: Range<usize>) -> MemoryMap {
+    let usable = tree.memory().map(|range| range.start..range.end.min(DIRECT_MAP_BYTES));
+    let usable = heapless::Vec::from_iter(usable.filter(|range| !range.is_empty()).take(32));
+    let mut map = MemoryMap { usable, reserved: heapless::Vec::new(), initrd: tree.initrd() };
+    for range in [image, blob].into_iter().chain(firmware_ranges(tree)) {
+        map.reserved.push(range).expect("few enough ranges are reserved");
+    }
+    map
+}
+
+/// What the firmware keeps for itself.
+fn firmware_ranges(tree: &DeviceTree<'_>) -> heapless::Vec<Range<usize>, 16> {
+    let mut ranges = heapless::Vec::new();
+    for range in tree.reserved().filter(|range| !range.is_empty()) {
+        ranges.push(range).expect("the firmware reserves at most 16 ranges");
+    }
+    ranges
 }
 
 /// The devices whose registers the kernel reaches.
@@ -110,19 +126,10 @@ fn devices<'a>(tree: &DeviceTree<'a>) -> impl Iterator<Item = Range<usize>> + us
 
 /// Second half: on the kernel's tables and CPU 0's stack.
 extern "C" fn kernel_map_main() -> ! {
-    let Found { tree, boot_hart, reserved } = FOUND.get().expect("the first half has run");
-    let mut usable: heapless::Vec<Range<usize>, 32> = heapless::Vec::new();
-    let mut memory_bytes = 0;
-    for range in tree.memory() {
-        let range = range.start..range.end.min(DIRECT_MAP_BYTES);
-        memory_bytes += range.len();
-        usable.push(range).expect("memory in 32 ranges at most");
-    }
-    let initrd = tree.initrd();
-    let map = MemoryMap { usable, reserved: reserved.clone(), initrd: initrd.clone() };
+    let Found { tree, boot_hart, map } = FOUND.get().expect("the first half has run");
     // SAFETY: once, on the one CPU that runs. The device tree says what is RAM; what firmware, image, tree, tables
     // and stack occupy is reserved, and the boot tables and the boot stack have been left for good.
-    unsafe { crate::mem::init(&map) };
+    unsafe { crate::mem::init(map) };
 
     let boot_node = tree.cpus().find(|node| node.address() == Some(*boot_hart));
     let isa = Isa(boot_node.and_then(|node| node.string("riscv,isa")).unwrap_or(""));
@@ -133,11 +140,15 @@ extern "C" fn kernel_map_main() -> ! {
     if let Some(seed) = tree.rng_seed() {
         random::init(seed);
     }
-    let initrd = initrd.map(|range| {
+    let initrd = map.initrd.clone().map(|range| {
         // SAFETY: the loader put it there, and `mem` keeps it for good.
         let bytes = unsafe { core::slice::from_raw_parts(phys_to_virt(PhysAddr(range.start)), range.len()) };
         Initrd::new(bytes, PhysAddr(range.start))
     });
-    let machine = tree.machine();
-    crate::arch::call_main(BootInfo { command_line: tree.command_line(), initrd, memory_bytes, machine })
+    crate::arch::call_main(BootInfo {
+        command_line: tree.command_line(),
+        initrd,
+        memory_bytes: map.usable.iter().map(Range::len).sum(),
+        machine: tree.machine(),
+    })
 }

@@ -216,7 +216,7 @@ extern "C" fn kernel_trap(frame: &mut KernelFrame) {
     }
     let what = match cause.code {
         Cause::FETCH_PAGE | Cause::LOAD_PAGE | Cause::STORE_PAGE if kernel_map::is_stack_guard(cause.value) => {
-            "kernel stack overflow"
+            "stack overflow"
         }
         Cause::INSTRUCTION_MISALIGNED | Cause::LOAD_MISALIGNED | Cause::STORE_MISALIGNED => "misaligned access",
         Cause::ILLEGAL_INSTRUCTION => "illegal instruction",

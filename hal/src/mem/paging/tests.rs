@@ -21,28 +21,24 @@ fn frame() -> Frame {
     Frame::zeroed(Owner::KERNEL).expect("the simulated machine has memory")
 }
 
-/// Gives table pages to an owner, as many as are left.
-struct Source {
-    owner: Owner,
-    left: AtomicUsize,
-}
+/// Gives a table its pages until there are none left, for the owner that the ledger counts.
+struct Pages(AtomicUsize);
 
-impl Source {
-    fn new(owner: Owner, left: usize) -> Arc<Self> {
-        Arc::new(Self { owner, left: AtomicUsize::new(left) })
+impl Pages {
+    fn some(number: usize) -> Arc<Self> {
+        Arc::new(Self(AtomicUsize::new(number)))
     }
 }
 
-impl FrameSource for Source {
+impl FrameSource for Pages {
     fn zeroed_frame(&self) -> Result<Frame, OutOfFrames> {
-        let take = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        take.map_err(|_| OutOfFrames)?;
-        Frame::zeroed(self.owner)
+        let taken = self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        taken.map_err(|_| OutOfFrames).and_then(|_| Frame::zeroed(COUNTED))
     }
 }
 
 fn table() -> Arc<PageTable> {
-    PageTable::new(Source::new(Owner::KERNEL, usize::MAX)).expect("the simulated machine has memory")
+    PageTable::new(Pages::some(usize::MAX)).expect("the simulated machine has memory")
 }
 
 #[test]
@@ -138,18 +134,18 @@ fn a_dropped_table_gives_back_everything() {
 }
 
 #[test]
-fn a_table_whose_source_runs_dry_maps_nothing_and_leaks_nothing() {
+fn a_table_without_a_charge_for_its_pages_maps_nothing_and_leaks_nothing() {
     let _machine = test_machine();
     let before = statistics().free;
     let released = TEST_LEDGER.released.load(Ordering::Relaxed);
-    let source = Source::new(COUNTED, 3);
-    let table = PageTable::new(source.clone()).expect("one page of three");
+    let pages = Pages::some(3);
+    let table = PageTable::new(pages.clone()).expect("one page of three");
     // Needs three more, and gets two.
     assert_eq!(table.map(page(0), frame(), READ_WRITE), Err(MapError::OutOfFrames));
     assert_eq!(table.lookup(page(0)), None);
-    source.left.store(1, Ordering::Relaxed);
+    pages.0.store(1, Ordering::Relaxed);
     assert_eq!(table.map(page(0), frame(), READ_WRITE), Ok(()));
-    assert_eq!(PageTable::new(source).err(), Some(OutOfFrames));
+    assert_eq!(PageTable::new(pages.clone()).err(), Some(OutOfFrames));
     drop(table);
     assert_eq!(TEST_LEDGER.released.load(Ordering::Relaxed), released + 4);
     assert_eq!(statistics().free, before);
