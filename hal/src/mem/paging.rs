@@ -76,6 +76,7 @@ pub struct PageTable {
     root: Frame,
     pub(super) tables: SpinLock<Tables>,
     /// One bit for each CPU that has this table loaded; kept by the architecture's `activate`.
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "the simulated machine has one CPU"))]
     pub(crate) loaded_on: AtomicU32,
 }
 
@@ -101,6 +102,7 @@ impl PageTable {
     }
 
     /// Where the root table lies.
+    #[cfg(target_os = "none")]
     pub(crate) fn root(&self) -> PhysAddr {
         self.root.address()
     }
