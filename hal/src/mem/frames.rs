@@ -36,7 +36,7 @@ impl Owner {
 
 /// Is told when a frame that was given to an [`Owner`] other than the kernel is freed.
 pub trait Ledger: Sync {
-    /// One frame of `owner` is free again.
+    /// One frame of `owner` is free again. Called without any lock of hal's.
     fn released(&self, owner: Owner);
 }
 
@@ -59,6 +59,15 @@ pub struct FrameStatistics {
 /// Counts as of now.
 pub fn statistics() -> FrameStatistics {
     FrameStatistics { total: TOTAL.load(Ordering::Relaxed), free: FREE.load(Ordering::Relaxed) }
+}
+
+/// Tells the ledger of a freed frame.
+fn release_charge(owner: Owner) {
+    if owner != Owner::KERNEL
+        && let Some(ledger) = LEDGER.get()
+    {
+        ledger.released(owner);
+    }
 }
 
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -223,6 +232,8 @@ impl Frame {
     }
 
     fn unfilled(owner: Owner) -> Result<Self, OutOfFrames> {
+        // Larger numbers mark free runs.
+        assert!(owner.0 < FREE_HEAD, "{owner:?} is no owner");
         let number = BUDDY.lock().take(0).ok_or(OutOfFrames)?;
         let metadata = metadata(number);
         metadata.handles.store(1, Ordering::Relaxed);
@@ -238,8 +249,7 @@ impl Frame {
         if entry.handles.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        entry.handles.fetch_add(1, Ordering::Relaxed);
-        Some(Self { number: address.frame_number() })
+        Some(Self::further_handle(address.frame_number()))
     }
 
     /// Where the frame lies.
@@ -254,7 +264,12 @@ impl Frame {
 
     /// Whether there are other handles to it.
     pub fn is_shared(&self) -> bool {
-        metadata(self.number).handles.load(Ordering::Acquire) > 1
+        self.handles() > 1
+    }
+
+    /// How many handles there are to it, this one included.
+    pub(super) fn handles(&self) -> u32 {
+        metadata(self.number).handles.load(Ordering::Acquire)
     }
 
     /// Copies bytes out of the frame from `offset` on. Panics past the frame's end.
@@ -306,15 +321,21 @@ impl Frame {
     /// # Safety
     /// The entry's own handle exists throughout the call.
     pub(crate) unsafe fn borrow_address(address: PhysAddr) -> Self {
-        metadata(address.frame_number()).handles.fetch_add(1, Ordering::Relaxed);
-        Self { number: address.frame_number() }
+        Self::further_handle(address.frame_number())
+    }
+
+    /// One more handle to a frame that has one.
+    fn further_handle(number: usize) -> Self {
+        let before = metadata(number).handles.fetch_add(1, Ordering::Relaxed);
+        // As `Arc` does: long before the count can wrap and the frame be freed under its handles.
+        assert!(before < u32::MAX / 2, "too many handles to a frame");
+        Self { number }
     }
 }
 
 impl Clone for Frame {
     fn clone(&self) -> Self {
-        metadata(self.number).handles.fetch_add(1, Ordering::Relaxed);
-        Self { number: self.number }
+        Self::further_handle(self.number)
     }
 }
 
@@ -326,11 +347,7 @@ impl Drop for Frame {
         }
         let owner = Owner(metadata.owner.load(Ordering::Relaxed));
         BUDDY.lock().give(self.number, 0);
-        if owner != Owner::KERNEL
-            && let Some(ledger) = LEDGER.get()
-        {
-            ledger.released(owner);
-        }
+        release_charge(owner);
     }
 }
 
@@ -386,3 +403,6 @@ impl Drop for Run {
         BUDDY.lock().give(self.number, self.order);
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

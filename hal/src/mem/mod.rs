@@ -4,13 +4,15 @@
 //! first allocation. Lock order: a page table's lock, then the frame allocator's; the heap's, then the
 //! frame allocator's.
 
+mod copy_on_write;
 mod frames;
 mod heap;
 mod paging;
 
+pub use copy_on_write::Claim;
 pub use frames::{Frame, FrameStatistics, Ledger, OutOfFrames, Owner, set_ledger, statistics};
 pub use heap::heap_bytes_in_use;
-pub use paging::{MapError, PageTable, Protection, leave_address_space};
+pub use paging::{FrameSource, MapError, PageTable, Protection, leave_address_space};
 
 #[cfg(target_os = "none")]
 pub(crate) use frames::Run;
@@ -26,4 +28,16 @@ use crate::boot_info::MemoryMap;
 pub unsafe fn init(map: &MemoryMap) {
     // SAFETY: the caller's promise, passed on.
     unsafe { frames::init(map) }
+}
+
+/// The simulated machine for one test at a time: they count frames, which all tests of the process share.
+#[cfg(test)]
+fn test_machine() -> impl Drop {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    // A test that panicked has said so itself.
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    crate::arch::hosted::init(64 << 20);
+    set_ledger(&frames::tests::TEST_LEDGER);
+    leave_address_space();
+    guard
 }

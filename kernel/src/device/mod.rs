@@ -1,0 +1,44 @@
+//! Devices: null, zero, full, random and the console, by Linux's numbers.
+//!
+//! Owns: what stands behind a character device node, the console's input, the generator of random numbers. May call:
+//! hal, and the traits of `fs`. Called by: `fs` (open), `sched` ([`console::received`]), `syscall`, `mm`, `virt`.
+//!
+//! Locks: the console's input; a generator of each CPU. Nothing else is locked under them but hal's console, and an
+//! address space while the console's input is copied to it.
+
+pub mod console;
+mod memory;
+pub mod random;
+
+use crate::fs::{DeviceNumber, FileObject, FileType};
+use alloc::sync::Arc;
+
+/// `/dev/null`.
+pub const NULL: DeviceNumber = DeviceNumber::new(1, 3);
+/// `/dev/zero`.
+pub const ZERO: DeviceNumber = DeviceNumber::new(1, 5);
+/// `/dev/full`.
+pub const FULL: DeviceNumber = DeviceNumber::new(1, 7);
+/// `/dev/random`.
+pub const RANDOM: DeviceNumber = DeviceNumber::new(1, 8);
+/// `/dev/urandom`.
+pub const URANDOM: DeviceNumber = DeviceNumber::new(1, 9);
+/// `/dev/tty`: the console, the only terminal.
+pub const TTY: DeviceNumber = DeviceNumber::new(5, 0);
+/// `/dev/console`.
+pub const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
+
+/// Opens the device of a node; `None` if there is none.
+pub fn open(file_type: FileType, number: DeviceNumber) -> Option<Arc<dyn FileObject>> {
+    if file_type != FileType::CharacterDevice {
+        return None;
+    }
+    match number {
+        NULL => Some(Arc::new(memory::Null)),
+        ZERO => Some(Arc::new(memory::Zero)),
+        FULL => Some(Arc::new(memory::Full)),
+        RANDOM | URANDOM => Some(Arc::new(random::Random)),
+        TTY | CONSOLE => Some(Arc::new(console::Console)),
+        _ => None,
+    }
+}

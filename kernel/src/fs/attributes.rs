@@ -1,0 +1,191 @@
+//! Changes of attributes, and questions about them: mode, owner, times, length, access; the process's place.
+
+use super::{
+    Access, Caller, Context, File, Inode, Location, Mount, SetTime, Timestamp,
+    inode::Content,
+    permission::{SET_GID, SET_UID},
+};
+use crate::security::{Capabilities, Credentials};
+use alloc::{sync::Arc, vec::Vec};
+use veridian_containers::abi::Errno;
+
+/// What an operation on attributes acts on: an inode, and the mount that it was reached through.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    mount: Option<&'a Arc<Mount>>,
+    inode: &'a Arc<Inode>,
+}
+
+impl<'a> From<&'a Location> for Subject<'a> {
+    fn from(location: &'a Location) -> Self {
+        Self { mount: Some(&location.mount), inode: location.inode() }
+    }
+}
+
+impl<'a> From<&'a File> for Subject<'a> {
+    fn from(file: &'a File) -> Self {
+        Self { mount: file.location().map(|location| &location.mount), inode: file.inode() }
+    }
+}
+
+impl Subject<'_> {
+    fn begin_change(&self) -> Result<Option<super::mount::Change<'_>>, Errno> {
+        self.mount.map(|mount| mount.begin_change()).transpose()
+    }
+}
+
+impl Caller<'_> {
+    /// chmod(2).
+    pub fn chmod<'a>(&self, subject: impl Into<Subject<'a>>, mode: u16) -> Result<(), Errno> {
+        let subject = subject.into();
+        let _change = subject.begin_change()?;
+        subject.inode.permit_owner(self.credentials)?;
+        if matches!(subject.inode.content, Content::Symlink(_)) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let mut attributes = subject.inode.attributes.lock();
+        let keeps_set_gid = subject.inode.is_directory() || self.may_keep_set_gid(attributes.gid);
+        attributes.mode = if keeps_set_gid { mode & 0o7777 } else { mode & 0o7777 & !SET_GID };
+        attributes.changed = Timestamp::now();
+        Ok(())
+    }
+
+    /// chown(2); `None` leaves an id as it is.
+    pub fn chown<'a>(
+        &self,
+        subject: impl Into<Subject<'a>>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    ) -> Result<(), Errno> {
+        let subject = subject.into();
+        let _change = subject.begin_change()?;
+        let mut attributes = subject.inode.attributes.lock();
+        let owns = attributes.uid == self.credentials.fsuid;
+        let may_uid = uid.is_none_or(|uid| owns && uid == attributes.uid);
+        let may_gid =
+            gid.is_none_or(|gid| owns && (gid == attributes.gid || self.credentials.in_group(gid)));
+        if !(may_uid && may_gid) && !self.credentials.capable(Capabilities::CHOWN) {
+            return Err(Errno::EPERM);
+        }
+        attributes.uid = uid.unwrap_or(attributes.uid);
+        attributes.gid = gid.unwrap_or(attributes.gid);
+        if !subject.inode.is_directory() {
+            attributes.mode = without_set_ids(attributes.mode);
+        }
+        attributes.changed = Timestamp::now();
+        Ok(())
+    }
+
+    /// utimensat(2).
+    pub fn set_times<'a>(
+        &self,
+        subject: impl Into<Subject<'a>>,
+        accessed: SetTime,
+        modified: SetTime,
+    ) -> Result<(), Errno> {
+        let subject = subject.into();
+        if (accessed, modified) == (SetTime::Omit, SetTime::Omit) {
+            return Ok(());
+        }
+        let _change = subject.begin_change()?;
+        let owner = subject.inode.permit_owner(self.credentials);
+        if (accessed, modified) == (SetTime::Now, SetTime::Now) {
+            // Who may write may say that it was just written.
+            owner.or_else(|_| subject.inode.permit(self.credentials, Access::WRITE))?;
+        } else {
+            owner?;
+        }
+        let now = Timestamp::now();
+        let choose = |set, old| match set {
+            SetTime::Omit => old,
+            SetTime::Now => now,
+            SetTime::To(time) => time,
+        };
+        let mut attributes = subject.inode.attributes.lock();
+        attributes.accessed = choose(accessed, attributes.accessed);
+        attributes.modified = choose(modified, attributes.modified);
+        attributes.changed = now;
+        Ok(())
+    }
+
+    /// truncate(2): what is at `location` gets `length` bytes.
+    pub fn truncate(&self, location: &Location, length: u64) -> Result<(), Errno> {
+        let data = match &location.inode().content {
+            Content::Regular(data) => data,
+            Content::Directory(_) => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        };
+        let _change = location.mount.begin_change()?;
+        location.inode().permit(self.credentials, Access::WRITE)?;
+        data.set_length(length, location.inode().superblock())?;
+        location.inode().written(self.credentials.capable(Capabilities::FSETID));
+        Ok(())
+    }
+
+    /// access(2): whether `credentials` (the real ids' or the effective ones') may do `access`; an empty `access` asks
+    /// for existence alone.
+    pub fn access(&self, location: &Location, credentials: &Credentials, access: Access) -> Result<(), Errno> {
+        let inode = location.inode();
+        if access.contains(Access::WRITE) && !matches!(inode.content, Content::Device(..) | Content::Fifo(_)) {
+            drop(location.mount.begin_change()?);
+        }
+        if access.contains(Access::EXECUTE)
+            && matches!(inode.content, Content::Regular(_))
+            && location.mount.flags().contains(super::MountFlags::NOEXEC)
+        {
+            return Err(Errno::EACCES);
+        }
+        if access.is_empty() { Ok(()) } else { inode.permit(credentials, access) }
+    }
+
+    /// readlink(2).
+    pub fn read_link(&self, location: &Location) -> Result<Vec<u8>, Errno> {
+        match &location.inode().content {
+            Content::Symlink(target) => {
+                location.mount.touch_accessed(location.inode());
+                Ok(target.to_vec())
+            }
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The context after chdir(2) to `to`.
+    pub fn chdir(&self, to: Location) -> Result<Context, Errno> {
+        self.enter(&to)?;
+        Ok(Context { cwd: to, ..self.context.clone() })
+    }
+
+    /// The context after chroot(2) to `to`.
+    pub fn chroot(&self, to: Location) -> Result<Context, Errno> {
+        self.enter(&to)?;
+        if !self.credentials.capable(Capabilities::SYS_CHROOT) {
+            return Err(Errno::EPERM);
+        }
+        Ok(Context { root: to, ..self.context.clone() })
+    }
+
+    fn enter(&self, to: &Location) -> Result<(), Errno> {
+        if !to.inode().is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        to.inode().permit(self.credentials, Access::EXECUTE)
+    }
+}
+
+impl Inode {
+    /// The content was changed by someone who may keep set-id bits, or not.
+    pub(super) fn written(&self, keeps_set_ids: bool) {
+        let now = Timestamp::now();
+        let mut attributes = self.attributes.lock();
+        (attributes.modified, attributes.changed) = (now, now);
+        if !keeps_set_ids {
+            attributes.mode = without_set_ids(attributes.mode);
+        }
+    }
+}
+
+/// Set-user-id goes, and set-group-id where it means just that (with group execute permission).
+fn without_set_ids(mode: u16) -> u16 {
+    let set_gid = if mode & 0o010 != 0 { SET_GID } else { 0 };
+    mode & !(SET_UID | set_gid)
+}

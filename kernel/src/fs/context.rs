@@ -1,0 +1,82 @@
+//! Where a process stands in the tree of files, and who asks.
+
+use super::{Dentry, Inode, Mount, MountNamespace};
+use crate::{cgroup::MemoryGroup, security::Credentials};
+use alloc::sync::Arc;
+
+/// A place in a mount: what a path resolves to. Holding one keeps both alive.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// The mount.
+    pub mount: Arc<Mount>,
+    /// The name in the mounted file system.
+    pub dentry: Arc<Dentry>,
+}
+
+impl Location {
+    /// The root of a mount.
+    pub fn root_of(mount: &Arc<Mount>) -> Self {
+        Self { mount: mount.clone(), dentry: mount.root().clone() }
+    }
+
+    /// The file there.
+    pub fn inode(&self) -> &Arc<Inode> {
+        self.dentry.inode()
+    }
+
+    /// Whether it is the root of its mount.
+    pub fn is_mount_root(&self) -> bool {
+        Arc::ptr_eq(&self.dentry, self.mount.root())
+    }
+
+    /// Steps onto whatever is mounted here, as often as something is.
+    pub(super) fn into_mounted(mut self) -> Self {
+        while self.dentry.is_mountpoint() {
+            let Some(mount) = self.mount.child_at(&self.dentry) else { break };
+            self.dentry = mount.root().clone();
+            self.mount = mount;
+        }
+        self
+    }
+}
+
+impl PartialEq for Location {
+    /// The same place, not merely an equal one.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.dentry, &other.dentry) && Arc::ptr_eq(&self.mount, &other.mount)
+    }
+}
+
+impl Eq for Location {}
+
+/// A process's view of files: `fork` clones it.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where absolute paths begin, and where `..` ends.
+    pub root: Location,
+    /// Where relative paths begin.
+    pub cwd: Location,
+    /// Permission bits that new files do not get.
+    pub umask: u16,
+    /// The mounts.
+    pub namespace: Arc<MountNamespace>,
+}
+
+impl Context {
+    /// At the root of `namespace`.
+    pub fn at_root_of(namespace: Arc<MountNamespace>) -> Self {
+        let root = namespace.root();
+        Self { cwd: root.clone(), root, umask: 0o022, namespace }
+    }
+}
+
+/// Who asks: the operations of the file system are its methods.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Where paths lead.
+    pub context: &'a Context,
+    /// What is allowed.
+    pub credentials: &'a Credentials,
+    /// Who pays.
+    pub memory: &'a Arc<MemoryGroup>,
+}

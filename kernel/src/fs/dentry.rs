@@ -1,0 +1,182 @@
+//! Dentries: names in directories, as a tree. A directory holds its entries; an entry knows its directory weakly, and
+//! a mount keeps its whole tree alive, so that there is no cycle and `..` always has somewhere to go.
+
+use super::{Inode, superblock::ObjectCharge};
+use crate::cgroup::MemoryGroup;
+use alloc::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use veridian_containers::abi::Errno;
+use veridian_hal::sync::SpinLock;
+
+/// What a name costs on the kernel heap, at most.
+const DENTRY_BYTES: usize = 512;
+
+/// A name for an inode, or the root of a file system.
+#[derive(Debug)]
+pub struct Dentry {
+    inode: Arc<Inode>,
+    /// `None` for the root of a file system.
+    place: SpinLock<Option<Place>>,
+    /// Mounts on it, in all namespaces. Such a dentry is neither removed nor renamed (EBUSY).
+    mounts: AtomicUsize,
+    /// `None` for a root, which its inode's charge covers.
+    _charge: Option<ObjectCharge>,
+}
+
+/// Where a dentry is; where it was, once it is unlinked.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub parent: Weak<Dentry>,
+    pub name: Arc<[u8]>,
+    pub linked: bool,
+}
+
+impl Dentry {
+    /// The root of a file system.
+    pub(super) fn root(inode: Arc<Inode>) -> Arc<Self> {
+        Arc::new(Self { inode, place: SpinLock::new(None), mounts: AtomicUsize::new(0), _charge: None })
+    }
+
+    /// A name in `parent`, paid for by `memory`, not yet in the entries.
+    pub(super) fn new(
+        parent: &Arc<Self>,
+        name: Arc<[u8]>,
+        inode: Arc<Inode>,
+        memory: &MemoryGroup,
+    ) -> Result<Arc<Self>, Errno> {
+        let charge = inode.superblock().charge_object(DENTRY_BYTES, memory)?;
+        let place = SpinLock::new(Some(Place { parent: Arc::downgrade(parent), name, linked: true }));
+        Ok(Arc::new(Self { inode, place, mounts: AtomicUsize::new(0), _charge: Some(charge) }))
+    }
+
+    /// What the name stands for.
+    pub fn inode(&self) -> &Arc<Inode> {
+        &self.inode
+    }
+
+    pub(super) fn into_inode(self) -> Arc<Inode> {
+        self.inode
+    }
+
+    /// The directory it is in (or was, when unlinked). `None` for a file system's root.
+    pub fn parent(&self) -> Option<Arc<Self>> {
+        self.place.lock().as_ref()?.parent.upgrade()
+    }
+
+    pub(super) fn place(&self) -> Option<Place> {
+        self.place.lock().clone()
+    }
+
+    pub(super) fn set_place(&self, parent: &Arc<Self>, name: Arc<[u8]>) {
+        *self.place.lock() = Some(Place { parent: Arc::downgrade(parent), name, linked: true });
+    }
+
+    pub(super) fn unlink(&self) {
+        if let Some(place) = &mut *self.place.lock() {
+            place.linked = false;
+        }
+    }
+
+    /// Whether it is still a name, or a root.
+    pub fn is_linked(&self) -> bool {
+        self.place.lock().as_ref().is_none_or(|place| place.linked)
+    }
+
+    /// Whether `self` is `other` or above it.
+    pub fn contains(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        let mut at = other.clone();
+        loop {
+            if Arc::ptr_eq(self, &at) {
+                return true;
+            }
+            let Some(parent) = at.parent() else { return false };
+            at = parent;
+        }
+    }
+
+    /// Whether anything is mounted on it, in any namespace.
+    pub(super) fn is_mountpoint(&self) -> bool {
+        self.mounts.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn add_mount(&self) {
+        self.mounts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn remove_mount(&self) {
+        self.mounts.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The entries of a directory: by name, and in the order of their making, which is the order of reading.
+#[derive(Debug)]
+pub(super) struct Entries {
+    by_name: BTreeMap<Arc<[u8]>, (u64, Arc<Dentry>)>,
+    by_cookie: BTreeMap<u64, Arc<Dentry>>,
+    next_cookie: u64,
+    /// The directory was removed: nothing can be put into it any more.
+    closed: bool,
+}
+
+/// Cookies below are those of `.` and `..`.
+pub(super) const FIRST_COOKIE: u64 = 2;
+
+impl Entries {
+    pub const fn new() -> Self {
+        Self { by_name: BTreeMap::new(), by_cookie: BTreeMap::new(), next_cookie: FIRST_COOKIE, closed: false }
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    pub fn get(&self, name: &[u8]) -> Option<&Arc<Dentry>> {
+        self.by_name.get(name).map(|(_, dentry)| dentry)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// No entry can be made from here on.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Makes `name` stand for `dentry`; gives what it stood for. A replaced entry keeps its cookie.
+    pub fn insert(&mut self, name: Arc<[u8]>, dentry: Arc<Dentry>) -> Option<Arc<Dentry>> {
+        if let Some((cookie, old)) = self.by_name.get_mut(&name) {
+            self.by_cookie.insert(*cookie, dentry.clone());
+            return Some(core::mem::replace(old, dentry));
+        }
+        let cookie = self.next_cookie;
+        self.next_cookie += 1;
+        self.by_cookie.insert(cookie, dentry.clone());
+        self.by_name.insert(name, (cookie, dentry));
+        None
+    }
+
+    pub fn remove(&mut self, name: &[u8]) -> Option<Arc<Dentry>> {
+        let (cookie, dentry) = self.by_name.remove(name)?;
+        self.by_cookie.remove(&cookie);
+        Some(dentry)
+    }
+
+    /// The entries from `cookie` on: an entry made or removed meanwhile moves no other.
+    pub fn from_cookie(&self, cookie: u64) -> impl Iterator<Item = (u64, &Arc<Dentry>)> {
+        self.by_cookie.range(cookie..).map(|(&cookie, dentry)| (cookie, dentry))
+    }
+
+    pub fn take_all(&mut self) -> Vec<Arc<Dentry>> {
+        self.by_cookie.clear();
+        core::mem::take(&mut self.by_name).into_values().map(|(_, dentry)| dentry).collect()
+    }
+}

@@ -1,0 +1,53 @@
+//! The `dev` file system: a tmpfs that begins with the devices a program expects in `/dev`.
+
+use super::{
+    Dentry, DeviceNumber, FileType, Mount, MountFlags,
+    change::insert_new,
+    dentry::Entries,
+    inode::{Attributes, Content},
+    mount::TmpfsOptions,
+    tmpfs,
+};
+use crate::{cgroup::MemoryGroup, device};
+use alloc::sync::Arc;
+use veridian_containers::abi::Errno;
+use veridian_hal::sync::RwLock;
+
+/// What statfs(2) tells: Linux's devtmpfs is a tmpfs to it too.
+const MAGIC: u64 = 0x0102_1994;
+
+const NODES: [(&[u8], DeviceNumber, u16); 7] = [
+    (b"null", device::NULL, 0o666),
+    (b"zero", device::ZERO, 0o666),
+    (b"full", device::FULL, 0o666),
+    (b"random", device::RANDOM, 0o666),
+    (b"urandom", device::URANDOM, 0o666),
+    (b"tty", device::TTY, 0o666),
+    (b"console", device::CONSOLE, 0o620),
+];
+
+/// A new `dev` file system, mounted nowhere yet.
+pub(super) fn mount(
+    options: &TmpfsOptions,
+    flags: MountFlags,
+    memory: &MemoryGroup,
+) -> Result<Arc<Mount>, Errno> {
+    let options = TmpfsOptions { mode: Some(options.mode.unwrap_or(0o755)), ..*options };
+    let root = tmpfs::tree("dev", MAGIC, &options, memory)?;
+    populate(&root, memory)?;
+    Ok(Mount::of_tree(root, flags))
+}
+
+fn populate(root: &Arc<Dentry>, memory: &MemoryGroup) -> Result<(), Errno> {
+    for (name, number, mode) in NODES {
+        let content = Content::Device(FileType::CharacterDevice, number);
+        insert_new(root, name, Attributes::new(mode, 0, 0), content, memory)?;
+    }
+    // A place for shared memory and for pseudo-terminals' mounts, as container runtimes make them.
+    for name in [&b"shm"[..], b"pts"] {
+        let content = Content::Directory(RwLock::new(Entries::new()));
+        let mode = if name == b"shm" { 0o1777 } else { 0o755 };
+        insert_new(root, name, Attributes::new(mode, 0, 0), content, memory)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,467 @@
+//! Open files: what a descriptor stands for, with its offset and flags, shared by all descriptors made of it.
+
+use super::{
+    Access, FileObject, Inode, Location, MountFlags, OpenFlags, Readiness, Superblock,
+    dentry::FIRST_COOKIE,
+    inode::{Attributes, Content, FileType},
+    io::{Sink, Source},
+    tmpfs::Data,
+};
+use crate::{cgroup::MemoryGroup, mm::PageSource};
+use alloc::sync::Arc;
+use core::{
+    any::Any,
+    sync::atomic::{AtomicU32, Ordering},
+    task::{Context, Poll, ready},
+};
+use veridian_containers::abi::Errno;
+use veridian_hal::{
+    mem::Frame,
+    sync::{Once, SpinLock},
+};
+
+/// An open file description.
+#[derive(Debug)]
+pub struct File {
+    /// Where it was opened; `None` for an object that has no name.
+    location: Option<Location>,
+    inode: Arc<Inode>,
+    object: Option<Arc<dyn FileObject>>,
+    access: Access,
+    flags: AtomicU32,
+    /// Who opened it may write without taking set-id bits away.
+    keeps_set_ids: bool,
+    offset: SpinLock<u64>,
+}
+
+/// Where lseek(2) counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// The beginning.
+    Set,
+    /// The offset now.
+    Current,
+    /// The end.
+    End,
+}
+
+/// An entry, as [`File::read_directory`] tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryEntry<'a> {
+    /// The inode's number.
+    pub inode: u64,
+    /// The type of the inode.
+    pub file_type: FileType,
+    /// Where the next entry is read from.
+    pub next_offset: u64,
+    /// The name.
+    pub name: &'a [u8],
+}
+
+/// The inodes of what only descriptors hold.
+static ANONYMOUS: Once<Arc<Superblock>> = Once::new();
+const PIPEFS_MAGIC: u64 = 0x5049_5045;
+
+impl File {
+    pub(super) fn new(
+        location: Location,
+        access: Access,
+        flags: OpenFlags,
+        object: Option<Arc<dyn FileObject>>,
+        keeps_set_ids: bool,
+    ) -> Arc<Self> {
+        let inode = location.inode().clone();
+        let (location, flags) = (Some(location), AtomicU32::new(flags.bits()));
+        Arc::new(Self { location, inode, object, access, flags, keeps_set_ids, offset: SpinLock::new(0) })
+    }
+
+    /// An open file for an object that has no name. `flags` say how it may be used and whether it waits.
+    pub fn of_object(object: Arc<dyn FileObject>, flags: OpenFlags, uid: u32, gid: u32) -> Result<Arc<Self>, Errno> {
+        Self::nameless(object, Content::Anonymous, flags, uid, gid)
+    }
+
+    /// pipe2(2): the end for reading and the end for writing.
+    pub fn pipe(flags: OpenFlags, uid: u32, gid: u32) -> Result<(Arc<Self>, Arc<Self>), Errno> {
+        let pipe = super::pipe::Pipe::new();
+        let (read, write) = (pipe.open(true, false), pipe.open(false, true));
+        let read = Self::nameless(read, Content::Fifo(pipe.clone()), flags, uid, gid)?;
+        let inode = read.inode.clone();
+        let access = Access::WRITE;
+        let flags = AtomicU32::new((flags | OpenFlags::WRONLY).kept().bits());
+        let offset = SpinLock::new(0);
+        let write = Self { location: None, inode, object: Some(write), access, flags, keeps_set_ids: true, offset };
+        Ok((read, Arc::new(write)))
+    }
+
+    fn nameless(
+        object: Arc<dyn FileObject>,
+        content: Content,
+        flags: OpenFlags,
+        uid: u32,
+        gid: u32,
+    ) -> Result<Arc<Self>, Errno> {
+        let superblock = ANONYMOUS.call_once(|| Arc::new(Superblock::new("pipefs", PIPEFS_MAGIC, None, None)));
+        let access = flags.access()?;
+        let inode = Inode::anonymous(superblock, Attributes::new(0o600, uid, gid), content);
+        let flags = AtomicU32::new(flags.kept().bits());
+        let offset = SpinLock::new(0);
+        Ok(Arc::new(Self { location: None, inode, object: Some(object), access, flags, keeps_set_ids: true, offset }))
+    }
+
+    /// Where it was opened.
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// The place of a directory that is open, for a path relative to it.
+    pub fn directory(&self) -> Result<&Location, Errno> {
+        self.location.as_ref().filter(|location| location.inode().is_directory()).ok_or(Errno::ENOTDIR)
+    }
+
+    /// What is open.
+    pub fn inode(&self) -> &Arc<Inode> {
+        &self.inode
+    }
+
+    /// What it was opened for. Empty if it was opened as a place only (O_PATH).
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Whether it stands for a place only (O_PATH).
+    pub fn is_path_only(&self) -> bool {
+        self.flags().contains(OpenFlags::PATH)
+    }
+
+    /// The object behind it, if it is a `T`.
+    pub fn object<T: FileObject>(&self) -> Option<&T> {
+        let object: &dyn Any = &**self.object.as_ref()?;
+        object.downcast_ref()
+    }
+
+    /// The object behind it.
+    pub fn any_object(&self) -> Option<&Arc<dyn FileObject>> {
+        self.object.as_ref()
+    }
+
+    /// What F_GETFL tells.
+    pub fn flags(&self) -> OpenFlags {
+        OpenFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// F_SETFL: those of [`OpenFlags::SETTABLE`].
+    pub fn set_flags(&self, flags: OpenFlags) {
+        let kept = self.flags() - OpenFlags::SETTABLE;
+        self.flags.store((kept | flags & OpenFlags::SETTABLE).bits(), Ordering::Relaxed);
+    }
+
+    /// Whether operations that would have to wait fail with EAGAIN instead.
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags().contains(OpenFlags::NONBLOCK)
+    }
+
+    /// Reads at the offset, and moves it.
+    pub fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        let data = match self.readable()? {
+            Content::Regular(data) => data,
+            Content::Directory(_) => return Poll::Ready(Err(Errno::EISDIR)),
+            _ => return self.poll_object(|object| object.poll_read(cx, sink)),
+        };
+        // The stretch is taken at once, so that two readers that share the offset get different bytes.
+        let (start, count) = {
+            let mut offset = self.offset.lock();
+            let left = data.length_bytes().saturating_sub(*offset);
+            let count = sink.remaining().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let start = *offset;
+            *offset += count as u64;
+            (start, count)
+        };
+        let result = data.read(start, count, sink);
+        self.settle(start, count, &result);
+        self.touch_accessed();
+        Poll::Ready(result)
+    }
+
+    /// Reads at `at`; the offset stays.
+    pub fn poll_read_at(&self, cx: &mut Context<'_>, at: u64, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        match self.readable()? {
+            Content::Regular(data) => {
+                let result = data.read(at, sink.remaining(), sink);
+                self.touch_accessed();
+                Poll::Ready(result)
+            }
+            Content::Directory(_) => Poll::Ready(Err(Errno::EISDIR)),
+            _ => self.positioned().and_then(|()| self.poll_object(|object| object.poll_read(cx, sink))),
+        }
+    }
+
+    /// Reads a regular file into kernel memory.
+    pub fn read_at(&self, at: u64, mut bytes: &mut [u8]) -> Result<usize, Errno> {
+        let Content::Regular(data) = self.readable()? else { return Err(Errno::EINVAL) };
+        data.read(at, bytes.len(), &mut bytes)
+    }
+
+    /// Writes at the offset (or the end, with O_APPEND), and moves it. New frames are charged to `memory`.
+    pub fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        source: &mut dyn Source,
+        memory: &MemoryGroup,
+    ) -> Poll<Result<usize, Errno>> {
+        let Content::Regular(data) = self.writable()? else {
+            return self.poll_object(|object| object.poll_write(cx, source, memory));
+        };
+        let count = source.remaining();
+        if count == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        if self.flags().contains(OpenFlags::APPEND) {
+            let result = self.append(data, source, memory);
+            return Poll::Ready(result);
+        }
+        let start = {
+            let mut offset = self.offset.lock();
+            let start = *offset;
+            *offset = start.checked_add(count as u64).ok_or(Errno::EFBIG)?;
+            start
+        };
+        let result = data.write(start, count, source, self.inode.superblock(), memory);
+        self.settle(start, count, &result);
+        self.written(&result);
+        Poll::Ready(result)
+    }
+
+    /// Writes at `at` (but at the end, with O_APPEND, as Linux does); the offset stays.
+    pub fn poll_write_at(
+        &self,
+        cx: &mut Context<'_>,
+        at: u64,
+        source: &mut dyn Source,
+        memory: &MemoryGroup,
+    ) -> Poll<Result<usize, Errno>> {
+        let Content::Regular(data) = self.writable()? else {
+            return self.positioned().and_then(|()| self.poll_object(|object| object.poll_write(cx, source, memory)));
+        };
+        if self.flags().contains(OpenFlags::APPEND) {
+            let before = *self.offset.lock();
+            let result = self.append(data, source, memory);
+            *self.offset.lock() = before;
+            return Poll::Ready(result);
+        }
+        let result = data.write(at, source.remaining(), source, self.inode.superblock(), memory);
+        self.written(&result);
+        Poll::Ready(result)
+    }
+
+    /// What would not wait now; wakes the task of `cx` when any of `interest` becomes so.
+    pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness {
+        if self.is_path_only() {
+            return Readiness::NVAL;
+        }
+        match &self.object {
+            Some(object) => object.poll_ready(cx, interest),
+            None => Readiness::READABLE | Readiness::WRITABLE,
+        }
+    }
+
+    /// Waits for a fifo's other end, unless opened not to wait.
+    pub fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.object {
+            Some(object) if !self.is_nonblocking() => object.poll_opened(cx),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// lseek(2).
+    pub fn seek(&self, whence: Whence, by: i64) -> Result<u64, Errno> {
+        let end = match &self.inode.content {
+            _ if self.is_path_only() => return Err(Errno::EBADF),
+            Content::Regular(data) => data.length_bytes(),
+            Content::Directory(_) if whence != Whence::End => 0,
+            Content::Directory(_) => return Err(Errno::EINVAL),
+            _ => return self.positioned().map(|()| 0),
+        };
+        let mut offset = self.offset.lock();
+        let from = match whence {
+            Whence::Set => 0,
+            Whence::Current => *offset,
+            Whence::End => end,
+        };
+        let to = from.checked_add_signed(by).filter(|to| *to <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
+        *offset = to;
+        Ok(to)
+    }
+
+    /// ftruncate(2).
+    pub fn truncate(&self, length: u64) -> Result<(), Errno> {
+        if !self.access.contains(Access::WRITE) {
+            return Err(if self.is_path_only() { Errno::EBADF } else { Errno::EINVAL });
+        }
+        let Content::Regular(data) = &self.inode.content else { return Err(Errno::EINVAL) };
+        data.set_length(length, self.inode.superblock())?;
+        self.inode.written(self.keeps_set_ids);
+        Ok(())
+    }
+
+    /// Tells the entries from the offset on, until `tell` answers false; that entry is told again next time.
+    /// Entries made or removed meanwhile neither hide nor repeat others.
+    pub fn read_directory(&self, mut tell: impl FnMut(DirectoryEntry<'_>) -> bool) -> Result<(), Errno> {
+        let location = self.directory()?;
+        if !self.access.contains(Access::READ) {
+            return Err(Errno::EBADF);
+        }
+        let inode = location.inode();
+        let entries = inode.entries()?;
+        let mut offset = self.offset.lock();
+        let above = if location.is_mount_root() { location.mount.place() } else { None };
+        let parent = above.map_or_else(|| location.dentry.parent(), |above| above.dentry.parent());
+        let parent = parent.as_ref().map_or(inode, |parent| parent.inode());
+        for (cookie, (name, inode)) in [(&b"."[..], inode), (b"..", parent)].into_iter().enumerate() {
+            let next_offset = cookie as u64 + 1;
+            let entry = DirectoryEntry { inode: inode.number(), file_type: FileType::Directory, next_offset, name };
+            if *offset < next_offset {
+                if !tell(entry) {
+                    return Ok(());
+                }
+                *offset = next_offset;
+            }
+        }
+        let entries = entries.read();
+        if entries.is_closed() {
+            return Err(Errno::ENOENT);
+        }
+        for (cookie, dentry) in entries.from_cookie((*offset).max(FIRST_COOKIE)) {
+            let Some(place) = dentry.place() else { continue };
+            let inode = dentry.inode();
+            let (number, file_type, next_offset) = (inode.number(), inode.file_type(), cookie + 1);
+            if !tell(DirectoryEntry { inode: number, file_type, next_offset, name: &place.name }) {
+                break;
+            }
+            *offset = next_offset;
+        }
+        drop(entries);
+        self.touch_accessed();
+        Ok(())
+    }
+
+    /// Whether the file can be mapped for reading (and execution, if `execute`): ENODEV when it is no regular file,
+    /// EACCES when it is not open for reading, EPERM to execute from a noexec mount (mmap(2)).
+    pub fn permit_mapping(&self, execute: bool) -> Result<(), Errno> {
+        if self.is_path_only() {
+            return Err(Errno::EBADF);
+        }
+        if !self.access.contains(Access::READ) {
+            return Err(Errno::EACCES);
+        }
+        let noexec = |location: &Location| location.mount.flags().contains(MountFlags::NOEXEC);
+        if execute && self.location.as_ref().is_some_and(noexec) {
+            return Err(Errno::EPERM);
+        }
+        if matches!(self.inode.content, Content::Regular(_)) { Ok(()) } else { Err(Errno::ENODEV) }
+    }
+
+    fn readable(&self) -> Result<&Content, Errno> {
+        if self.access.contains(Access::READ) { Ok(&self.inode.content) } else { Err(Errno::EBADF) }
+    }
+
+    fn writable(&self) -> Result<&Content, Errno> {
+        if self.access.contains(Access::WRITE) { Ok(&self.inode.content) } else { Err(Errno::EBADF) }
+    }
+
+    /// ESPIPE for an object that has no offsets.
+    fn positioned(&self) -> Result<(), Errno> {
+        let ignores = self.object.as_ref().is_some_and(|object| object.ignores_offsets());
+        if ignores { Ok(()) } else { Err(Errno::ESPIPE) }
+    }
+
+    fn poll_object(
+        &self,
+        operation: impl FnOnce(&dyn FileObject) -> Poll<Result<usize, Errno>>,
+    ) -> Poll<Result<usize, Errno>> {
+        let object = self.object.as_ref().ok_or(Errno::EINVAL)?;
+        match operation(&**object) {
+            Poll::Pending if self.is_nonblocking() => Poll::Ready(Err(Errno::EAGAIN)),
+            other => other,
+        }
+    }
+
+    fn append(&self, data: &Data, source: &mut dyn Source, memory: &MemoryGroup) -> Result<usize, Errno> {
+        let count = source.remaining();
+        let start = data.reserve_at_end(count)?;
+        let end = start + count as u64;
+        let result = data.write(start, count, source, self.inode.superblock(), memory);
+        let written = start + *result.as_ref().unwrap_or(&0) as u64;
+        if written < end {
+            data.give_back_end(end, written);
+        }
+        *self.offset.lock() = written;
+        self.written(&result);
+        result
+    }
+
+    /// Gives back what of the stretch `start..start + count` was not used, unless the offset has moved on since.
+    fn settle(&self, start: u64, count: usize, result: &Result<usize, Errno>) {
+        let done = *result.as_ref().unwrap_or(&0);
+        if done < count {
+            let mut offset = self.offset.lock();
+            if *offset == start + count as u64 {
+                *offset = start + done as u64;
+            }
+        }
+    }
+
+    fn written(&self, result: &Result<usize, Errno>) {
+        if result.is_ok() {
+            self.inode.written(self.keeps_set_ids);
+        }
+    }
+
+    fn touch_accessed(&self) {
+        if let Some(location) = &self.location
+            && !self.flags().contains(OpenFlags::NOATIME)
+        {
+            location.mount.touch_accessed(&self.inode);
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.access.contains(Access::WRITE)
+            && matches!(self.inode.content, Content::Regular(_))
+            && let Some(location) = &self.location
+        {
+            location.mount.remove_writer();
+        }
+    }
+}
+
+impl PageSource for File {
+    fn page(&self, index: u64, memory: &MemoryGroup) -> Result<Frame, Errno> {
+        match &self.inode.content {
+            Content::Regular(data) => data.page(index, self.inode.superblock(), memory),
+            _ => Err(Errno::ENODEV),
+        }
+    }
+
+    fn resident_page(&self, index: u64) -> Option<Frame> {
+        match &self.inode.content {
+            Content::Regular(data) => data.resident_page(index),
+            _ => None,
+        }
+    }
+
+    fn length_bytes(&self) -> u64 {
+        match &self.inode.content {
+            Content::Regular(data) => data.length_bytes(),
+            _ => 0,
+        }
+    }
+
+    fn is_shared_writable(&self) -> bool {
+        match &self.inode.content {
+            Content::Regular(data) => self.access.contains(Access::WRITE) && data.is_shared_writable(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Files: inodes, dentries, mounts and mount namespaces, path walk, open files and descriptor tables; the file
+//! systems tmpfs (which also holds what the initial RAM disk brought) and dev; pipes.
+//!
+//! Owns: all of these. A [`Location`] (mount and dentry) is what a path resolves to, once; everything afterwards acts
+//! on it. May call: `mm` (the trait `PageSource`), `cgroup`, `security`, `device`, hal. Called by: `syscall`, `task`, `virt`.
+//!
+//! Lock order (a lock is taken only while holding locks above it). None belongs to the whole machine:
+//! 1. a process's [`Context`] and [`FdTable`] (the task's own);
+//! 2. a mount namespace's tree ([`MountNamespace`]);
+//! 3. a superblock's structure (every change of names in one file system);
+//! 4. a mount's children, then a mount's place;
+//! 5. a directory's entries (two at a time only under the structure lock), then a dentry's place;
+//! 6. an inode's attributes; an open file's offset;
+//! 7. a file's pages; a superblock's object charges; then what the memory group and frames lock.
+//!
+//! User memory is touched (which takes an address space's locks, then 7) while holding a pipe's or the console's
+//! lock, or none.
+
+mod attributes;
+mod change;
+mod context;
+mod dentry;
+pub mod devfs;
+mod fd_table;
+mod file;
+pub mod initrd;
+mod inode;
+pub mod io;
+pub mod mount;
+mod name;
+mod object;
+mod open;
+mod path;
+mod permission;
+pub mod pipe;
+mod superblock;
+mod time;
+pub mod tmpfs;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use context::{Caller, Context, Location};
+pub use dentry::Dentry;
+pub use fd_table::{DESCRIPTORS_MAX, FdTable};
+pub use file::{DirectoryEntry, File, Whence};
+pub use inode::{DeviceNumber, FileType, Inode, Status};
+pub use mount::{Mount, MountFlags, MountNamespace};
+pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
+pub use object::{FileObject, Readiness};
+pub use open::OpenFlags;
+pub use permission::Access;
+pub use superblock::{Statistics, Superblock};
+pub use time::{SetTime, Timestamp};
+pub use wait::WaitQueue;

@@ -1,0 +1,132 @@
+//! Options of mounts as text: tmpfs's own (`size=64m,mode=755`), and the words that OCI configurations use.
+
+use super::{MountFlags, change::with};
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SIZE, mem};
+
+/// What a new tmpfs is told (tmpfs(5)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TmpfsOptions {
+    /// `size=`: the most pages of data, bytes rounded up.
+    pub pages_max: Option<usize>,
+    /// `nr_inodes=`: the most inodes.
+    pub inodes_max: Option<usize>,
+    /// `mode=`: permission bits of the root directory.
+    pub mode: Option<u16>,
+    /// `uid=`: owner of the root directory.
+    pub uid: u32,
+    /// `gid=`: group of the root directory.
+    pub gid: u32,
+}
+
+impl TmpfsOptions {
+    /// Reads options separated by commas; EINVAL for one that is not known or not well formed.
+    pub fn parse(text: &[u8]) -> Result<Self, Errno> {
+        let mut options = Self::default();
+        text.split(|&byte| byte == b',')
+            .filter(|option| !option.is_empty())
+            .try_for_each(|option| options.set(option))?;
+        Ok(options)
+    }
+
+    /// Whether none of the options that bound a tmpfs is given.
+    pub(super) fn limits_nothing(&self) -> bool {
+        self.pages_max.is_none() && self.inodes_max.is_none()
+    }
+
+    fn set(&mut self, option: &[u8]) -> Result<(), Errno> {
+        let text = core::str::from_utf8(option).map_err(|_| Errno::EINVAL)?;
+        let (name, value) = text.split_once('=').ok_or(Errno::EINVAL)?;
+        match name {
+            // 0 is no limit, as on Linux.
+            "size" => self.pages_max = Some(pages(value)?).filter(|&pages| pages > 0),
+            "nr_inodes" => self.inodes_max = Some(scaled(value)?).filter(|&inodes| inodes > 0),
+            "mode" => self.mode = Some(octal(value)?),
+            "uid" => self.uid = number(value)?,
+            "gid" => self.gid = number(value)?,
+            _ => return Err(Errno::EINVAL),
+        }
+        Ok(())
+    }
+}
+
+/// All options of one mount in an OCI configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MountOptions {
+    /// `bind`: false, `rbind`: true.
+    pub bind: Option<bool>,
+    /// What is forbidden.
+    pub flags: MountFlags,
+    /// Options of the file system.
+    pub file_system: TmpfsOptions,
+}
+
+impl MountOptions {
+    /// Reads a list of options, in order; gives the index of the first that is not known or not well formed.
+    pub fn parse<'a>(options: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, usize> {
+        let mut parsed = Self::default();
+        for (index, option) in options.into_iter().enumerate() {
+            parsed.set(option).map_err(|_| index)?;
+        }
+        Ok(parsed)
+    }
+
+    fn set(&mut self, option: &[u8]) -> Result<(), Errno> {
+        let times = MountFlags::NOATIME | MountFlags::STRICTATIME;
+        match option {
+            b"defaults" | b"private" | b"rprivate" => {}
+            b"bind" => self.bind = Some(false),
+            b"rbind" => self.bind = Some(true),
+            b"ro" => self.flags |= MountFlags::RDONLY,
+            b"rw" => self.flags -= MountFlags::RDONLY,
+            b"nosuid" => self.flags |= MountFlags::NOSUID,
+            b"suid" => self.flags -= MountFlags::NOSUID,
+            b"nodev" => self.flags |= MountFlags::NODEV,
+            b"dev" => self.flags -= MountFlags::NODEV,
+            b"noexec" => self.flags |= MountFlags::NOEXEC,
+            b"exec" => self.flags -= MountFlags::NOEXEC,
+            b"noatime" => self.flags = with(self.flags, MountFlags::NOATIME),
+            b"strictatime" => self.flags = with(self.flags, MountFlags::STRICTATIME),
+            b"relatime" => self.flags -= times,
+            b"nodiratime" => self.flags |= MountFlags::NODIRATIME,
+            b"diratime" => self.flags -= MountFlags::NODIRATIME,
+            other => return self.file_system.set(other),
+        }
+        Ok(())
+    }
+}
+
+fn pages(value: &str) -> Result<usize, Errno> {
+    if let Some(percent) = value.strip_suffix('%') {
+        let percent: usize = number(percent)?;
+        return mem::statistics().total.checked_mul(percent).map(|n| n / 100).ok_or(Errno::EINVAL);
+    }
+    Ok(scaled(value)?.div_ceil(PAGE_SIZE))
+}
+
+/// A number with an optional suffix k, m or g.
+fn scaled(value: &str) -> Result<usize, Errno> {
+    let digits = value.trim_end_matches(['k', 'K', 'm', 'M', 'g', 'G']);
+    let shift = match &value.as_bytes()[digits.len()..] {
+        b"" => 0,
+        b"k" | b"K" => 10,
+        b"m" | b"M" => 20,
+        b"g" | b"G" => 30,
+        _ => return Err(Errno::EINVAL),
+    };
+    number::<usize>(digits)?.checked_mul(1 << shift).ok_or(Errno::EINVAL)
+}
+
+fn octal(value: &str) -> Result<u16, Errno> {
+    if !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Errno::EINVAL);
+    }
+    u16::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777).ok_or(Errno::EINVAL)
+}
+
+fn number<T: core::str::FromStr>(value: &str) -> Result<T, Errno> {
+    if !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Errno::EINVAL);
+    }
+    value.parse().map_err(|_| Errno::EINVAL)
+}

@@ -1,0 +1,74 @@
+//! pivot_root(2).
+
+use crate::fs::{Caller, Context, Location};
+use alloc::sync::Arc;
+use veridian_containers::abi::Errno;
+
+use super::{Mountpoint, namespace::graft};
+
+impl Caller<'_> {
+    /// pivot_root(2): the mount whose root `new_root` is becomes the root mount, and the old root mount moves to
+    /// `put_old`. Gives the caller's context after it; other processes of the namespace follow with
+    /// [`Context::follow_pivot`]. Errors are those of the manual page, with one rule less: where the process's root is
+    /// the namespace's own root, the new root takes that place.
+    pub fn pivot_root(&self, new_root: Location, put_old: Location) -> Result<Context, Errno> {
+        self.permit_mount()?;
+        let namespace = &self.context.namespace;
+        let root = &self.context.root;
+        if !new_root.inode().is_directory() || !put_old.inode().is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        let mut tree = namespace.lock();
+        let put_old = put_old.into_mounted();
+        if ![root, &new_root, &put_old].iter().all(|place| namespace.has(&place.mount)) {
+            return Err(Errno::EINVAL);
+        }
+        if !new_root.dentry.is_linked() || !put_old.dentry.is_linked() {
+            return Err(Errno::ENOENT);
+        }
+        if Arc::ptr_eq(&new_root.mount, &root.mount) || Arc::ptr_eq(&put_old.mount, &root.mount) {
+            return Err(Errno::EBUSY);
+        }
+        if !root.is_mount_root() || !new_root.is_mount_root() {
+            return Err(Errno::EINVAL);
+        }
+        if !is_beneath(&put_old, &new_root) || !is_beneath(&new_root, root) {
+            return Err(Errno::EINVAL);
+        }
+        let above = root.mount.place();
+        let old_mountpoint = Mountpoint::new(&put_old.dentry)?;
+        let root_mountpoint = above.as_ref().map(|above| Mountpoint::new(&above.dentry)).transpose()?;
+        namespace.lift(&new_root.mount);
+        namespace.lift(&root.mount);
+        graft(&put_old.mount, root.mount.clone(), old_mountpoint);
+        match (above, root_mountpoint) {
+            (Some(above), Some(mountpoint)) => graft(&above.mount, new_root.mount.clone(), mountpoint),
+            _ => tree.root = new_root.mount.clone(),
+        }
+        drop(tree);
+        let mut context = self.context.clone();
+        context.follow_pivot(root, &new_root);
+        Ok(context)
+    }
+}
+
+impl Context {
+    /// Moves root and working directory along with a root that was pivoted, if they were just that root.
+    pub fn follow_pivot(&mut self, old_root: &Location, new_root: &Location) {
+        for place in [&mut self.root, &mut self.cwd] {
+            if place == old_root {
+                *place = new_root.clone();
+            }
+        }
+    }
+}
+
+/// Whether `place` can be reached from `root` by going down.
+fn is_beneath(place: &Location, root: &Location) -> bool {
+    let mut at = place.clone();
+    while !Arc::ptr_eq(&at.mount, &root.mount) {
+        let Some(above) = at.mount.place() else { return false };
+        at = above;
+    }
+    root.dentry.contains(&at.dentry)
+}

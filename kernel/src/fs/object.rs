@@ -1,0 +1,90 @@
+//! What an open file can be besides a regular file or a directory: an object with its own reading and writing.
+
+use super::io::{Sink, Source};
+use crate::cgroup::MemoryGroup;
+use bitflags::bitflags;
+use core::{
+    any::Any,
+    fmt::Debug,
+    task::{Context, Poll},
+};
+use veridian_containers::abi::Errno;
+
+bitflags! {
+    /// What poll(2) asks and tells; bits are Linux's.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Readiness: u16 {
+        /// A read would not wait.
+        const IN = 0x001;
+        /// Something exceptional.
+        const PRI = 0x002;
+        /// A write would not wait.
+        const OUT = 0x004;
+        /// An error; told whether asked or not.
+        const ERR = 0x008;
+        /// The other side is gone; told whether asked or not.
+        const HUP = 0x010;
+        /// Not an open descriptor; told whether asked or not.
+        const NVAL = 0x020;
+        /// As `IN`.
+        const RDNORM = 0x040;
+        /// As `OUT`.
+        const WRNORM = 0x100;
+    }
+}
+
+impl Readiness {
+    /// All that says that a read would not wait.
+    pub const READABLE: Self = Self::IN.union(Self::RDNORM);
+    /// All that says that a write would not wait.
+    pub const WRITABLE: Self = Self::OUT.union(Self::WRNORM);
+    /// What is told whether asked or not.
+    pub const ALWAYS: Self = Self::ERR.union(Self::HUP).union(Self::NVAL);
+}
+
+/// A pipe's end, a device, a container: what stands behind an open file that is no regular file and no directory.
+///
+/// Operations do not wait: one that would have to returns `Pending` and wakes the task of `cx` when it is worth
+/// another try.
+pub trait FileObject: Any + Debug + Send + Sync {
+    /// Reads what there is, up to what `sink` takes. 0 is the end of the file.
+    fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        let _ = (cx, sink);
+        Poll::Ready(Err(Errno::EINVAL))
+    }
+
+    /// Writes what there is room for, at least a byte; frames are charged to `memory`.
+    fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        source: &mut dyn Source,
+        memory: &MemoryGroup,
+    ) -> Poll<Result<usize, Errno>> {
+        let _ = (cx, source, memory);
+        Poll::Ready(Err(Errno::EINVAL))
+    }
+
+    /// What of [`Readiness`] is true now. Wakes the task of `cx` when any of `interest` becomes so.
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness;
+
+    /// Waits until the object is open: a fifo's other end may not be there yet.
+    fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = cx;
+        Poll::Ready(())
+    }
+
+    /// Whether offsets are accepted, and mean nothing (`/dev/null`).
+    fn ignores_offsets(&self) -> bool {
+        false
+    }
+
+    /// Bytes that can be read at once (FIONREAD).
+    fn readable_bytes(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether it is a terminal.
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}

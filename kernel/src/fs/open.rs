@@ -1,0 +1,217 @@
+//! open(2): from a path to an open file.
+
+use super::{
+    Access, Caller, File, Location, MountFlags,
+    inode::Content,
+    path::{LastKind, Look, Walk},
+    tmpfs::Data,
+};
+use crate::{device, security::SetIds};
+use alloc::sync::Arc;
+use bitflags::bitflags;
+use linux_raw_sys::general as linux;
+use veridian_containers::abi::Errno;
+
+bitflags! {
+    /// Flags of openat(2), with the numbers of this architecture. Those that are not here are refused.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct OpenFlags: u32 {
+        /// Write only.
+        const WRONLY = linux::O_WRONLY;
+        /// Read and write.
+        const RDWR = linux::O_RDWR;
+        /// Make the file if it does not exist.
+        const CREAT = linux::O_CREAT;
+        /// With `CREAT`: fail if it exists.
+        const EXCL = linux::O_EXCL;
+        /// Do not make it the controlling terminal (nothing is, so this is always so).
+        const NOCTTY = linux::O_NOCTTY;
+        /// Cut the file to nothing.
+        const TRUNC = linux::O_TRUNC;
+        /// Each write goes to the end.
+        const APPEND = linux::O_APPEND;
+        /// Do not wait.
+        const NONBLOCK = linux::O_NONBLOCK;
+        /// Writes reach the storage before they return: in memory they always have.
+        const DSYNC = linux::O_DSYNC;
+        /// As `DSYNC`.
+        const SYNC = linux::O_SYNC;
+        /// Large files, which all are.
+        const LARGEFILE = linux::O_LARGEFILE;
+        /// It must be a directory.
+        const DIRECTORY = linux::O_DIRECTORY;
+        /// Do not follow a symbolic link as the last component.
+        const NOFOLLOW = linux::O_NOFOLLOW;
+        /// Leave the access time alone; for the owner.
+        const NOATIME = linux::O_NOATIME;
+        /// Close on exec.
+        const CLOEXEC = linux::O_CLOEXEC;
+        /// A place only: nothing is opened.
+        const PATH = linux::O_PATH;
+    }
+}
+
+impl OpenFlags {
+    /// Flags that F_SETFL may change, of those that there are.
+    pub const SETTABLE: Self = Self::APPEND.union(Self::NONBLOCK).union(Self::NOATIME);
+    /// Flags that F_GETFL tells, with the way of access.
+    const KEPT: Self = Self::SETTABLE.union(Self::WRONLY).union(Self::RDWR).union(Self::SYNC).union(Self::PATH);
+
+    /// What is asked for: EINVAL for both ways of writing at once.
+    pub(super) fn access(self) -> Result<Access, Errno> {
+        match self & (Self::WRONLY | Self::RDWR) {
+            flags if flags.is_empty() => Ok(Access::READ),
+            Self::WRONLY => Ok(Access::WRITE),
+            Self::RDWR => Ok(Access::READ | Access::WRITE),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// What an open file remembers of the flags it was opened with.
+    pub(super) fn kept(self) -> Self {
+        self & Self::KEPT
+    }
+}
+
+impl Caller<'_> {
+    /// openat(2). `mode` is for a file that is made. A fifo may still have to wait for its other end:
+    /// [`File::poll_opened`].
+    pub fn open(&self, base: &Location, path: &[u8], flags: OpenFlags, mode: u16) -> Result<Arc<File>, Errno> {
+        if flags.contains(OpenFlags::PATH) {
+            return self.open_path(base, path, flags);
+        }
+        let access = flags.access()?;
+        if !flags.contains(OpenFlags::CREAT) {
+            let location = self.resolve(base, path, !flags.contains(OpenFlags::NOFOLLOW))?;
+            return self.open_location(location, flags, access, false);
+        }
+        if flags.contains(OpenFlags::DIRECTORY) {
+            return Err(Errno::EINVAL);
+        }
+        let exclusive = flags.contains(OpenFlags::EXCL);
+        let mut walk = Walk::new(self, base, path)?;
+        loop {
+            let last = walk.to_last()?;
+            if last.slash || last.kind != LastKind::Name {
+                return Err(Errno::EISDIR);
+            }
+            match walk.look(&last)? {
+                Look::Absent => {
+                    let content = Content::Regular(Data::new());
+                    match self.make(&walk.at, walk.name(&last), content, mode & 0o7777) {
+                        Ok(dentry) => {
+                            let location = Location { mount: walk.at.mount.clone(), dentry };
+                            return self.open_location(location, flags, access, true);
+                        }
+                        // Made by another meanwhile.
+                        Err(Errno::EEXIST) if !exclusive => match walk.look(&last)? {
+                            Look::At(location) => return self.open_location(location, flags, access, false),
+                            Look::Link(_) | Look::Absent => return Err(Errno::ENOENT),
+                        },
+                        Err(errno) => return Err(errno),
+                    }
+                }
+                Look::At(_) | Look::Link(_) if exclusive => return Err(Errno::EEXIST),
+                Look::At(location) => return self.open_location(location, flags, access, false),
+                Look::Link(_) if flags.contains(OpenFlags::NOFOLLOW) => return Err(Errno::ELOOP),
+                Look::Link(link) => walk.follow(&link.dentry)?,
+            }
+        }
+    }
+
+    /// Opens a program for execve(2): a regular file, executable for the caller, on a mount that lets it.
+    pub fn open_executable(&self, base: &Location, path: &[u8]) -> Result<Arc<File>, Errno> {
+        let location = self.resolve(base, path, true)?;
+        self.executable(location)
+    }
+
+    /// As [`Self::open_executable`], of a place already known.
+    pub fn executable(&self, location: Location) -> Result<Arc<File>, Errno> {
+        let inode = location.inode();
+        if !matches!(inode.content, Content::Regular(_)) || location.mount.flags().contains(MountFlags::NOEXEC) {
+            return Err(Errno::EACCES);
+        }
+        inode.permit(self.credentials, Access::EXECUTE)?;
+        location.mount.touch_accessed(inode);
+        Ok(File::new(location, Access::READ, OpenFlags::empty(), None, false))
+    }
+
+    fn open_path(&self, base: &Location, path: &[u8], flags: OpenFlags) -> Result<Arc<File>, Errno> {
+        let location = self.resolve(base, path, !flags.contains(OpenFlags::NOFOLLOW))?;
+        if flags.contains(OpenFlags::DIRECTORY) && !location.inode().is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(File::new(location, Access::empty(), OpenFlags::PATH, None, false))
+    }
+
+    /// Opens what is at `location`. Who made it just now may write it whatever its mode says.
+    fn open_location(
+        &self,
+        location: Location,
+        flags: OpenFlags,
+        access: Access,
+        made: bool,
+    ) -> Result<Arc<File>, Errno> {
+        let inode = location.inode();
+        if flags.contains(OpenFlags::DIRECTORY) && !inode.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        let cut = flags.contains(OpenFlags::TRUNC) && !made;
+        let wanted = if cut { access | Access::WRITE } else { access };
+        match &inode.content {
+            Content::Symlink(_) => return Err(Errno::ELOOP),
+            Content::Directory(_) if wanted.contains(Access::WRITE) || flags.contains(OpenFlags::CREAT) => {
+                return Err(Errno::EISDIR);
+            }
+            Content::Device(..) if location.mount.flags().contains(MountFlags::NODEV) => return Err(Errno::EACCES),
+            _ => {}
+        }
+        if !made {
+            inode.permit(self.credentials, wanted)?;
+        }
+        if flags.contains(OpenFlags::NOATIME) {
+            inode.permit_owner(self.credentials)?;
+        }
+        let keeps_set_ids = self.credentials.capable(crate::security::Capabilities::FSETID);
+        let object: Option<Arc<dyn super::FileObject>> = match &inode.content {
+            Content::Regular(data) => {
+                let change = if wanted.contains(Access::WRITE) { Some(location.mount.begin_change()?) } else { None };
+                if cut {
+                    data.set_length(0, inode.superblock())?;
+                    inode.written(keeps_set_ids);
+                }
+                if access.contains(Access::WRITE) {
+                    // Taken over by the file, which gives it back when it is closed.
+                    core::mem::forget(change);
+                }
+                None
+            }
+            Content::Device(file_type, number) => Some(device::open(*file_type, *number).ok_or(Errno::ENXIO)?),
+            Content::Fifo(pipe) => {
+                let (reads, writes) = (access.contains(Access::READ), access.contains(Access::WRITE));
+                if writes && !reads && flags.contains(OpenFlags::NONBLOCK) && !pipe.has_readers() {
+                    return Err(Errno::ENXIO);
+                }
+                Some(pipe.open(reads, writes))
+            }
+            Content::Directory(_) => None,
+            Content::Symlink(_) | Content::Anonymous => return Err(Errno::ENXIO),
+        };
+        Ok(File::new(location, access, flags.kept(), object, keeps_set_ids))
+    }
+}
+
+impl File {
+    /// The ids that executing the file sets: none on a nosuid mount.
+    pub fn set_ids(&self) -> SetIds {
+        let nosuid = |location: &Location| location.mount.flags().contains(MountFlags::NOSUID);
+        if self.location().is_none_or(nosuid) {
+            return SetIds::default();
+        }
+        let status = self.inode().status();
+        SetIds {
+            uid: (status.mode & 0o4000 != 0).then_some(status.uid),
+            gid: (status.mode & 0o2010 == 0o2010).then_some(status.gid),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Path walk: from a path's bytes to a [`Location`], once (path_resolution(7)).
+//!
+//! `..` never leads above the process's root, nor out of a mount: a directory that was moved away from beneath the
+//! root of a bind mount has no parent any more for who sees it through that mount.
+
+use super::{
+    Access, Caller, Dentry, Location, PATH_MAX,
+    inode::Content,
+    name::{LINKS_FOLLOWED_MAX, NAME_MAX},
+};
+use alloc::{borrow::Cow, sync::Arc, vec::Vec};
+use core::ops::Range;
+use veridian_containers::abi::Errno;
+
+impl Caller<'_> {
+    /// What `path` leads to from `base` (`context.cwd` or an open directory). A symbolic link as the last component is
+    /// followed if `follow`, or if a slash comes after it.
+    pub fn resolve(&self, base: &Location, path: &[u8], follow: bool) -> Result<Location, Errno> {
+        let mut walk = Walk::new(self, base, path)?;
+        loop {
+            let last = walk.to_last()?;
+            match walk.look(&last)? {
+                Look::At(found) => return Ok(found),
+                Look::Absent => return Err(Errno::ENOENT),
+                Look::Link(link) if follow || last.slash => walk.follow(&link.dentry)?,
+                Look::Link(link) => return Ok(link),
+            }
+        }
+    }
+
+    /// As [`Self::resolve`], and an empty path is `base` itself (AT_EMPTY_PATH).
+    pub fn resolve_or_base(&self, base: &Location, path: &[u8], follow: bool) -> Result<Location, Errno> {
+        if path.is_empty() { Ok(base.clone()) } else { self.resolve(base, path, follow) }
+    }
+
+    /// The path from the process's root to `at`, for getcwd(2): ENOENT when it was removed; begins with
+    /// `(unreachable)` when it is not beneath the root.
+    pub fn path_of(&self, at: &Location) -> Result<Vec<u8>, Errno> {
+        let mut at = at.clone();
+        let mut names: Vec<Arc<[u8]>> = Vec::new();
+        let mut reachable = true;
+        while at != self.context.root {
+            if at.is_mount_root() {
+                let Some(place) = at.mount.place() else {
+                    reachable = false;
+                    break;
+                };
+                at = place;
+                continue;
+            }
+            let place = at.dentry.place().filter(|place| place.linked).ok_or(Errno::ENOENT)?;
+            at.dentry = place.parent.upgrade().ok_or(Errno::ENOENT)?;
+            names.push(place.name);
+        }
+        let mut path = if reachable { Vec::new() } else { b"(unreachable)".to_vec() };
+        for name in names.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        if names.is_empty() {
+            path.push(b'/');
+        }
+        if path.len() >= PATH_MAX { Err(Errno::ENAMETOOLONG) } else { Ok(path) }
+    }
+}
+
+/// A walk under way.
+pub(super) struct Walk<'a> {
+    caller: &'a Caller<'a>,
+    pub at: Location,
+    path: Cow<'a, [u8]>,
+    position: usize,
+    links: u32,
+}
+
+/// The last component of a path.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    pub kind: LastKind,
+    component: Range<usize>,
+    /// A slash comes after it: it must be a directory.
+    pub slash: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastKind {
+    /// There is none: the path is nothing but slashes.
+    Root,
+    Dot,
+    DotDot,
+    Name,
+}
+
+/// What the last component leads to.
+pub(super) enum Look {
+    At(Location),
+    /// A symbolic link, not followed yet.
+    Link(Location),
+    /// The name does not exist; its directory is [`Walk::at`].
+    Absent,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(caller: &'a Caller<'a>, base: &Location, path: &'a [u8]) -> Result<Self, Errno> {
+        if path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        if path.len() >= PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let at = if path[0] == b'/' { caller.context.root.clone() } else { base.clone() };
+        Ok(Self { caller, at, path: Cow::Borrowed(path), position: 0, links: 0 })
+    }
+
+    /// Walks all components but the last, following links.
+    pub fn to_last(&mut self) -> Result<Last, Errno> {
+        loop {
+            let component = self.next_component();
+            let after = self.skip_slashes(component.end);
+            let kind = match &self.path[component.clone()] {
+                b"" => LastKind::Root,
+                b"." => LastKind::Dot,
+                b".." => LastKind::DotDot,
+                _ => LastKind::Name,
+            };
+            if after == self.path.len() {
+                return Ok(Last { kind, slash: after > component.end, component });
+            }
+            self.search()?;
+            match kind {
+                LastKind::Root | LastKind::Dot => {}
+                LastKind::DotDot => self.up()?,
+                LastKind::Name => {
+                    let child = self.child(&component)?.ok_or(Errno::ENOENT)?;
+                    if matches!(child.inode().content, Content::Symlink(_)) {
+                        self.follow(&child.dentry)?;
+                    } else {
+                        self.at = child;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks the last component up.
+    pub fn look(&mut self, last: &Last) -> Result<Look, Errno> {
+        if last.kind == LastKind::Root {
+            return Ok(Look::At(self.at.clone()));
+        }
+        self.search()?;
+        match last.kind {
+            LastKind::Root | LastKind::Dot => Ok(Look::At(self.at.clone())),
+            LastKind::DotDot => {
+                self.up()?;
+                Ok(Look::At(self.at.clone()))
+            }
+            LastKind::Name => Ok(match self.child(&last.component)? {
+                None => Look::Absent,
+                Some(found) if matches!(found.inode().content, Content::Symlink(_)) => Look::Link(found),
+                Some(found) if last.slash && !found.inode().is_directory() => return Err(Errno::ENOTDIR),
+                Some(found) => Look::At(found),
+            }),
+        }
+    }
+
+    /// The entry of the last component itself, not what is mounted on it.
+    pub fn entry(&self, last: &Last) -> Result<Option<Arc<Dentry>>, Errno> {
+        self.search()?;
+        let name = self.name(last);
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        Ok(self.at.inode().entries()?.read().get(name).cloned())
+    }
+
+    /// The bytes of the last component.
+    pub fn name(&self, last: &Last) -> &[u8] {
+        &self.path[last.component.clone()]
+    }
+
+    /// Goes on with the target of `link`, the component just met, in its place.
+    pub fn follow(&mut self, link: &Dentry) -> Result<(), Errno> {
+        let Content::Symlink(target) = &link.inode().content else { return Err(Errno::EINVAL) };
+        self.links += 1;
+        if self.links > LINKS_FOLLOWED_MAX {
+            return Err(Errno::ELOOP);
+        }
+        let mut path = Vec::with_capacity(target.len() + self.path.len() - self.position);
+        path.extend_from_slice(target);
+        path.extend_from_slice(&self.path[self.position..]);
+        if path.first() == Some(&b'/') {
+            self.at = self.caller.context.root.clone();
+        }
+        self.path = Cow::Owned(path);
+        self.position = 0;
+        Ok(())
+    }
+
+    fn skip_slashes(&self, from: usize) -> usize {
+        self.path[from..].iter().position(|&byte| byte != b'/').map_or(self.path.len(), |n| from + n)
+    }
+
+    fn next_component(&mut self) -> Range<usize> {
+        let start = self.skip_slashes(self.position);
+        let length = self.path[start..].iter().position(|&byte| byte == b'/').unwrap_or(self.path.len() - start);
+        self.position = start + length;
+        start..self.position
+    }
+
+    /// ENOTDIR or EACCES unless names may be looked up here.
+    fn search(&self) -> Result<(), Errno> {
+        if !self.at.inode().is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        self.at.inode().permit(self.caller.credentials, Access::EXECUTE)
+    }
+
+    fn child(&self, component: &Range<usize>) -> Result<Option<Location>, Errno> {
+        let name = &self.path[component.clone()];
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let dentry = self.at.inode().entries()?.read().get(name).cloned();
+        Ok(dentry.map(|dentry| Location { mount: self.at.mount.clone(), dentry }.into_mounted()))
+    }
+
+    fn up(&mut self) -> Result<(), Errno> {
+        while self.at != self.caller.context.root {
+            if !self.at.is_mount_root() {
+                let parent = self.at.dentry.parent().ok_or(Errno::ENOENT)?;
+                if !self.at.mount.shows(&parent) {
+                    return Err(Errno::ENOENT);
+                }
+                self.at.dentry = parent;
+                break;
+            }
+            let Some(place) = self.at.mount.place() else { break };
+            self.at = place;
+        }
+        self.at = self.at.clone().into_mounted();
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! Pipes (pipe(7)): 64 KiB of frames charged to who writes them, with or without a name.
+
+use super::{
+    FileObject, Readiness, WaitQueue,
+    io::{Sink, Source, moved},
+};
+use crate::cgroup::MemoryGroup;
+use alloc::{collections::VecDeque, sync::Arc};
+use core::{
+    ops::Range,
+    task::{Context, Poll},
+};
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SIZE, mem::Frame, sync::SpinLock};
+
+/// Bytes that fit.
+pub const CAPACITY: usize = 64 * 1024;
+/// A write of at most this many bytes is not mixed with others (PIPE_BUF).
+pub const ATOMIC_BYTES: usize = 4096;
+
+/// A pipe.
+#[derive(Debug)]
+pub struct Pipe {
+    state: SpinLock<State>,
+    /// Who waits for bytes, or for a writer.
+    readers: WaitQueue,
+    /// Who waits for room, or for a reader.
+    writers: WaitQueue,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    buffers: VecDeque<Buffer>,
+    bytes: usize,
+    readers: usize,
+    writers: usize,
+    /// How often an end for reading, or writing, was ever opened.
+    reader_opens: u64,
+    writer_opens: u64,
+}
+
+/// The bytes `filled` of a frame.
+#[derive(Debug)]
+struct Buffer {
+    frame: Frame,
+    filled: Range<usize>,
+}
+
+/// An open end, or both.
+#[derive(Debug)]
+pub struct PipeEnd {
+    pipe: Arc<Pipe>,
+    reads: bool,
+    writes: bool,
+    /// How often the other end had been opened when this one was.
+    peer_opens: u64,
+}
+
+impl Pipe {
+    /// An empty pipe without open ends.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { state: SpinLock::default(), readers: WaitQueue::new(), writers: WaitQueue::new() })
+    }
+
+    /// Opens an end, or both.
+    pub fn open(self: &Arc<Self>, reads: bool, writes: bool) -> Arc<PipeEnd> {
+        let peer_opens = {
+            let mut state = self.state.lock();
+            state.readers += usize::from(reads);
+            state.writers += usize::from(writes);
+            state.reader_opens += u64::from(reads);
+            state.writer_opens += u64::from(writes);
+            if reads { state.writer_opens } else { state.reader_opens }
+        };
+        self.readers.wake_all();
+        self.writers.wake_all();
+        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, peer_opens })
+    }
+
+    /// Whether anyone has it open for reading.
+    pub(super) fn has_readers(&self) -> bool {
+        self.state.lock().readers > 0
+    }
+}
+
+impl State {
+    fn read(&mut self, sink: &mut dyn Sink) -> Result<(), Errno> {
+        while let Some(buffer) = self.buffers.front_mut() {
+            let start = buffer.filled.start;
+            let step = buffer.filled.len().min(sink.remaining());
+            if step == 0 {
+                break;
+            }
+            let before = sink.remaining();
+            let result = sink.put_frame(&buffer.frame, start..start + step);
+            let done = before - sink.remaining();
+            buffer.filled.start += done;
+            self.bytes -= done;
+            if buffer.filled.is_empty() {
+                self.buffers.pop_front();
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, mut count: usize, source: &mut dyn Source, memory: &MemoryGroup) -> Result<(), Errno> {
+        while count > 0 {
+            if self.buffers.back().is_none_or(|buffer| buffer.filled.end == PAGE_SIZE) {
+                self.buffers.push_back(Buffer { frame: memory.zeroed_frame()?, filled: 0..0 });
+            }
+            let buffer = self.buffers.back_mut().expect("just seen or made");
+            let end = buffer.filled.end;
+            let step = count.min(PAGE_SIZE - end);
+            let before = source.remaining();
+            let result = source.take_to_frame(&buffer.frame, end..end + step);
+            let done = before - source.remaining();
+            buffer.filled.end += done;
+            self.bytes += done;
+            count -= done;
+            if buffer.filled.is_empty() {
+                self.buffers.pop_back();
+            }
+            result?;
+        }
+        Ok(())
+    }
+}
+
+impl FileObject for PipeEnd {
+    fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        let before = sink.remaining();
+        if before == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let result = {
+            let mut state = self.pipe.state.lock();
+            if state.bytes == 0 {
+                if state.writers == 0 {
+                    return Poll::Ready(Ok(0));
+                }
+                self.pipe.readers.register(cx);
+                return Poll::Pending;
+            }
+            state.read(sink)
+        };
+        let done = before - sink.remaining();
+        if done > 0 {
+            self.pipe.writers.wake_all();
+        }
+        Poll::Ready(moved(done, result))
+    }
+
+    fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        source: &mut dyn Source,
+        memory: &MemoryGroup,
+    ) -> Poll<Result<usize, Errno>> {
+        let before = source.remaining();
+        if before == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let result = {
+            let mut state = self.pipe.state.lock();
+            if state.readers == 0 {
+                return Poll::Ready(Err(Errno::EPIPE));
+            }
+            let room = CAPACITY - state.bytes;
+            if room < before.min(ATOMIC_BYTES) && (before <= ATOMIC_BYTES || room == 0) {
+                self.pipe.writers.register(cx);
+                return Poll::Pending;
+            }
+            state.write(before.min(room), source, memory)
+        };
+        let done = before - source.remaining();
+        if done > 0 {
+            self.pipe.readers.wake_all();
+        }
+        Poll::Ready(moved(done, result))
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness {
+        let state = self.pipe.state.lock();
+        let mut ready = Readiness::empty();
+        if self.reads {
+            if state.bytes > 0 {
+                ready |= Readiness::READABLE;
+            }
+            if state.writers == 0 {
+                ready |= Readiness::HUP;
+            }
+        }
+        if self.writes {
+            if CAPACITY - state.bytes >= ATOMIC_BYTES {
+                ready |= Readiness::WRITABLE;
+            }
+            if state.readers == 0 {
+                ready |= Readiness::ERR;
+            }
+        }
+        if !ready.intersects(interest | Readiness::ALWAYS) {
+            if self.reads {
+                self.pipe.readers.register(cx);
+            }
+            if self.writes {
+                self.pipe.writers.register(cx);
+            }
+        }
+        ready
+    }
+
+    fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let state = self.pipe.state.lock();
+        let (peers, opens, queue) = if self.reads {
+            (state.writers, state.writer_opens, &self.pipe.readers)
+        } else {
+            (state.readers, state.reader_opens, &self.pipe.writers)
+        };
+        if self.reads && self.writes || peers > 0 || opens != self.peer_opens {
+            return Poll::Ready(());
+        }
+        queue.register(cx);
+        Poll::Pending
+    }
+
+    fn readable_bytes(&self) -> Option<usize> {
+        Some(self.pipe.state.lock().bytes)
+    }
+}
+
+impl Drop for PipeEnd {
+    fn drop(&mut self) {
+        let left = {
+            let mut state = self.pipe.state.lock();
+            state.readers -= usize::from(self.reads);
+            state.writers -= usize::from(self.writes);
+            // A pipe that nobody has open loses what is in it (fifo(7)).
+            if state.readers + state.writers == 0 {
+                state.bytes = 0;
+                core::mem::take(&mut state.buffers)
+            } else {
+                VecDeque::new()
+            }
+        };
+        drop(left);
+        self.pipe.readers.wake_all();
+        self.pipe.writers.wake_all();
+    }
+}

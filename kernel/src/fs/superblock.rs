@@ -1,0 +1,143 @@
+//! A file system instance: its identity, its limits, and what its objects cost.
+//!
+//! Names and inodes live on the kernel heap, which no memory group is charged for. So that a container cannot fill
+//! it, every object is paid for in frames: for each 4096 bytes of objects, the group whose task went over the line
+//! gives one frame, which stays unused until objects go away.
+
+use crate::cgroup::MemoryGroup;
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SIZE, mem::Frame, sync::SpinLock};
+
+/// A file system instance.
+#[derive(Debug)]
+pub struct Superblock {
+    /// st_dev: major 0, and a minor number of its own.
+    device: u64,
+    kind: &'static str,
+    magic: u64,
+    pages: AtomicUsize,
+    pages_max: usize,
+    inodes: AtomicUsize,
+    inodes_max: usize,
+    next_inode: AtomicU64,
+    objects: SpinLock<Objects>,
+    /// Held over every change of names.
+    pub(super) structure: SpinLock<()>,
+}
+
+#[derive(Debug, Default)]
+struct Objects {
+    bytes: usize,
+    frames: Vec<Frame>,
+}
+
+/// What statfs(2) tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    /// The file system's type as a number.
+    pub magic: u64,
+    /// Pages of data that fit; 0 when there is no limit of its own.
+    pub pages_max: u64,
+    /// Pages that are free under that limit.
+    pub pages_free: u64,
+    /// Inodes that fit; 0 when there is no limit of its own.
+    pub inodes_max: u64,
+    /// Inodes that are free under that limit.
+    pub inodes_free: u64,
+    /// The instance.
+    pub device: u64,
+}
+
+static NEXT_DEVICE: AtomicU32 = AtomicU32::new(1);
+
+impl Superblock {
+    /// An instance with at most `pages_max` pages of data and `inodes_max` inodes.
+    pub(super) fn new(kind: &'static str, magic: u64, pages_max: Option<usize>, inodes_max: Option<usize>) -> Self {
+        Self {
+            device: super::inode::DeviceNumber::new(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed)).to_bits(),
+            kind,
+            magic,
+            pages: AtomicUsize::new(0),
+            pages_max: pages_max.unwrap_or(usize::MAX),
+            inodes: AtomicUsize::new(0),
+            inodes_max: inodes_max.unwrap_or(usize::MAX),
+            next_inode: AtomicU64::new(1),
+            objects: SpinLock::default(),
+            structure: SpinLock::new(()),
+        }
+    }
+
+    /// st_dev.
+    pub fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// The type's name: `tmpfs`, `dev`, `pipefs`.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What statfs(2) tells.
+    pub fn statistics(&self) -> Statistics {
+        let limit = |max: usize, used: &AtomicUsize| match max {
+            usize::MAX => (0, 0),
+            max => (max as u64, max.saturating_sub(used.load(Ordering::Relaxed)) as u64),
+        };
+        let (pages_max, pages_free) = limit(self.pages_max, &self.pages);
+        let (inodes_max, inodes_free) = limit(self.inodes_max, &self.inodes);
+        Statistics { magic: self.magic, pages_max, pages_free, inodes_max, inodes_free, device: self.device }
+    }
+
+    /// A page more of data: ENOSPC at the limit. The page's frame is charged apart.
+    pub(super) fn reserve_page(&self) -> Result<(), Errno> {
+        let more = |n| (n < self.pages_max).then_some(n + 1);
+        self.pages.try_update(Ordering::Relaxed, Ordering::Relaxed, more).map(drop).map_err(|_| Errno::ENOSPC)
+    }
+
+    pub(super) fn release_pages(&self, count: usize) {
+        self.pages.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// The number of a new inode: ENOSPC at the limit.
+    pub(super) fn reserve_inode(&self) -> Result<u64, Errno> {
+        let more = |n| (n < self.inodes_max).then_some(n + 1);
+        self.inodes.try_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| Errno::ENOSPC)?;
+        Ok(self.next_inode.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn release_inode(&self) {
+        self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Pays for an object of `bytes` on the kernel heap: ENOMEM when `memory` has no frame for it.
+    pub(super) fn charge_object(self: &Arc<Self>, bytes: usize, memory: &MemoryGroup) -> Result<ObjectCharge, Errno> {
+        let mut objects = self.objects.lock();
+        let total = objects.bytes + bytes;
+        while objects.frames.len() * PAGE_SIZE < total {
+            let frame = memory.zeroed_frame()?;
+            objects.frames.push(frame);
+        }
+        objects.bytes = total;
+        Ok(ObjectCharge { superblock: self.clone(), bytes })
+    }
+}
+
+/// The right of an object to lie on the kernel heap. Given back when dropped.
+#[derive(Debug)]
+pub(super) struct ObjectCharge {
+    superblock: Arc<Superblock>,
+    bytes: usize,
+}
+
+impl Drop for ObjectCharge {
+    fn drop(&mut self) {
+        let mut objects = self.superblock.objects.lock();
+        objects.bytes -= self.bytes;
+        let needed = objects.bytes.div_ceil(PAGE_SIZE);
+        let spare = if needed < objects.frames.len() { objects.frames.split_off(needed) } else { Vec::new() };
+        drop(objects);
+        drop(spare);
+    }
+}

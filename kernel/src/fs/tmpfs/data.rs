@@ -1,0 +1,287 @@
+//! The bytes of a regular file: frames, slices of the initial RAM disk, and holes.
+//!
+//! No lock is held while bytes are copied: a fault in the program's buffer may need a page of this very file.
+
+use crate::{
+    cgroup::MemoryGroup,
+    fs::{
+        Superblock,
+        io::{Sink, Source, moved},
+    },
+};
+use alloc::collections::BTreeMap;
+use core::ops::Range;
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SHIFT, PAGE_SIZE, boot_info::Initrd, mem::Frame, sync::SpinLock};
+
+/// The largest length of a file, in bytes.
+const LENGTH_MAX: u64 = i64::MAX as u64;
+
+/// A file's content as the initial RAM disk has it.
+#[derive(Clone, Copy)]
+pub(in crate::fs) struct Archived {
+    /// The bytes, in the archive.
+    pub bytes: &'static [u8],
+    /// The archive and where in it they begin, so that whole pages can be mapped in place.
+    pub place: Option<(Initrd, usize)>,
+}
+
+/// The bytes of a regular file.
+#[derive(Debug)]
+pub(in crate::fs) struct Data {
+    pages: SpinLock<Pages>,
+}
+
+struct Pages {
+    length: u64,
+    frames: BTreeMap<u64, Frame>,
+    /// What lies where there is no frame; no longer than `length`.
+    archived: Archived,
+}
+
+impl core::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} bytes, {} frames", self.length, self.frames.len())
+    }
+}
+
+/// Part of a page, by where it is.
+enum Piece {
+    Frame(Frame),
+    /// Perhaps shorter than the part; zeros follow.
+    Archived(&'static [u8]),
+}
+
+impl Data {
+    /// An empty file.
+    pub fn new() -> Self {
+        Self::archived(Archived { bytes: &[], place: None })
+    }
+
+    /// A file with the content of a slice of the archive.
+    pub fn archived(archived: Archived) -> Self {
+        Self { pages: SpinLock::new(Pages { length: archived.bytes.len() as u64, frames: BTreeMap::new(), archived }) }
+    }
+
+    /// Gives an empty file the content of a slice of the archive; EEXIST if it has any.
+    pub fn fill(&self, archived: Archived) -> Result<(), Errno> {
+        let mut pages = self.pages.lock();
+        if pages.length > 0 {
+            return Err(Errno::EEXIST);
+        }
+        (pages.length, pages.archived) = (archived.bytes.len() as u64, archived);
+        Ok(())
+    }
+
+    /// Length in bytes.
+    pub fn length_bytes(&self) -> u64 {
+        self.pages.lock().length
+    }
+
+    /// Pages that take memory.
+    pub fn resident_pages(&self) -> usize {
+        let pages = self.pages.lock();
+        pages.frames.len() + pages.archived.bytes.len().div_ceil(PAGE_SIZE)
+    }
+
+    /// Pages that count against the file system's limit.
+    pub fn charged_pages(&self) -> usize {
+        self.pages.lock().frames.len()
+    }
+
+    /// Reads up to `count` bytes at `offset`, fewer at the end of the file.
+    pub fn read(&self, offset: u64, count: usize, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        let before = sink.remaining();
+        let result = self.read_pieces(offset, count.min(before), sink);
+        moved(before - sink.remaining(), result)
+    }
+
+    fn read_pieces(&self, mut offset: u64, mut count: usize, sink: &mut dyn Sink) -> Result<(), Errno> {
+        while count > 0 {
+            let (piece, part) = {
+                let pages = self.pages.lock();
+                let left = pages.length.saturating_sub(offset);
+                let (index, part) = part_of_page(offset, count.min(usize::try_from(left).unwrap_or(usize::MAX)));
+                if part.is_empty() {
+                    break;
+                }
+                (pages.piece(index, part.clone()), part)
+            };
+            let length = part.len();
+            match piece {
+                Piece::Frame(frame) => sink.put_frame(&frame, part)?,
+                Piece::Archived(bytes) => {
+                    sink.put(bytes)?;
+                    sink.put_zeros(length - bytes.len())?;
+                }
+            }
+            offset += length as u64;
+            count -= length;
+        }
+        Ok(())
+    }
+
+    /// Writes up to `count` bytes at `offset`; the file grows as far as bytes were written.
+    pub fn write(
+        &self,
+        offset: u64,
+        count: usize,
+        source: &mut dyn Source,
+        superblock: &Superblock,
+        memory: &MemoryGroup,
+    ) -> Result<usize, Errno> {
+        let count = count.min(source.remaining());
+        if count == 0 {
+            return Ok(0);
+        }
+        let room = LENGTH_MAX.saturating_sub(offset);
+        if room == 0 {
+            return Err(Errno::EFBIG);
+        }
+        let before = source.remaining();
+        let count = count.min(usize::try_from(room).unwrap_or(usize::MAX));
+        let result = self.write_pieces(offset, count, source, superblock, memory);
+        moved(before - source.remaining(), result)
+    }
+
+    fn write_pieces(
+        &self,
+        mut offset: u64,
+        mut count: usize,
+        source: &mut dyn Source,
+        superblock: &Superblock,
+        memory: &MemoryGroup,
+    ) -> Result<(), Errno> {
+        while count > 0 {
+            let (index, part) = part_of_page(offset, count);
+            let frame = {
+                let mut pages = self.pages.lock();
+                if offset > pages.length {
+                    pages.zero_tail();
+                }
+                pages.own_frame(index, superblock, memory)?
+            };
+            let before = source.remaining();
+            let result = source.take_to_frame(&frame, part.clone());
+            let done = before - source.remaining();
+            offset += done as u64;
+            count -= done;
+            let mut pages = self.pages.lock();
+            pages.length = pages.length.max(offset);
+            if result.is_err() {
+                // What was copied but not counted must not be seen when the file grows.
+                pages.zero_tail();
+                return result;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lengthens the file by `count` bytes at once, for a write at its end: nobody else's append can come between. Gives
+    /// where they begin.
+    pub fn reserve_at_end(&self, count: usize) -> Result<u64, Errno> {
+        let mut pages = self.pages.lock();
+        let start = pages.length;
+        pages.zero_tail();
+        pages.length = start.checked_add(count as u64).filter(|&end| end <= LENGTH_MAX).ok_or(Errno::EFBIG)?;
+        Ok(start)
+    }
+
+    /// Takes back the end of what was reserved, unless someone has appended since.
+    pub fn give_back_end(&self, reserved_end: u64, written_end: u64) {
+        let mut pages = self.pages.lock();
+        if pages.length == reserved_end {
+            pages.length = written_end;
+        }
+    }
+
+    /// Cuts the file, or lengthens it by a hole.
+    pub fn set_length(&self, length: u64, superblock: &Superblock) -> Result<(), Errno> {
+        if length > LENGTH_MAX {
+            return Err(Errno::EFBIG);
+        }
+        let mut pages = self.pages.lock();
+        if length > pages.length {
+            pages.zero_tail();
+        }
+        pages.length = length;
+        let cut = usize::try_from(length).unwrap_or(usize::MAX).min(pages.archived.bytes.len());
+        pages.archived.bytes = &pages.archived.bytes[..cut];
+        let gone = pages.frames.split_off(&length.div_ceil(PAGE_SIZE as u64));
+        pages.zero_tail();
+        drop(pages);
+        superblock.release_pages(gone.len());
+        Ok(())
+    }
+
+    /// The page `index` for a mapping: the file's own frame, or a frame of the archive that is wholly the file's.
+    pub fn page(&self, index: u64, superblock: &Superblock, memory: &MemoryGroup) -> Result<Frame, Errno> {
+        let mut pages = self.pages.lock();
+        match pages.resident(index) {
+            Some(frame) => Ok(frame),
+            None => pages.own_frame(index, superblock, memory),
+        }
+    }
+
+    /// The page `index` if it costs nothing to give.
+    pub fn resident_page(&self, index: u64) -> Option<Frame> {
+        self.pages.lock().resident(index)
+    }
+
+    /// Whether mappings may write the file's pages: not while some are the archive's.
+    pub fn is_shared_writable(&self) -> bool {
+        self.pages.lock().archived.bytes.is_empty()
+    }
+}
+
+impl Pages {
+    fn piece(&self, index: u64, part: Range<usize>) -> Piece {
+        match self.frames.get(&index) {
+            Some(frame) => Piece::Frame(frame.clone()),
+            None => Piece::Archived(self.archived_part(index, part)),
+        }
+    }
+
+    /// What of `part` of page `index` the archive has.
+    fn archived_part(&self, index: u64, part: Range<usize>) -> &'static [u8] {
+        let bytes = self.archived.bytes;
+        let start = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(PAGE_SIZE);
+        let bound = |within: usize| start.saturating_add(within).min(bytes.len());
+        &bytes[bound(part.start)..bound(part.end)]
+    }
+
+    fn resident(&self, index: u64) -> Option<Frame> {
+        if let Some(frame) = self.frames.get(&index) {
+            return Some(frame.clone());
+        }
+        let (initrd, start) = self.archived.place?;
+        let whole_page = self.archived_part(index, 0..PAGE_SIZE).len() == PAGE_SIZE;
+        if whole_page { initrd.frame_at(start + index as usize * PAGE_SIZE) } else { None }
+    }
+
+    /// The file's own frame of page `index`, made with the page's content if there is none.
+    fn own_frame(&mut self, index: u64, superblock: &Superblock, memory: &MemoryGroup) -> Result<Frame, Errno> {
+        if let Some(frame) = self.frames.get(&index) {
+            return Ok(frame.clone());
+        }
+        superblock.reserve_page()?;
+        let frame = memory.zeroed_frame().inspect_err(|_| superblock.release_pages(1))?;
+        frame.write(0, self.archived_part(index, 0..PAGE_SIZE));
+        self.frames.insert(index, frame.clone());
+        Ok(frame)
+    }
+
+    /// Zeros what lies behind the end of the file in its last frame: the bytes that a longer file begins with there.
+    fn zero_tail(&self) {
+        let within = self.length as usize % PAGE_SIZE;
+        if let Some(frame) = self.frames.get(&(self.length >> PAGE_SHIFT)) {
+            frame.zero(within..PAGE_SIZE);
+        }
+    }
+}
+
+/// The page that holds `offset`, and what of it the next `count` bytes take.
+fn part_of_page(offset: u64, count: usize) -> (u64, Range<usize>) {
+    let start = offset as usize % PAGE_SIZE;
+    (offset >> PAGE_SHIFT, start..(start + count.min(PAGE_SIZE - start)))
+}
