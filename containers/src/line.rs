@@ -158,7 +158,9 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    fn read(document: &[u8]) -> Vec<Result<(u32, &str, &str), (u32, LineErrorKind)>> {
+    type Read<'a> = Result<(u32, &'a str, &'a str), (u32, LineErrorKind)>;
+
+    fn read(document: &[u8]) -> Vec<Read<'_>> {
         Lines::new(document)
             .map(|line| match line {
                 Ok(line) => Ok((line.number, line.key, line.value)),

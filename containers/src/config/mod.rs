@@ -11,6 +11,8 @@ mod mount;
 mod parse;
 mod print;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 mod variables;
 

@@ -152,12 +152,17 @@ impl<P: Platform> Container<P> {
     }
 
     /// Waits for its end. Dropping the future forgets the wait.
-    #[must_use]
     pub const fn stopped(&self) -> Stopped<'_, P> {
         Stopped {
             container: self,
             ticket: None,
         }
+    }
+
+    /// How many wait for its end.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().waiters.len()
     }
 
     /// Asks the lifecycle; hands out the parts if it agrees.

@@ -99,7 +99,8 @@ pub trait Platform: Send + Sync {
     /// as execvp(3) does, by the `PATH` of `process.env` if it holds no slash, and in the container's own view.
     /// The process has nothing of the caller's but descriptors 0, 1 and 2. When it ends, and whatever else is
     /// left in the cgroup has ended too, the platform calls [`Engine::exited`](super::Engine::exited) with `key`.
-    /// ENOENT, EACCES, ENOEXEC and so on as execve(2) says.
+    /// ENOENT, EACCES, ENOEXEC and so on as execve(2) says; the error names the operand if that is another than
+    /// the program, the working directory for one.
     fn load_process(
         &self,
         caller: &Self::Caller,
