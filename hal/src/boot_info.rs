@@ -1,6 +1,6 @@
 //! What the firmware and the loader told us.
 
-use crate::{PhysAddr, mem::Frame, sync::Once};
+use crate::{PAGE_SIZE, PhysAddr, mem::Frame, sync::Once};
 use core::ops::Range;
 
 /// What hal hands to the kernel's main function.
@@ -39,8 +39,8 @@ impl Initrd {
     /// the archive's pages.
     pub fn frame_at(&self, offset: usize) -> Option<Frame> {
         let at = self.start.0.checked_add(offset)?;
-        let whole_pages = self.bytes.len().next_multiple_of(crate::PAGE_SIZE);
-        if offset >= whole_pages || at % crate::PAGE_SIZE != 0 {
+        let whole_pages = self.bytes.len().next_multiple_of(PAGE_SIZE);
+        if offset >= whole_pages || at % PAGE_SIZE != 0 {
             return None;
         }
         Frame::of_boot_memory(PhysAddr(at))
@@ -48,13 +48,46 @@ impl Initrd {
 }
 
 /// Physical memory as the loader describes it; what each architecture gives to [`crate::mem::init`].
+#[derive(Clone)]
 pub struct MemoryMap {
     /// Usable RAM.
     pub usable: heapless::Vec<Range<usize>, 32>,
     /// Parts of it that are taken for good: firmware, kernel image, device tree.
-    pub reserved: heapless::Vec<Range<usize>, 16>,
+    pub reserved: heapless::Vec<Range<usize>, 24>,
     /// The initial RAM disk: taken for good, but its frames can be mapped.
     pub initrd: Option<Range<usize>>,
+}
+
+impl MemoryMap {
+    /// Usable memory that is not taken, in whole frames, in the order of addresses within each usable range.
+    pub(crate) fn free_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let taken = || self.reserved.iter().chain(&self.initrd).map(whole_frames);
+        self.usable.iter().flat_map(move |usable| {
+            let end = usable.end / PAGE_SIZE * PAGE_SIZE;
+            let mut at = usable.start.next_multiple_of(PAGE_SIZE);
+            core::iter::from_fn(move || {
+                // Step over whatever covers `at`, until nothing does.
+                while let Some(over) = taken().find(|t| t.contains(&at)) {
+                    at = over.end;
+                }
+                if at >= end {
+                    return None;
+                }
+                let stop = taken().map(|t| t.start).filter(|&start| start > at).min().unwrap_or(end).min(end);
+                let found = at..stop;
+                at = stop;
+                Some(found)
+            })
+        })
+    }
+}
+
+/// The frames that `range` touches. An empty range touches none.
+fn whole_frames(range: &Range<usize>) -> Range<usize> {
+    if range.is_empty() {
+        return 0..0;
+    }
+    range.start / PAGE_SIZE * PAGE_SIZE..range.end.next_multiple_of(PAGE_SIZE)
 }
 
 static SYMBOLS: Once<&'static [u8]> = Once::new();

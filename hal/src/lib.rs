@@ -23,6 +23,8 @@ pub mod boot_info;
 pub mod clock;
 pub mod console;
 pub mod cpu;
+#[cfg(target_os = "none")]
+mod exception_table;
 pub mod mem;
 pub mod panic;
 pub mod power;

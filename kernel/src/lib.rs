@@ -1,15 +1,26 @@
 //! # veridian-kernel: policy, not hardware
+//!
+//! Rooms: [`syscall`] (the table and the families), [`task`] (processes), [`sched`] (CPUs), [`mm`] (memory of
+//! programs), [`fs`] and [`device`] (files), [`namespace`], [`cgroup`], [`security`], and [`virt`] (the platform of
+//! the container engine). It calls `veridian-hal` for the machine and `veridian-containers` for what a container is.
+//!
+//! A user thread is an async fn; the kernel is not preempted inside itself; no lock guard lives across an await.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod boot;
 pub mod cgroup;
+pub mod device;
+pub mod fs;
+mod log;
+pub mod mm;
+pub mod namespace;
+pub mod sched;
+pub mod security;
+pub mod syscall;
+pub mod task;
+pub mod virt;
 
-use veridian_hal::{BootInfo, console, power};
-
-/// What CPU 0 runs once hal has set up the machine.
-pub fn main(boot: BootInfo) -> ! {
-    console::print(format_args!("veridian: {} bytes of memory\n", boot.memory_bytes));
-    power::exit(0)
-}
+pub use boot::main;

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! # veridian-tests-qemu: Veridian in QEMU, from the host
+//!
+//! Owns: what a machine boots with ([`initrd::Initrd`], [`image`]), QEMU's command line and its end ([`Vm`],
+//! [`Outcome`]). Called by: `veridian-run` (behind `make run`) and the tests in `tests/qemu`. Calls: QEMU, and
+//! reads the images that `scripts/image.sh` builds. Nothing here runs inside the guest.
+
+pub mod arch;
+pub mod cpio;
+pub mod image;
+pub mod initrd;
+mod outcome;
+mod vm;
+
+pub use arch::{Arch, Images};
+pub use initrd::Initrd;
+pub use outcome::{Exit, Outcome, status};
+pub use vm::Vm;

@@ -1,1 +1,37 @@
-//! Placeholder.
+//! What the user programs share: the start code, the system-call shim, printing, and the tools of the probes.
+//!
+//! The programs are static, `no_std`, without a heap, on Linux's system-call ABI and the container calls of
+//! `veridian-containers::abi`. Owns nothing but those tools; it may call the kernel (through [`sys`]), and
+//! imports `veridian-containers` without `alloc`. How to build: see README.md in this directory.
+#![no_std]
+#![deny(unsafe_code)]
+
+pub mod check;
+pub mod driver;
+pub mod io;
+#[expect(unsafe_code, reason = "the shim is where a program leaves what Rust can check")]
+pub mod sys;
+
+pub use heapless;
+
+use core::panic::PanicInfo;
+
+/// Exit status of a program that panicked: what a shell shows for SIGABRT.
+pub const PANIC_STATUS: i32 = 134;
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    io::print(2, format_args!("{info}\n"));
+    sys::exit(PANIC_STATUS)
+}
+
+/// Names the function that is the program: `fn(&Start) -> i32`, the exit status.
+#[macro_export]
+macro_rules! program {
+    ($main:path) => {
+        #[unsafe(no_mangle)]
+        fn veridian_main(start: &$crate::sys::Start) -> i32 {
+            $main(start)
+        }
+    };
+}

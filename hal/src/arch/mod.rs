@@ -20,6 +20,7 @@
 //! | `console_write(&[u8])`, `console_read() -> Option<u8>` | the serial port |
 //! | `exit(u8) -> !`, `halt_or_exit_after_panic() -> !` | see [`crate::power`] |
 //! | `backtrace() -> impl Iterator<Item = usize>` | return addresses of the kernel's own frames, bounded, innermost first |
+//! | `ELF_MACHINE: u16` | what the ELF header of its programs says (e_machine) |
 //! | `DESCRIPTION: &str` | the name that uname(2) gives as machine |
 //!
 //! `UserContext` is `Send + Clone + Debug` and has:
@@ -30,6 +31,9 @@
 //! `thread_pointer` (`UserAddr`).
 //!
 //! The entry code, when the machine is set up, calls the function named by [`crate::entry!`].
+
+#[cfg(any(test, all(target_os = "none", any(target_arch = "aarch64", target_arch = "riscv64"))))]
+pub mod device_tree;
 
 #[cfg(all(target_os = "none", target_arch = "x86_64"))]
 #[path = "x86_64/mod.rs"]
@@ -49,7 +53,7 @@ pub mod hosted;
 use hosted as current;
 
 pub use current::UserContext;
-pub use current::{DESCRIPTION, USER_END};
+pub use current::{DESCRIPTION, ELF_MACHINE, USER_END};
 pub(crate) use current::{
     Format, activate, backtrace, boot_time_unix, console_read, console_write, copy_from_user, copy_to_user, cpu_count,
     cpu_id, deactivate, exit, flush_pages, halt_or_exit_after_panic, hardware_random, idle, now_ns, phys_to_virt,

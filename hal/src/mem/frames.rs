@@ -167,20 +167,18 @@ pub(super) unsafe fn init(map: &MemoryMap) {
     let low = map.usable.iter().map(|r| r.start).min().expect("the machine has memory") / PAGE_SIZE;
     let high = map.usable.iter().map(|r| r.end).max().expect("the machine has memory") / PAGE_SIZE;
     let bytes = ((high - low) * size_of::<Metadata>()).next_multiple_of(PAGE_SIZE);
-    let mut taken: heapless::Vec<Range<usize>, 20> = map.reserved.iter().cloned().collect();
-    taken.extend(map.initrd.clone());
-    let place = free_ranges(map, &taken).find(|r| r.len() >= bytes).expect("no room for the frame metadata");
-    let place = place.start..place.start + bytes;
-    let base: *mut Metadata = arch::phys_to_virt(PhysAddr(place.start)).cast();
+    let place = map.free_ranges().find(|r| r.len() >= bytes).expect("no room for the frame metadata").start;
+    let base: *mut Metadata = arch::phys_to_virt(PhysAddr(place)).cast();
     // SAFETY: `place` is usable RAM that nobody uses, large enough; zero bytes are a valid Metadata.
     let metadata = unsafe {
         base.cast::<u8>().write_bytes(0, bytes);
         core::slice::from_raw_parts(base, high - low)
     };
     TABLE.call_once(|| Table { first: low, metadata });
-    taken.push(place).expect("too many reserved ranges");
+    let mut map = map.clone();
+    map.reserved.push(place..place + bytes).expect("too many reserved ranges");
     let mut buddy = BUDDY.lock();
-    for range in free_ranges(map, &taken) {
+    for range in map.free_ranges() {
         TOTAL.fetch_add(range.len() / PAGE_SIZE, Ordering::Relaxed);
         let mut at = range.start / PAGE_SIZE;
         let end = range.end / PAGE_SIZE;
@@ -195,43 +193,10 @@ pub(super) unsafe fn init(map: &MemoryMap) {
         for frame_number in initrd.start / PAGE_SIZE..initrd.end.div_ceil(PAGE_SIZE) {
             if (low..high).contains(&frame_number) {
                 // One handle that is never dropped: the frame is never freed.
-                metadata_of(metadata, low, frame_number).handles.store(1, Ordering::Relaxed);
+                metadata[frame_number - low].handles.store(1, Ordering::Relaxed);
             }
         }
     }
-}
-
-fn metadata_of(all: &'static [Metadata], first: usize, frame_number: usize) -> &'static Metadata {
-    &all[frame_number - first]
-}
-
-/// Usable memory without `taken`, in whole frames, in the order of addresses within each usable range.
-fn free_ranges<'a>(map: &'a MemoryMap, taken: &'a [Range<usize>]) -> impl Iterator<Item = Range<usize>> + 'a {
-    map.usable.iter().flat_map(move |usable| {
-        let end = usable.end / PAGE_SIZE * PAGE_SIZE;
-        let mut at = usable.start.next_multiple_of(PAGE_SIZE);
-        core::iter::from_fn(move || {
-            // Step over whatever covers `at`, until nothing does.
-            while let Some(over) =
-                taken.iter().find(|t| t.start / PAGE_SIZE * PAGE_SIZE <= at && at < t.end.next_multiple_of(PAGE_SIZE))
-            {
-                at = over.end.next_multiple_of(PAGE_SIZE);
-            }
-            if at >= end {
-                return None;
-            }
-            let stop = taken
-                .iter()
-                .map(|t| t.start / PAGE_SIZE * PAGE_SIZE)
-                .filter(|&start| start > at)
-                .min()
-                .unwrap_or(end)
-                .min(end);
-            let found = at..stop;
-            at = stop;
-            Some(found)
-        })
-    })
 }
 
 /// A handle to a frame. Clones share the frame; the last drop frees it and tells the [`Ledger`].
@@ -289,7 +254,12 @@ impl Frame {
 
     /// Whether there are other handles to it.
     pub fn is_shared(&self) -> bool {
-        metadata(self.number).handles.load(Ordering::Acquire) > 1
+        self.handles() > 1
+    }
+
+    /// How many handles there are to it, this one included.
+    pub(super) fn handles(&self) -> u32 {
+        metadata(self.number).handles.load(Ordering::Acquire)
     }
 
     /// Copies bytes out of the frame from `offset` on. Panics past the frame's end.

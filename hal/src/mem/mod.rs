@@ -4,10 +4,12 @@
 //! first allocation. Lock order: a page table's lock, then the frame allocator's; the heap's, then the
 //! frame allocator's.
 
+mod copy_on_write;
 mod frames;
 mod heap;
 mod paging;
 
+pub use copy_on_write::Claim;
 pub use frames::{Frame, FrameStatistics, Ledger, OutOfFrames, Owner, set_ledger, statistics};
 pub use heap::heap_bytes_in_use;
 pub use paging::{FrameSource, MapError, PageTable, Protection, leave_address_space};

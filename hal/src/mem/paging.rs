@@ -63,13 +63,13 @@ pub(crate) trait PageFormat {
     fn fill_root(root: &mut [u64; TABLE_ENTRIES]);
 }
 
-type Format = arch::Format;
+pub(super) type Format = arch::Format;
 
 /// The user half of an address space. Shared by `Arc`: the threads that run in it and the CPUs that have it
 /// loaded hold it.
 pub struct PageTable {
     root: Frame,
-    tables: SpinLock<Tables>,
+    pub(super) tables: SpinLock<Tables>,
     /// One bit for each CPU that has this table loaded; kept by the architecture's `activate`.
     pub(crate) loaded_on: AtomicU32,
 }
@@ -81,7 +81,7 @@ pub trait FrameSource: Send + Sync {
 }
 
 /// What the lock guards: the entries of all tables below the root, and the source of further ones.
-struct Tables {
+pub(super) struct Tables {
     source: Arc<dyn FrameSource>,
 }
 
@@ -135,8 +135,9 @@ impl PageTable {
         Some((unsafe { Frame::borrow_address(Format::address(entry)) }, Format::protection(entry)))
     }
 
-    /// Unmaps every page of `pages` (page-aligned). The frames are released once no TLB holds them.
-    pub fn unmap(&self, pages: Range<UserAddr>) {
+    /// Unmaps every page of `pages` (page-aligned) and tells how many were mapped. The frames are released once no
+    /// TLB holds them.
+    pub fn unmap(&self, pages: Range<UserAddr>) -> usize {
         let tables = self.tables.lock();
         let mut gone: Vec<Frame> = Vec::new();
         self.for_each_leaf(&pages, |_, slot| {
@@ -150,7 +151,7 @@ impl PageTable {
             arch::flush_pages(self, pages.start, (pages.end.0 - pages.start.0) >> PAGE_SHIFT);
         }
         drop(tables);
-        drop(gone);
+        gone.len()
     }
 
     /// Sets what the mapped pages of `pages` allow: `to` is given each page's present protection. An empty
@@ -236,7 +237,7 @@ impl PageTable {
         stopped(from, range.len(), reachable - left, Access::Read)
     }
 
-    fn entry_or_create(&self, tables: &Tables, page: UserAddr) -> Result<*mut u64, MapError> {
+    pub(super) fn entry_or_create(&self, tables: &Tables, page: UserAddr) -> Result<*mut u64, MapError> {
         if page.0 >= arch::USER_END || !page.is_page_aligned() {
             return Err(MapError::NotUser);
         }
@@ -257,7 +258,7 @@ impl PageTable {
         Ok(slot(table, page, 0))
     }
 
-    fn find(&self, page: UserAddr) -> Option<*mut u64> {
+    pub(super) fn find(&self, page: UserAddr) -> Option<*mut u64> {
         if page.0 >= arch::USER_END {
             return None;
         }
@@ -274,7 +275,7 @@ impl PageTable {
     }
 
     /// Visits the present leaves of `pages`; whole absent tables are stepped over at once.
-    fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64)) {
+    pub(super) fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64)) {
         let end = pages.end.0.min(arch::USER_END);
         let mut at = pages.start.0;
         'pages: while at < end {

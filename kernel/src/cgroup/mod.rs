@@ -10,6 +10,7 @@ pub mod memory;
 pub mod pids;
 
 use alloc::{string::String, sync::Arc};
+use core::sync::atomic::{AtomicBool, Ordering};
 pub use memory::MemoryGroup;
 pub use pids::PidsGroup;
 
@@ -17,6 +18,8 @@ pub use pids::PidsGroup;
 #[derive(Debug)]
 pub struct Cgroup {
     path: String,
+    /// All its tasks are to die, those included that are being made.
+    killed: AtomicBool,
     /// Bytes of memory.
     pub memory: Arc<MemoryGroup>,
     /// Number of tasks.
@@ -26,7 +29,7 @@ pub struct Cgroup {
 impl Cgroup {
     /// The group that everything is in, without limits.
     pub fn root() -> Arc<Self> {
-        Arc::new(Self { path: String::from("/"), memory: MemoryGroup::root(), pids: PidsGroup::root() })
+        Arc::new(Self { path: String::from("/"), killed: AtomicBool::new(false), memory: MemoryGroup::root(), pids: PidsGroup::root() })
     }
 
     /// A group below `parent`; `None` is no limit of its own.
@@ -39,9 +42,20 @@ impl Cgroup {
         let slash = if parent.path.ends_with('/') { "" } else { "/" };
         Arc::new(Self {
             path: alloc::format!("{}{slash}{name}", parent.path),
+            killed: AtomicBool::new(false),
             memory: MemoryGroup::child(&parent.memory, memory_limit_bytes),
             pids: PidsGroup::child(&parent.pids, pids_limit),
         })
+    }
+
+    /// Notes that all its tasks are to die: whoever makes one afterwards finds it so.
+    pub fn set_killed(&self) {
+        self.killed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether all its tasks are to die.
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::SeqCst)
     }
 
     /// The path from the root group, `/` first.

@@ -1,5 +1,6 @@
 //! The pids controller: how many tasks a group and all groups below it may have (cgroup-v2 `pids.max`).
 
+use crate::sched::WaitQueue;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::abi::Errno;
@@ -10,6 +11,9 @@ pub struct PidsGroup {
     parent: Option<Arc<Self>>,
     limit: u64,
     current: AtomicU64,
+    peak: AtomicU64,
+    /// Woken when the last task is gone.
+    emptied: WaitQueue,
 }
 
 /// The right of one task to exist. Gives its place back when dropped.
@@ -18,11 +22,26 @@ pub struct TaskCharge(Arc<PidsGroup>);
 
 impl PidsGroup {
     pub(super) fn root() -> Arc<Self> {
-        Arc::new(Self { parent: None, limit: u64::MAX, current: AtomicU64::new(0) })
+        Self::new(None, u64::MAX)
     }
 
     pub(super) fn child(parent: &Arc<Self>, limit: Option<u64>) -> Arc<Self> {
-        Arc::new(Self { parent: Some(parent.clone()), limit: limit.unwrap_or(u64::MAX), current: AtomicU64::new(0) })
+        Self::new(Some(parent.clone()), limit.unwrap_or(u64::MAX))
+    }
+
+    fn new(parent: Option<Arc<Self>>, limit: u64) -> Arc<Self> {
+        let (current, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { parent, limit, current, peak, emptied: WaitQueue::new() })
+    }
+
+    /// The most tasks that there ever were at once.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there is no task.
+    pub async fn wait_empty(&self) {
+        self.emptied.wait_until(|| (self.current() == 0).then_some(())).await;
     }
 
     /// Tasks now.
@@ -35,7 +54,9 @@ impl PidsGroup {
         for group in self.to_root() {
             let fits =
                 group.current.try_update(Ordering::AcqRel, Ordering::Relaxed, |n| (n < group.limit).then_some(n + 1));
-            if fits.is_err() {
+            if let Ok(before) = fits {
+                group.peak.fetch_max(before + 1, Ordering::Relaxed);
+            } else {
                 self.to_root().take_while(|earlier| !core::ptr::eq(*earlier, group)).for_each(PidsGroup::release);
                 return Err(Errno::EAGAIN);
             }
@@ -48,7 +69,9 @@ impl PidsGroup {
     }
 
     fn release(&self) {
-        self.current.fetch_sub(1, Ordering::AcqRel);
+        if self.current.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.emptied.wake_all();
+        }
     }
 }
 

@@ -46,10 +46,13 @@ pub use dentry::Dentry;
 pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{DirectoryEntry, File, Whence};
 pub use inode::{DeviceNumber, FileType, Inode, Status};
-pub use mount::{Mount, MountFlags, MountNamespace};
+pub use attributes::Subject;
+pub use mount::{
+    ContainerMounts, Mount, MountCall, MountFlags, MountNamespace, MountRequest, MountSource, TmpfsOptions, UmountFlags,
+};
 pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
 pub use object::{FileObject, Readiness};
-pub use open::OpenFlags;
+pub use open::{Executable, OpenFlags};
 pub use permission::Access;
 pub use superblock::{Statistics, Superblock};
 pub use time::{SetTime, Timestamp};

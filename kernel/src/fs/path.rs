@@ -4,7 +4,7 @@
 //! root of a bind mount has no parent any more for who sees it through that mount.
 
 use super::{
-    Access, Caller, Dentry, Location, PATH_MAX,
+    Access, Caller, Context, Dentry, Location, PATH_MAX,
     inode::Content,
     name::{LINKS_FOLLOWED_MAX, NAME_MAX},
 };
@@ -28,18 +28,30 @@ impl Caller<'_> {
         }
     }
 
+    /// The directory that `path` leads to, if the caller may enter it (chdir(2)).
+    pub fn resolve_directory(&self, base: &Location, path: &[u8]) -> Result<Location, Errno> {
+        let location = self.resolve(base, path, true)?;
+        if !location.inode().is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        location.inode().permit(self.credentials, Access::EXECUTE)?;
+        Ok(location)
+    }
+
     /// As [`Self::resolve`], and an empty path is `base` itself (AT_EMPTY_PATH).
     pub fn resolve_or_base(&self, base: &Location, path: &[u8], follow: bool) -> Result<Location, Errno> {
         if path.is_empty() { Ok(base.clone()) } else { self.resolve(base, path, follow) }
     }
+}
 
+impl Context {
     /// The path from the process's root to `at`, for getcwd(2): ENOENT when it was removed; begins with
     /// `(unreachable)` when it is not beneath the root.
     pub fn path_of(&self, at: &Location) -> Result<Vec<u8>, Errno> {
         let mut at = at.clone();
         let mut names: Vec<Arc<[u8]>> = Vec::new();
         let mut reachable = true;
-        while at != self.context.root {
+        while at != self.root {
             if at.is_mount_root() {
                 let Some(place) = at.mount.place() else {
                     reachable = false;

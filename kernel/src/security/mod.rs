@@ -9,4 +9,4 @@ mod capabilities;
 mod credentials;
 
 pub use capabilities::Capabilities;
-pub use credentials::{Credentials, SetIds};
+pub use credentials::{Credentials, GROUPS_MAX, SetIds};

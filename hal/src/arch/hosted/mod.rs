@@ -22,6 +22,8 @@ pub use context::{Program, UserContext, install_program};
 
 /// What uname(2) gives as machine.
 pub const DESCRIPTION: &str = "hosted";
+/// The machine of an ELF file that the tests load: x86_64.
+pub const ELF_MACHINE: u16 = 62;
 /// First address behind the user half: that of four-level tables.
 pub const USER_END: usize = 1 << 47;
 

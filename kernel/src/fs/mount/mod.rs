@@ -11,9 +11,9 @@ mod options;
 mod pivot;
 
 pub use change::{MountCall, UmountFlags};
-pub use container::{ContainerMounts, MountError, MountRequest};
+pub use container::{ContainerMounts, MountRequest, MountSource};
 pub use namespace::MountNamespace;
-pub use options::{MountOptions, TmpfsOptions};
+pub use options::TmpfsOptions;
 
 use super::{Dentry, Inode, Location, Superblock, Timestamp};
 use alloc::{

@@ -1,0 +1,42 @@
+# The front door: `make help` shows it in one screen. The work is done by the scripts in scripts/.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# For run and debug ARCH is one architecture, x86_64 unless named; build, lint and test take all three then.
+export ARCH CONFIG SMP MEM MACHINE APPEND TIMEOUT TEST
+ARCHES := $(or $(ARCH),x86_64 aarch64 riscv64)
+
+.PHONY: help setup run debug shell test bench lint fmt build clean
+
+help:
+	@cat scripts/help.txt
+
+setup:
+	@scripts/setup.sh
+
+run: setup
+	@scripts/run.sh
+
+debug:
+	@scripts/setup.sh debug
+	@scripts/run.sh debug
+
+test: setup
+	@scripts/test.sh $(ARCHES)
+
+lint: setup
+	@scripts/lint.sh fmt host $(ARCHES)
+
+fmt: setup
+	@. scripts/build.sh && cargo fmt --all
+
+build: setup
+	@scripts/image.sh $(ARCHES)
+
+shell bench:
+	@echo "make $@: not there yet" >&2; exit 1
+
+clean:
+	@rm -rf "$${CARGO_TARGET_DIR:-target}"

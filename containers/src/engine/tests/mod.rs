@@ -1,0 +1,423 @@
+//! The engine over the mock platform: the life of a container, and what its states refuse.
+
+mod failure;
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::abi::{WaitResult, WaitStatus};
+use crate::config::Config;
+use crate::mock::{FAILURE, Mock, MockPhase, World};
+use crate::{NamespaceSet, Status};
+
+/// A configuration that takes every step.
+const FULL: &str = "root_path=rootfs\nroot_readonly=true\nhostname=web\nprocess_arg=/bin/hello\n\
+    mount=/dev:dev:dev\nmount=/tmp:tmpfs:tmpfs:size=1M\nnamespace=pid\nnamespace=mount\nnamespace=uts\n\
+    memory_limit=16M\npids_limit=8\n";
+/// A configuration that takes as few as there can be.
+const PLAIN: &str = "process_arg=/bin/hello\n";
+/// How many calls that can fail a create of [`FULL`] makes.
+const FULL_CALLS: usize = 8;
+
+fn engine() -> Engine<Mock> {
+    Engine::new(Mock::default(), [1, 2])
+}
+
+fn request(id: &str, text: &str) -> CreateRequest<'static, Mock> {
+    CreateRequest {
+        id: ContainerId::new(id).unwrap(),
+        config: Config::parse(text.as_bytes(), &[]).unwrap(),
+        flags: CreateFlags::empty(),
+        bundle: &(),
+        bundle_path: String::from("/bundle"),
+        caller: &(),
+    }
+}
+
+/// Runs a future; while it waits, reports the ends of processes.
+fn run<F: Future>(engine: &Engine<Mock>, future: F) -> F::Output {
+    drive(future, || report(engine))
+}
+
+fn report(engine: &Engine<Mock>) {
+    for (key, exit) in engine.platform().take_exits() {
+        engine.exited(key, exit);
+    }
+}
+
+fn create(engine: &Engine<Mock>, id: &str, text: &str) -> Arc<Container<Mock>> {
+    run(engine, engine.create(request(id, text))).unwrap()
+}
+
+fn running(engine: &Engine<Mock>, id: &str) -> Arc<Container<Mock>> {
+    let container = create(engine, id, FULL);
+    run(engine, engine.start(&container)).unwrap();
+    container
+}
+
+fn stopped(engine: &Engine<Mock>, id: &str) -> Arc<Container<Mock>> {
+    let container = running(engine, id);
+    engine
+        .platform()
+        .end(container.key(), WaitStatus::Exited(3));
+    report(engine);
+    container
+}
+
+fn errno<T>(result: Result<T, Error>) -> Option<Errno> {
+    result.err().map(|error| error.errno())
+}
+
+/// Polls once and drops the future there, having checked that it waits.
+fn poll_times<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+    }
+    None
+}
+
+#[test]
+fn create_takes_its_steps_in_order_and_delete_undoes_them_in_reverse() {
+    let engine = engine();
+    let container = create(&engine, "web", FULL);
+    assert_eq!(container.status(), Some(Status::Created));
+    assert_eq!(
+        engine.platform().take_calls(),
+        [
+            "create_cgroup \"web\"",
+            &std::format!("create_namespaces {}", crate::config::NAMESPACES.bits()),
+            "set_hostname \"web\"",
+            "open_root \"rootfs\"",
+            "mount \"/dev\"",
+            "mount \"/tmp\"",
+            "pivot_root true",
+            "load_process [\"/bin/hello\"]",
+        ]
+    );
+    let world = engine.platform().world();
+    let process = world.processes.values().next().unwrap();
+    assert_eq!(process.phase, MockPhase::Held);
+    assert_eq!(world.cgroups[&process.housing.0].1.pids, Some(8));
+    assert_eq!(world.namespaces[&process.housing.1].mounts.len(), 2);
+
+    run(&engine, engine.start(&container)).unwrap();
+    assert_eq!(container.status(), Some(Status::Running));
+    engine
+        .platform()
+        .end(container.key(), WaitStatus::Exited(0));
+    report(&engine);
+    assert_eq!(container.status(), Some(Status::Stopped));
+    let _ = engine.platform().take_calls();
+    run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
+    let calls = engine.platform().take_calls();
+    let names: Vec<_> = calls
+        .iter()
+        .map(|call| call.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "discard_process",
+            "close_root",
+            "remove_namespaces",
+            "remove_cgroup"
+        ]
+    );
+    assert_eq!(engine.platform().world(), World::default());
+    assert_eq!(container.status(), None);
+}
+
+#[test]
+fn without_a_mount_namespace_no_root_is_touched() {
+    let engine = engine();
+    let container = create(&engine, "plain", PLAIN);
+    let calls = engine.platform().take_calls();
+    assert_eq!(
+        calls,
+        [
+            "create_cgroup \"plain\"",
+            "create_namespaces 0",
+            "load_process [\"/bin/hello\"]"
+        ]
+    );
+    run(&engine, engine.delete(&container, DeleteFlags::FORCE)).unwrap();
+    assert_eq!(engine.platform().world(), World::default());
+}
+
+#[test]
+fn requests_that_the_state_does_not_allow_are_refused_and_change_nothing() {
+    let engine = engine();
+    let refused = |container: &Container<Mock>, expected: [Option<Errno>; 3]| {
+        let before = (container.status(), engine.platform().world());
+        let _ = engine.platform().take_calls();
+        if expected[0].is_some() {
+            assert_eq!(errno(run(&engine, engine.start(container))), expected[0]);
+        }
+        if expected[1].is_some() {
+            assert_eq!(errno(engine.kill(container, Signal::SIGKILL)), expected[1]);
+        }
+        if expected[2].is_some() {
+            assert_eq!(
+                errno(run(&engine, engine.delete(container, DeleteFlags::empty()))),
+                expected[2]
+            );
+        }
+        assert_eq!((container.status(), engine.platform().world()), before);
+        assert_eq!(engine.platform().take_calls(), [""; 0]);
+    };
+    refused(
+        &create(&engine, "created", FULL),
+        [None, None, Some(Errno::EBUSY)],
+    );
+    refused(
+        &running(&engine, "running"),
+        [Some(Errno::EINVAL), None, Some(Errno::EBUSY)],
+    );
+    let container = stopped(&engine, "stopped");
+    refused(&container, [Some(Errno::EINVAL), Some(Errno::ESRCH), None]);
+    run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
+    refused(
+        &container,
+        [Some(Errno::EINVAL), Some(Errno::ESRCH), Some(Errno::ENOENT)],
+    );
+    assert_eq!(
+        errno(run(&engine, engine.delete(&container, DeleteFlags::FORCE))),
+        Some(Errno::ENOENT)
+    );
+
+    let error = run(&engine, engine.start(&running(&engine, "again"))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "\"again\": EINVAL: it is running already"
+    );
+}
+
+#[test]
+fn a_container_that_is_being_created_is_seen_and_left_alone() {
+    let engine = engine();
+    engine.platform().wait_once(true);
+    let mut creating = pin!(engine.create(request("web", FULL)));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(creating.as_mut().poll(&mut context).is_pending());
+
+    let container = engine.get(&ContainerId::new("web").unwrap()).unwrap();
+    assert_eq!(container.status(), Some(Status::Creating));
+    assert!(
+        engine
+            .state_json(&container, &())
+            .unwrap()
+            .contains("\"status\":\"creating\"")
+    );
+    assert_eq!(
+        errno(run(&engine, engine.start(&container))),
+        Some(Errno::EINVAL)
+    );
+    assert_eq!(
+        errno(engine.kill(&container, Signal::SIGKILL)),
+        Some(Errno::ESRCH)
+    );
+    assert_eq!(
+        errno(run(&engine, engine.delete(&container, DeleteFlags::FORCE))),
+        Some(Errno::EBUSY)
+    );
+    let error = poll_times(engine.create(request("web", PLAIN)), 1)
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(
+        (error.errno(), error.step()),
+        (Errno::EEXIST, Some(Step::Reserve))
+    );
+
+    let created = run(&engine, creating).unwrap();
+    assert!(Arc::ptr_eq(&created, &container));
+    assert_eq!(created.status(), Some(Status::Created));
+}
+
+#[test]
+fn while_a_start_waits_nobody_else_starts_or_deletes() {
+    let engine = engine();
+    let container = create(&engine, "web", FULL);
+    engine.platform().wait_once(true);
+    let mut starting = pin!(engine.start(&container));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(starting.as_mut().poll(&mut context).is_pending());
+    assert_eq!(container.status(), Some(Status::Created));
+    assert_eq!(
+        errno(poll_times(engine.start(&container), 1).unwrap()),
+        Some(Errno::EINVAL)
+    );
+    engine.kill(&container, Signal::SIGKILL).unwrap();
+    report(&engine);
+    assert_eq!(container.status(), Some(Status::Stopped));
+    let delete = poll_times(engine.delete(&container, DeleteFlags::FORCE), 1).unwrap();
+    assert_eq!(errno(delete), Some(Errno::EBUSY));
+    assert_eq!(errno(run(&engine, starting)), Some(Errno::ESRCH));
+    run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
+    assert_eq!(engine.platform().world(), World::default());
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_is_held_stops_the_container() {
+    let engine = engine();
+    let container = create(&engine, "web", FULL);
+    engine.kill(&container, Signal::SIGKILL).unwrap();
+    report(&engine);
+    assert_eq!(container.status(), Some(Status::Stopped));
+    assert_eq!(
+        container.exit().unwrap().status,
+        WaitStatus::Signaled(Signal::SIGKILL)
+    );
+    assert_eq!(
+        errno(run(&engine, engine.start(&container))),
+        Some(Errno::EINVAL)
+    );
+}
+
+#[test]
+fn waiting_ends_with_the_container_and_a_dropped_wait_is_forgotten() {
+    let engine = engine();
+    let container = running(&engine, "web");
+    assert!(poll_times(container.stopped(), 3).is_none());
+    assert_eq!(container.waiting(), 0);
+    let mut waiting = pin!(container.stopped());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    assert_eq!(container.waiting(), 1);
+
+    engine
+        .platform()
+        .end(container.key(), WaitStatus::Exited(3));
+    report(&engine);
+    assert_eq!(container.waiting(), 0);
+    let exit = run(&engine, waiting);
+    let result = WaitResult::from(exit);
+    assert_eq!(
+        (
+            result.status,
+            result.flags,
+            result.memory_peak,
+            result.tasks_peak
+        ),
+        (0x300, 0, 4096, 1)
+    );
+
+    let second = Exit {
+        status: WaitStatus::Exited(9),
+        ..exit
+    };
+    engine.exited(container.key(), second);
+    assert_eq!(container.exit(), Some(exit), "an end is reported once");
+    run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
+    assert_eq!(
+        run(&engine, container.stopped()),
+        exit,
+        "and outlives the container"
+    );
+    engine.exited(container.key(), second);
+}
+
+#[test]
+fn a_walk_survives_what_is_created_and_deleted_meanwhile() {
+    let engine = engine();
+    let [a, b, c] = ["a", "b", "c"].map(|id| create(&engine, id, PLAIN));
+    let first = engine.next_after(0).unwrap();
+    assert_eq!(first.id().as_str(), "a");
+    run(&engine, engine.delete(&a, DeleteFlags::FORCE)).unwrap();
+    run(&engine, engine.delete(&b, DeleteFlags::FORCE)).unwrap();
+    let d = create(&engine, "a", PLAIN);
+    let second = engine.next_after(first.key().cookie()).unwrap();
+    assert!(Arc::ptr_eq(&second, &c));
+    let third = engine.next_after(second.key().cookie()).unwrap();
+    assert!(Arc::ptr_eq(&third, &d));
+    assert!(engine.next_after(third.key().cookie()).is_none());
+    assert!(engine.next_after(u64::MAX).is_none());
+}
+
+#[test]
+fn the_state_is_that_of_the_runtime_specification() {
+    let engine = engine();
+    let container = running(&engine, "web");
+    let identity = container.config().identity();
+    let pid = *engine.platform().world().processes.keys().next().unwrap();
+    let json = |pid: u32, status: &str| {
+        std::format!(
+            "{{\"ociVersion\":\"1.0.2\",\"id\":\"web\",\"pid\":{pid},\"status\":\"{status}\",\
+             \"bundle\":\"/bundle\",\"rootfs\":\"/bundle/rootfs\",\"annotations\":{{}},\"identity\":\"{identity}\"}}"
+        )
+    };
+    assert_eq!(
+        engine.state_json(&container, &()).unwrap(),
+        json(pid, "running")
+    );
+    engine
+        .platform()
+        .end(container.key(), WaitStatus::Exited(0));
+    report(&engine);
+    assert_eq!(
+        engine.state_json(&container, &()).unwrap(),
+        json(0, "stopped")
+    );
+    run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
+    assert_eq!(
+        errno(engine.state_json(&container, &())),
+        Some(Errno::ENOENT)
+    );
+}
+
+#[test]
+fn the_last_close_kills_only_where_that_was_asked_for() {
+    let engine = engine();
+    for (flags, kills) in [
+        (CreateFlags::empty(), false),
+        (CreateFlags::KILL_ON_CLOSE, true),
+    ] {
+        let asked = CreateRequest {
+            flags,
+            ..request("web", PLAIN)
+        };
+        let container = run(&engine, engine.create(asked)).unwrap();
+        engine.closed(&container);
+        report(&engine);
+        assert_eq!(container.status() == Some(Status::Stopped), kills);
+        engine.closed(&container);
+        run(&engine, engine.delete(&container, DeleteFlags::FORCE)).unwrap();
+    }
+}
+
+#[test]
+fn ten_thousand_lives_leave_nothing_behind() {
+    let engine = engine();
+    let kept = running(&engine, "kept");
+    let before = engine.platform().world();
+    for _ in 0..10_000 {
+        let container = running(&engine, "web");
+        engine.kill(&container, Signal::SIGKILL).unwrap();
+        run(&engine, container.stopped());
+        run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
+        let _ = engine.platform().take_calls();
+    }
+    assert_eq!(engine.platform().world(), before);
+    assert_eq!(kept.status(), Some(Status::Running));
+}
+
+#[test]
+fn every_future_can_move_between_cpus() {
+    fn check(_: impl Send) {}
+    let engine = engine();
+    let container = create(&engine, "web", PLAIN);
+    check(engine.create(request("x", PLAIN)));
+    check(engine.start(&container));
+    check(engine.delete(&container, DeleteFlags::empty()));
+    check(container.stopped());
+    assert!(container.config().namespaces == NamespaceSet::empty());
+}

@@ -1,0 +1,188 @@
+//! As much JSON (RFC 8259) as the key=value form and the OCI state need: strings, and arrays of them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use crate::text::Reason;
+
+/// Prints a text as a JSON string.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        let mut rest = self.0;
+        while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+            f.write_str(&rest[..at])?;
+            match rest.as_bytes()[at] {
+                b'\n' => f.write_str("\\n")?,
+                b'\r' => f.write_str("\\r")?,
+                b'\t' => f.write_str("\\t")?,
+                byte @ (b'"' | b'\\') => write!(f, "\\{}", byte as char)?,
+                byte => write!(f, "\\u{byte:04x}")?,
+            }
+            rest = &rest[at + 1..];
+        }
+        f.write_str(rest)?;
+        f.write_char('"')
+    }
+}
+
+/// Reads an array of strings, and nothing after it.
+pub(crate) fn strings(text: &str) -> Result<Vec<String>, Reason> {
+    const NOT_AN_ARRAY: Reason =
+        "is not a JSON array of strings, such as [\"sh\",\"-c\",\"echo hi\"]";
+    let mut strings = Vec::new();
+    let mut rest = text.strip_prefix('[').ok_or(NOT_AN_ARRAY)?;
+    rest = skip_space(rest);
+    if let Some(after) = rest.strip_prefix(']') {
+        rest = after;
+    } else {
+        loop {
+            let (string, after) = string(skip_space(rest).strip_prefix('"').ok_or(NOT_AN_ARRAY)?)?;
+            strings.push(string);
+            rest = skip_space(after);
+            if let Some(after) = rest.strip_prefix(',') {
+                rest = after;
+            } else {
+                rest = rest.strip_prefix(']').ok_or(NOT_AN_ARRAY)?;
+                break;
+            }
+        }
+    }
+    if skip_space(rest).is_empty() {
+        Ok(strings)
+    } else {
+        Err("has text after its JSON array")
+    }
+}
+
+/// Reads a string whose opening quote has been read; returns what comes after the closing one.
+fn string(text: &str) -> Result<(String, &str), Reason> {
+    let mut string = String::new();
+    let mut rest = text;
+    loop {
+        let at = rest
+            .find(|c: char| c < ' ' || c == '"' || c == '\\')
+            .ok_or("has a JSON string without an end")?;
+        string.push_str(&rest[..at]);
+        let special = rest.as_bytes()[at];
+        rest = &rest[at + 1..];
+        match special {
+            b'"' => return Ok((string, rest)),
+            b'\\' => {
+                let (character, after) =
+                    escape(rest).ok_or("has a JSON string with a bad escape")?;
+                string.push(character);
+                rest = after;
+            }
+            _ => return Err("has a JSON string with a bare control character"),
+        }
+    }
+}
+
+/// Reads an escape whose backslash has been read.
+fn escape(text: &str) -> Option<(char, &str)> {
+    let mut characters = text.chars();
+    let character = match characters.next()? {
+        character @ ('"' | '\\' | '/') => character,
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'u' => return unicode(characters.as_str()),
+        _ => return None,
+    };
+    Some((character, characters.as_str()))
+}
+
+/// Reads the four digits of `\u`, and the second half of a surrogate pair.
+fn unicode(text: &str) -> Option<(char, &str)> {
+    let (first, rest) = code_unit(text)?;
+    if !matches!(first, 0xd800..=0xdbff) {
+        return Some((char::from_u32(first)?, rest));
+    }
+    let (second, rest) = code_unit(rest.strip_prefix("\\u")?)?;
+    let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+    Some((
+        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low)?,
+        rest,
+    ))
+}
+
+fn code_unit(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    let hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then(|| u32::from_str_radix(digits, 16).ok())
+        .flatten()
+        .map(|unit| (unit, rest))
+}
+
+fn skip_space(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn arrays_of_strings_are_read() {
+        for (text, expected) in [
+            ("[]", &[][..]),
+            ("[ ]", &[]),
+            (r#"["a"]"#, &["a"]),
+            (r#"[ "a" , "" ,"b c"] "#, &["a", "", "b c"]),
+            (
+                r#"["\"\\\/\b\f\n\r\t","\u0041\u00e4\ud83d\ude00"]"#,
+                &["\"\\/\u{8}\u{c}\n\r\t", "Aä😀"],
+            ),
+        ] {
+            assert_eq!(strings(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "",
+            "a",
+            "[",
+            "]",
+            "[a]",
+            "[1]",
+            "[null]",
+            r#"["a""#,
+            r#"["a]"#,
+            r#"["a",]"#,
+            r#"[,"a"]"#,
+            r#"["a" "b"]"#,
+            r#"["a"]x"#,
+            r#"["a"]["b"]"#,
+            r#"["\x"]"#,
+            r#"["\u12"]"#,
+            r#"["\u+123"]"#,
+            r#"["\ud83d"]"#,
+            r#"["\ud83d\u0041"]"#,
+            r#"["\udc00"]"#,
+            "[\"\t\"]",
+            r#"["\"#,
+            r#"{"a":"b"}"#,
+            r#"[["a"]]"#,
+            r#"["\ué123"]"#,
+        ] {
+            assert!(strings(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_quoted_reads_back(text in any::<String>()) {
+            let printed = std::format!("[{}]", Quoted(&text));
+            prop_assert_eq!(strings(&printed), Ok(std::vec![text]));
+        }
+    }
+}

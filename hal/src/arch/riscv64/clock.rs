@@ -1,0 +1,71 @@
+//! Time: the `time` register, the deadline by the Sstc extension or the firmware, the date by the goldfish RTC.
+
+use super::{
+    csr::{change_csr, read_csr},
+    phys_to_virt, sbi,
+};
+use crate::{PhysAddr, arch::device_tree::DeviceTree};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Ticks of `time` in a second. Never 0.
+static FREQUENCY: AtomicU64 = AtomicU64::new(10_000_000);
+/// What `time` was when the kernel began.
+static START: AtomicU64 = AtomicU64::new(0);
+/// Whether S-mode has a timer compare register of its own.
+static HAS_SSTC: AtomicBool = AtomicBool::new(false);
+/// Physical address of the real-time clock; 0 while there is none.
+static RTC: AtomicUsize = AtomicUsize::new(0);
+
+/// Takes the start of time, and finds out how it is kept.
+pub(super) fn init(tree: &DeviceTree<'_>, has_sstc: bool) {
+    START.store(ticks(), Ordering::Relaxed);
+    HAS_SSTC.store(has_sstc, Ordering::Relaxed);
+    let frequency = tree.node("/cpus").and_then(|cpus| cpus.integer("timebase-frequency"));
+    FREQUENCY.store(frequency.filter(|&f| f != 0).expect("the device tree tells the timebase"), Ordering::Relaxed);
+    if let Some(address) = tree.device(&["google,goldfish-rtc"]).and_then(|node| node.address()) {
+        RTC.store(address, Ordering::Relaxed);
+    }
+}
+
+#[inline]
+fn ticks() -> u64 {
+    read_csr!("time") as u64
+}
+
+pub(crate) fn now_ns() -> u64 {
+    let frequency = FREQUENCY.load(Ordering::Relaxed);
+    let ticks = ticks() - START.load(Ordering::Relaxed);
+    ticks / frequency * NS_PER_SECOND + ticks % frequency * NS_PER_SECOND / frequency
+}
+
+pub(crate) fn set_deadline(deadline_ns: u64) {
+    let at = if deadline_ns == u64::MAX {
+        u64::MAX
+    } else {
+        let frequency = FREQUENCY.load(Ordering::Relaxed);
+        // Rounded up: not before the deadline.
+        let part = (deadline_ns % NS_PER_SECOND * frequency).div_ceil(NS_PER_SECOND);
+        (deadline_ns / NS_PER_SECOND).saturating_mul(frequency).saturating_add(part + START.load(Ordering::Relaxed))
+    };
+    if HAS_SSTC.load(Ordering::Relaxed) {
+        // SAFETY: `stimecmp`: the timer interrupt is pending while `time` is at or past it.
+        unsafe { change_csr!("csrw", "0x14d", at) };
+    } else {
+        sbi::set_timer(at);
+    }
+}
+
+pub(crate) fn boot_time_unix() -> Option<u64> {
+    let rtc = RTC.load(Ordering::Relaxed);
+    if rtc == 0 {
+        return None;
+    }
+    let registers = phys_to_virt(PhysAddr(rtc)).cast::<u32>();
+    // SAFETY: the clock's first two registers, found in the device tree and mapped: nanoseconds since 1970.
+    // Reading the low half keeps the high half that belongs to it.
+    let (low, high) = unsafe { (registers.read_volatile(), registers.add(1).read_volatile()) };
+    let now = u64::from(high) << 32 | u64::from(low);
+    now.checked_sub(now_ns()).map(|boot| boot / NS_PER_SECOND)
+}

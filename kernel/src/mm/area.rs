@@ -1,0 +1,202 @@
+//! Areas: what is mapped where, as one ordered map. Knows nothing of page tables: every rule about splitting,
+//! merging and placing is here and is tested alone.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::ops::Range;
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SIZE, mem::Protection};
+
+use super::{PageSource, layout};
+
+/// Areas that a space may have (Linux's vm.max_map_count).
+pub(super) const MAX_AREAS: usize = 65530;
+
+/// What the pages of an area come from.
+#[derive(Clone)]
+pub(super) enum Backing {
+    /// Zeros.
+    Anonymous,
+    /// The pages of a source, from `first` on.
+    Source { source: Arc<dyn PageSource>, first: u64 },
+}
+
+/// What is the same over a stretch of pages.
+#[derive(Clone)]
+pub(super) struct Area {
+    /// What the program may do; empty for PROT_NONE.
+    pub protection: Protection,
+    /// The most that mprotect may give.
+    pub allowed: Protection,
+    pub backing: Backing,
+    /// Writes are seen by whoever maps the same pages; otherwise pages are copied on the first write.
+    pub shared: bool,
+    /// A stack: a fault below it makes it grow.
+    pub grows_down: bool,
+}
+
+impl Area {
+    /// Whether `other`, which begins `pages` pages after this area does, goes on where this one would.
+    fn continues_in(&self, other: &Self, pages: usize) -> bool {
+        let backing = match (&self.backing, &other.backing) {
+            (Backing::Anonymous, Backing::Anonymous) => true,
+            (Backing::Source { source: a, first: i }, Backing::Source { source: b, first: j }) => {
+                Arc::ptr_eq(a, b) && i + pages as u64 == *j
+            }
+            _ => false,
+        };
+        backing
+            && (self.protection, self.allowed, self.shared, self.grows_down)
+                == (other.protection, other.allowed, other.shared, other.grows_down)
+    }
+
+    /// The same area, as seen from `bytes` further on.
+    pub fn from_offset(&self, bytes: usize) -> Self {
+        let mut rest = self.clone();
+        if let Backing::Source { first, .. } = &mut rest.backing {
+            *first += (bytes / PAGE_SIZE) as u64;
+        }
+        rest
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    end: usize,
+    area: Area,
+}
+
+/// The areas of a space by their start. They do not overlap, all bounds are page-aligned, and neighbours that
+/// could be one are one.
+#[derive(Clone, Default)]
+pub(super) struct Areas {
+    by_start: BTreeMap<usize, Entry>,
+    /// Bytes in all areas together.
+    bytes: usize,
+}
+
+impl Areas {
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Range<usize>, &Area)> {
+        self.by_start.iter().map(|(&start, entry)| (start..entry.end, &entry.area))
+    }
+
+    /// The area that holds `address`.
+    pub fn find(&self, address: usize) -> Option<(Range<usize>, &Area)> {
+        self.last_from(address).filter(|(range, _)| address < range.end)
+    }
+
+    /// The last area that begins at `address` or below.
+    pub fn last_from(&self, address: usize) -> Option<(Range<usize>, &Area)> {
+        let (&start, entry) = self.by_start.range(..=address).next_back()?;
+        Some((start..entry.end, &entry.area))
+    }
+
+    /// The first area that begins above `address`.
+    pub fn next_above(&self, address: usize) -> Option<(Range<usize>, &Area)> {
+        let (&start, entry) = self.by_start.range(address + 1..).next()?;
+        Some((start..entry.end, &entry.area))
+    }
+
+    /// The areas that reach into `range`, cut to it, in order.
+    pub fn within(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, &Area)> {
+        let from = self.find(range.start).map_or(range.start, |(first, _)| first.start);
+        self.by_start
+            .range(from..range.end.max(from))
+            .map(move |(&start, entry)| (start.max(range.start)..entry.end.min(range.end), &entry.area))
+    }
+
+    pub fn is_free(&self, range: &Range<usize>) -> bool {
+        self.last_from(range.end - 1).is_none_or(|(below, _)| below.end <= range.start)
+    }
+
+    /// Whether every page of `range` is in some area.
+    pub fn covers(&self, range: &Range<usize>) -> bool {
+        let mut at = range.start;
+        for (piece, _) in self.within(range.clone()) {
+            if piece.start != at {
+                return false;
+            }
+            at = piece.end;
+        }
+        at == range.end
+    }
+
+    /// Whether the map may hold what an operation on `range` makes of it: at most one area more at each edge of
+    /// the range that lies inside an area, and `new` areas.
+    pub fn check_room(&self, range: &Range<usize>, new: usize) -> Result<(), Errno> {
+        let inside = |at: usize| self.find(at).is_some_and(|(area, _)| area.start < at);
+        let more = usize::from(inside(range.start)) + usize::from(inside(range.end)) + new;
+        if self.by_start.len() + more > MAX_AREAS && more > 0 { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// Puts an area in a free range, as one with its neighbours where they agree.
+    pub fn insert(&mut self, range: Range<usize>, area: Area) {
+        debug_assert!(range.start < range.end && self.is_free(&range));
+        self.bytes += range.len();
+        let Range { start, mut end } = range;
+        if let Some(next) = self.by_start.get(&end)
+            && area.continues_in(&next.area, (end - start) / PAGE_SIZE)
+        {
+            let next = self.by_start.remove(&end).expect("it was just found");
+            end = next.end;
+        }
+        if let Some((&before, entry)) = self.by_start.range_mut(..start).next_back()
+            && entry.end == start
+            && entry.area.continues_in(&area, (start - before) / PAGE_SIZE)
+        {
+            entry.end = end;
+            return;
+        }
+        self.by_start.insert(start, Entry { end, area });
+    }
+
+    /// Takes `range` out, splitting the areas at its edges; gives what was there, in order.
+    pub fn carve(&mut self, range: Range<usize>) -> Vec<(Range<usize>, Area)> {
+        self.split(range.start);
+        self.split(range.end);
+        let mut taken = Vec::new();
+        while let Some((&start, _)) = self.by_start.range(range.start..range.end).next() {
+            let entry = self.by_start.remove(&start).expect("it was just found");
+            self.bytes -= entry.end - start;
+            taken.push((start..entry.end, entry.area));
+        }
+        taken
+    }
+
+    /// Lowers the start of the area that begins at `start`.
+    pub fn grow_down(&mut self, start: usize, to: usize) {
+        if let Some(entry) = self.by_start.remove(&start) {
+            self.bytes += start - to;
+            self.by_start.insert(to, entry);
+        }
+    }
+
+    /// The highest free range of `length` bytes that ends at `top` or below, and begins at or above
+    /// [`layout::LOWEST`]. Below a stack [`layout::STACK_GUARD_GAP`] stays free.
+    pub fn find_gap(&self, length: usize, top: usize) -> Option<usize> {
+        let mut ceiling = top;
+        for (&start, entry) in self.by_start.range(..top).rev() {
+            if entry.end <= ceiling && ceiling - entry.end >= length {
+                break;
+            }
+            let gap = if entry.area.grows_down { layout::STACK_GUARD_GAP } else { 0 };
+            ceiling = ceiling.min(start.saturating_sub(gap));
+        }
+        ceiling.checked_sub(length).filter(|&start| start >= layout::LOWEST)
+    }
+
+    fn split(&mut self, at: usize) {
+        let Some((_, entry)) = self.by_start.range_mut(..at).next_back() else { return };
+        if entry.end <= at {
+            return;
+        }
+        let end = core::mem::replace(&mut entry.end, at);
+        // The distance from this entry's start is its length now.
+        let start = *self.by_start.range(..at).next_back().expect("it was just found").0;
+        let area = self.by_start[&start].area.from_offset(at - start);
+        self.by_start.insert(at, Entry { end, area });
+    }
+}

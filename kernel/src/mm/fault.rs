@@ -1,0 +1,197 @@
+//! Page faults: an access trapped, and either becomes possible here or is the program's own mistake. Fork, too,
+//! whose price is paid here: the child shares every private page until one side writes it.
+
+use alloc::sync::Arc;
+use core::ops::Range;
+use veridian_containers::abi::Errno;
+use veridian_hal::{
+    PAGE_SIZE, UserAddr,
+    mem::{Claim, Frame, MapError, Protection},
+    user::Access,
+};
+
+use super::{
+    AddressSpace, FaultError, PageSource,
+    area::{Area, Backing},
+    layout,
+    space::State,
+};
+use crate::cgroup::{MemoryGroup, memory::OutOfMemory};
+
+/// Pages that are mapped at once around a fault on a file, aligned to their number, if the file has them at hand.
+const FAULT_AROUND: usize = 16;
+
+impl AddressSpace {
+    /// Makes possible what trapped. An access that is possible already (another CPU was faster) is no error.
+    pub fn fault(&self, address: UserAddr, access: Access) -> Result<(), FaultError> {
+        self.resolve(&mut self.state.lock(), address.page_start().0, access)
+    }
+
+    /// Makes each page of `range` present as an access of `access` would; stops at the first that cannot be.
+    pub fn populate(&self, range: Range<UserAddr>, access: Access) -> Result<(), FaultError> {
+        let mut state = self.state.lock();
+        (range.start.page_start().0..range.end.0)
+            .step_by(PAGE_SIZE)
+            .try_for_each(|page| self.resolve(&mut state, page, access))
+    }
+
+    /// A copy of this space for a new process, charged to `memory`. Private pages are shared until either side
+    /// writes them.
+    ///
+    /// # Errors
+    /// ENOMEM; this space is as it was.
+    pub fn fork(&self, memory: Arc<MemoryGroup>) -> Result<Arc<Self>, Errno> {
+        Self::with_state(memory, |table| {
+            let state = self.state.lock();
+            let ranges = state.areas.iter().map(|(r, area)| (UserAddr(r.start)..UserAddr(r.end), !area.shared));
+            // Where this fails on the way, pages of ours have lost the right to write: the next write claims it
+            // back, as nobody else holds the frames then.
+            let resident = self.table.share_with(table, ranges).map_err(|_| Errno::ENOMEM)?;
+            Ok(State {
+                areas: state.areas.clone(),
+                parked: state.parked.clone(),
+                limits: state.limits,
+                heap: state.heap.clone(),
+                resident,
+                peak_resident: resident,
+            })
+        })
+    }
+
+    pub(super) fn resolve(&self, state: &mut State, page: usize, access: Access) -> Result<(), FaultError> {
+        let needed = match access {
+            Access::Read => Protection::READ,
+            Access::Write => Protection::WRITE,
+            Access::Execute => Protection::EXECUTE,
+        };
+        let (range, area) = match state.areas.find(page) {
+            Some(found) => found,
+            None => {
+                state.grow_stack(page)?;
+                state.areas.find(page).ok_or(FaultError::NotMapped)?
+            }
+        };
+        if !area.protection.contains(needed) {
+            return Err(FaultError::Denied);
+        }
+        let mut mapped = 0;
+        if !state.parked.is_empty()
+            && let Some(frame) = state.parked.get(&page)
+        {
+            // Whether it may be written is for the claim to say.
+            self.table.map(UserAddr(page), frame.clone(), area.protection - Protection::WRITE)?;
+            state.parked.remove(&page);
+            mapped = 1;
+        }
+        let present = if access == Access::Write && !area.shared {
+            match self.table.claim(UserAddr(page), area.protection) {
+                Claim::Absent => false,
+                Claim::Granted => true,
+                Claim::Shared(original) => {
+                    let copy = self.memory.copied_frame(&original)?;
+                    self.table.map(UserAddr(page), copy, area.protection)?;
+                    true
+                }
+            }
+        } else {
+            self.table.lookup(UserAddr(page)).is_some()
+        };
+        if !present {
+            mapped += match &area.backing {
+                Backing::Anonymous => {
+                    self.table.map(UserAddr(page), self.memory.zeroed_frame()?, area.protection)?;
+                    1
+                }
+                Backing::Source { source, first } => {
+                    let file = FileRange { range, area, source: &**source, first: *first };
+                    self.map_file_page(&file, page, access)?
+                }
+            };
+        }
+        state.count_resident(mapped);
+        Ok(())
+    }
+
+    /// Maps an absent page of a file, and neighbours that cost nothing; tells how many pages.
+    fn map_file_page(&self, file: &FileRange<'_>, page: usize, access: Access) -> Result<usize, FaultError> {
+        let index = file.index(page);
+        if index >= file.source.length_bytes().div_ceil(PAGE_SIZE as u64) {
+            return Err(FaultError::Bus);
+        }
+        let frame = file.source.page(index, &self.memory).map_err(|error| match error {
+            Errno::ENOMEM => FaultError::OutOfMemory,
+            _ => FaultError::Bus,
+        })?;
+        if access == Access::Write && !file.area.shared {
+            // A source that keeps no handle has made the frame for us.
+            let own = if frame.is_shared() { self.memory.copied_frame(&frame)? } else { frame };
+            self.table.map(UserAddr(page), own, file.area.protection)?;
+            return Ok(1);
+        }
+        let rights = if file.area.shared { file.area.protection } else { file.area.protection - Protection::WRITE };
+        let window = page & !(FAULT_AROUND * PAGE_SIZE - 1);
+        let mut frame = Some(frame);
+        let frames: [Option<Frame>; FAULT_AROUND] = core::array::from_fn(|i| {
+            let at = window + i * PAGE_SIZE;
+            if at == page {
+                frame.take()
+            } else if file.range.contains(&at) {
+                file.source.resident_page(file.index(at))
+            } else {
+                None
+            }
+        });
+        Ok(self.table.map_run(UserAddr(window), frames, rights)?)
+    }
+}
+
+/// A file area and where it lies.
+struct FileRange<'a> {
+    range: Range<usize>,
+    area: &'a Area,
+    source: &'a dyn PageSource,
+    first: u64,
+}
+
+impl FileRange<'_> {
+    /// Which page of the file is at `page`.
+    fn index(&self, page: usize) -> u64 {
+        self.first + ((page - self.range.start) / PAGE_SIZE) as u64
+    }
+}
+
+impl State {
+    /// Grows the stack above `page`, if there is one, down to it.
+    fn grow_stack(&mut self, page: usize) -> Result<(), FaultError> {
+        let (stack, area) = self.areas.next_above(page).ok_or(FaultError::NotMapped)?;
+        let below = self.areas.last_from(page);
+        let too_close = below
+            .is_some_and(|(below, area)| !area.protection.is_empty() && page - below.end < layout::STACK_GUARD_GAP);
+        let grown = self.areas.bytes() + (stack.start - page);
+        if !area.grows_down
+            || page < layout::LOWEST
+            || stack.end - page > self.limits.stack
+            || grown > self.limits.address_space
+            || too_close
+        {
+            return Err(FaultError::NotMapped);
+        }
+        self.areas.grow_down(stack.start, page);
+        Ok(())
+    }
+}
+
+impl From<OutOfMemory> for FaultError {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+impl From<MapError> for FaultError {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::OutOfFrames => Self::OutOfMemory,
+            MapError::NotUser => Self::NotMapped,
+        }
+    }
+}

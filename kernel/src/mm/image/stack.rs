@@ -1,0 +1,118 @@
+//! The stack as a program finds it (System V ABI, "Process Initialization"): argc, argv, envp and the auxiliary
+//! vector at the stack pointer, what they point to above.
+
+use alloc::vec::Vec;
+use linux_raw_sys::auxvec;
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SIZE, UserAddr, arch::DESCRIPTION, mem::Protection};
+use zerocopy::IntoBytes;
+
+use super::{Arguments, ExecError, Program, headers::Headers};
+use crate::mm::{AddressSpace, Content, Mapping, Place, layout};
+
+/// What the stack has below the first stack pointer before it has to grow.
+const ROOM_BYTES: usize = 128 * 1024;
+/// What times(2) counts in a second.
+const CLOCK_TICKS: usize = 100;
+/// The end of the auxiliary vector.
+const AT_NULL: u32 = 0;
+
+/// Maps the stack and fills it; gives the stack pointer.
+pub(super) fn build(
+    space: &AddressSpace,
+    program: &Program<'_>,
+    headers: &Headers,
+    bias: usize,
+) -> Result<UserAddr, ExecError> {
+    // A program may rely on its argv[0]: Linux gives an empty one since 5.18.
+    let unnamed: Arguments = [&b""[..]].into_iter().collect();
+    let argv = if program.argv.count() == 0 { &unnamed } else { program.argv };
+    let envp = program.envp;
+    let mut path = Vec::from(program.path);
+    path.push(0);
+
+    let mut at = layout::STACK_TOP - size_of::<usize>();
+    let mut place = |bytes: &[u8]| {
+        at = at.saturating_sub(bytes.len());
+        at
+    };
+    let path_at = place(&path);
+    let envp_at = place(envp.as_bytes());
+    let argv_at = place(argv.as_bytes());
+    let platform = [DESCRIPTION.as_bytes(), b"\0"].concat();
+    let platform_at = place(&platform);
+    let random_at = place(&program.random);
+
+    let identity = program.identity;
+    let auxiliary: [(u32, usize); 18] = [
+        (auxvec::AT_PHDR, headers.headers_address.map_or(0, |at| at + bias)),
+        (auxvec::AT_PHENT, 56),
+        (auxvec::AT_PHNUM, headers.header_count),
+        (auxvec::AT_PAGESZ, PAGE_SIZE),
+        (auxvec::AT_BASE, 0),
+        (auxvec::AT_FLAGS, 0),
+        (auxvec::AT_ENTRY, headers.entry + bias),
+        (auxvec::AT_UID, identity.uid as usize),
+        (auxvec::AT_EUID, identity.euid as usize),
+        (auxvec::AT_GID, identity.gid as usize),
+        (auxvec::AT_EGID, identity.egid as usize),
+        (auxvec::AT_SECURE, usize::from(identity.secure)),
+        (auxvec::AT_RANDOM, random_at),
+        (auxvec::AT_EXECFN, path_at),
+        // No feature of the CPU is promised: programs ask the CPU itself, or do without.
+        (auxvec::AT_HWCAP, 0),
+        (auxvec::AT_CLKTCK, CLOCK_TICKS),
+        (auxvec::AT_PLATFORM, platform_at),
+        (AT_NULL, 0),
+    ];
+    let mut words = Vec::with_capacity(3 + argv.count() + envp.count() + 2 * auxiliary.len());
+    words.push(argv.count());
+    push_pointers(&mut words, argv, argv_at);
+    push_pointers(&mut words, envp, envp_at);
+    words.extend(auxiliary.iter().flat_map(|&(key, value)| [key as usize, value]));
+
+    let pointer = random_at.saturating_sub(size_of_val(&words[..])) & !15;
+    check_size(space, layout::STACK_TOP - pointer)?;
+    map(space, layout::STACK_TOP - pointer, headers.executable_stack)?;
+    for (at, bytes) in [
+        (path_at, &path[..]),
+        (envp_at, envp.as_bytes()),
+        (argv_at, argv.as_bytes()),
+        (platform_at, &platform),
+        (random_at, &program.random),
+        (pointer, words.as_bytes()),
+    ] {
+        space.write_unloaded(UserAddr(at), bytes)?;
+    }
+    Ok(UserAddr(pointer))
+}
+
+/// The addresses of strings that lie one after the other, and a null.
+fn push_pointers(words: &mut Vec<usize>, strings: &Arguments, start: usize) {
+    let mut at = start;
+    for string in strings.iter() {
+        words.push(at);
+        at += string.len() + 1;
+    }
+    words.push(0);
+}
+
+fn check_size(space: &AddressSpace, bytes: usize) -> Result<(), ExecError> {
+    // The auxiliary vector and the file's name are not the caller's.
+    const OURS: usize = 2 * PAGE_SIZE;
+    let most = Arguments::MAX_BYTES.min(space.limits().stack / 4);
+    if bytes > most.saturating_add(OURS) {
+        return Err(ExecError { errno: Errno::E2BIG, reason: "arguments and environment are too long".into() });
+    }
+    Ok(())
+}
+
+fn map(space: &AddressSpace, bytes: usize, executable: bool) -> Result<(), ExecError> {
+    let most = space.limits().stack / PAGE_SIZE * PAGE_SIZE;
+    let length = (bytes + ROOM_BYTES).next_multiple_of(PAGE_SIZE).min(most.max(bytes.next_multiple_of(PAGE_SIZE)));
+    let mut protection = Protection::READ | Protection::WRITE;
+    protection.set(Protection::EXECUTE, executable);
+    let place = Place::Free(UserAddr(layout::STACK_TOP - length));
+    let stack = Mapping { place, length, protection, allowed: Protection::all(), content: Content::Stack };
+    space.map(stack).map(|_| ()).map_err(|_| ExecError::out_of_memory())
+}

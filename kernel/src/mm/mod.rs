@@ -1,0 +1,74 @@
+//! Memory of programs: address spaces, the areas in them, page faults, copy-on-write, exec images.
+//!
+//! Owns: [`AddressSpace`] and [`image`]. A frame is charged to the space's memory group when it is given out, so a
+//! mapping costs nothing before it is touched. May call: hal's page tables and frames, `cgroup`. Called by:
+//! `syscall`, `task`, `fs` (which implements [`PageSource`] for files).
+//!
+//! Lock order: a space's areas, then whatever a [`PageSource`] locks, then the page table, then frames. So a
+//! `PageSource` must not touch user memory, and nobody reads or writes user memory while holding a file's lock.
+
+use veridian_containers::abi::Errno;
+use veridian_hal::mem::Frame;
+
+use crate::cgroup::MemoryGroup;
+
+mod area;
+mod change;
+mod fault;
+pub mod image;
+pub mod layout;
+mod shared;
+mod space;
+mod user_access;
+
+pub use change::{Destination, Discard};
+pub use space::{AddressSpace, Content, Limits, Mapping, Place};
+
+/// What a mapped file gives: its pages. Called with an address space's lock held: must not touch user memory.
+pub trait PageSource: Send + Sync {
+    /// The frame of page `index` (bytes `index * PAGE_SIZE..`), made and charged to `memory` when there is none
+    /// yet. Bytes behind the file's end are zero. The frame is mapped as it is; who maps it privately never writes
+    /// it while any other handle exists.
+    ///
+    /// # Errors
+    /// ENOMEM; anything else becomes SIGBUS.
+    fn page(&self, index: u64, memory: &MemoryGroup) -> Result<Frame, Errno>;
+
+    /// The frame of page `index` when it costs nothing to give: neighbours of a faulting page are mapped with it.
+    fn resident_page(&self, index: u64) -> Option<Frame> {
+        let _ = index;
+        None
+    }
+
+    /// Length in bytes, now. An access to a page wholly behind it is SIGBUS.
+    fn length_bytes(&self) -> u64;
+
+    /// Whether a shared, writable mapping writes the file: [`Self::page`] gives the file's own frame, each time
+    /// the same. Otherwise such a mapping is refused.
+    fn is_shared_writable(&self) -> bool {
+        false
+    }
+}
+
+/// Why an access of a program failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultError {
+    /// Nothing is mapped there: SIGSEGV, SEGV_MAPERR.
+    NotMapped,
+    /// Mapped, but not for this access: SIGSEGV, SEGV_ACCERR.
+    Denied,
+    /// Mapped, but behind the end of the file: SIGBUS.
+    Bus,
+    /// No frame: the memory group is at its limit, or the machine is.
+    OutOfMemory,
+}
+
+impl From<FaultError> for Errno {
+    /// What a system call answers whose argument faulted.
+    fn from(error: FaultError) -> Self {
+        match error {
+            FaultError::OutOfMemory => Self::ENOMEM,
+            FaultError::NotMapped | FaultError::Denied | FaultError::Bus => Self::EFAULT,
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The address space of a process: what is mapped, and mapping and unmapping.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::ops::Range;
+use veridian_containers::abi::Errno;
+use veridian_hal::{
+    PAGE_SIZE, UserAddr,
+    mem::{Frame, PageTable, Protection},
+    sync::SpinLock,
+};
+
+use super::{
+    PageSource,
+    area::{Area, Areas, Backing},
+    layout,
+    shared::SharedMemory,
+};
+use crate::cgroup::MemoryGroup;
+
+/// What a process sees as its memory. Shared by `Arc` among the threads that run in it.
+pub struct AddressSpace {
+    pub(super) table: Arc<PageTable>,
+    pub(super) memory: Arc<MemoryGroup>,
+    pub(super) state: SpinLock<State>,
+}
+
+/// What the space's lock guards.
+pub(super) struct State {
+    pub areas: Areas,
+    /// Private pages that PROT_NONE keeps from the program. hal maps no page without rights, so that their frames
+    /// wait here until the program gets at them again.
+    pub parked: BTreeMap<usize, Frame>,
+    pub limits: Limits,
+    /// From the end of the program to the program break.
+    pub heap: Range<usize>,
+    /// Pages that are mapped now, and the most that were.
+    pub resident: usize,
+    pub peak_resident: usize,
+}
+
+/// Resource limits on a space, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// What a stack may grow to (RLIMIT_STACK).
+    pub stack: usize,
+    /// All mappings together (RLIMIT_AS).
+    pub address_space: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { stack: layout::STACK_BYTES, address_space: usize::MAX }
+    }
+}
+
+/// Where a new mapping is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// There if it is free, anywhere else otherwise. 0 is no wish.
+    Near(UserAddr),
+    /// There, instead of whatever is there now (MAP_FIXED).
+    Fixed(UserAddr),
+    /// There, or EEXIST (MAP_FIXED_NOREPLACE).
+    Free(UserAddr),
+}
+
+/// What a new mapping shows.
+#[derive(Clone)]
+pub enum Content {
+    /// Zeros of its own.
+    Private,
+    /// Zeros, shared with the children that are forked later.
+    Shared,
+    /// A stack: as `Private`, and grows down on a fault below it, up to [`Limits::stack`].
+    Stack,
+    /// A file from page `first` on, copied where it is written.
+    PrivateFile {
+        /// The file.
+        source: Arc<dyn PageSource>,
+        /// Page of the file that is mapped first.
+        first: u64,
+    },
+    /// A file from page `first` on; writes go to the file.
+    SharedFile {
+        /// The file.
+        source: Arc<dyn PageSource>,
+        /// Page of the file that is mapped first.
+        first: u64,
+    },
+}
+
+/// A mapping to be made.
+#[derive(Clone)]
+pub struct Mapping {
+    /// Where.
+    pub place: Place,
+    /// Bytes; rounded up to whole pages.
+    pub length: usize,
+    /// What the program may do; empty for PROT_NONE.
+    pub protection: Protection,
+    /// The most that mprotect may give later.
+    pub allowed: Protection,
+    /// What is there.
+    pub content: Content,
+}
+
+impl Mapping {
+    /// An anonymous private mapping.
+    pub fn private(place: Place, length: usize, protection: Protection) -> Self {
+        Self { place, length, protection, allowed: Protection::all(), content: Content::Private }
+    }
+
+    fn area(&self) -> Result<Area, Errno> {
+        let pages = (self.length.div_ceil(PAGE_SIZE)) as u64;
+        let mut allowed = self.allowed;
+        let backing = match &self.content {
+            Content::Private | Content::Stack => Backing::Anonymous,
+            Content::Shared => Backing::Source { source: Arc::new(SharedMemory::new(pages)), first: 0 },
+            Content::PrivateFile { source, first } | Content::SharedFile { source, first } => {
+                first.checked_add(pages).filter(|end| *end <= u64::MAX / PAGE_SIZE as u64).ok_or(Errno::EOVERFLOW)?;
+                Backing::Source { source: source.clone(), first: *first }
+            }
+        };
+        if let Content::SharedFile { source, .. } = &self.content
+            && !source.is_shared_writable()
+        {
+            allowed -= Protection::WRITE;
+        }
+        let protection = readable(self.protection);
+        if !allowed.contains(protection) {
+            return Err(Errno::EACCES);
+        }
+        Ok(Area {
+            protection,
+            allowed,
+            backing,
+            shared: matches!(self.content, Content::Shared | Content::SharedFile { .. }),
+            grows_down: matches!(self.content, Content::Stack),
+        })
+    }
+}
+
+/// Any access implies reading, as on the architectures we run on.
+pub(super) fn readable(protection: Protection) -> Protection {
+    if protection.is_empty() { protection } else { protection | Protection::READ }
+}
+
+impl AddressSpace {
+    /// An empty space whose frames are charged to `memory`.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new(memory: Arc<MemoryGroup>, limits: Limits) -> Result<Arc<Self>, Errno> {
+        let state = State {
+            areas: Areas::default(),
+            parked: BTreeMap::new(),
+            limits,
+            heap: 0..0,
+            resident: 0,
+            peak_resident: 0,
+        };
+        Self::with_state(memory, |_| Ok(state))
+    }
+
+    /// A space whose state is what `state` makes of its fresh page table.
+    pub(super) fn with_state(
+        memory: Arc<MemoryGroup>,
+        state: impl FnOnce(&PageTable) -> Result<State, Errno>,
+    ) -> Result<Arc<Self>, Errno> {
+        let table = PageTable::new(memory.clone()).map_err(|_| Errno::ENOMEM)?;
+        let state = SpinLock::new(state(&table)?);
+        Ok(Arc::new(Self { table, memory, state }))
+    }
+
+    /// The page table, to run user code with.
+    pub fn page_table(&self) -> &Arc<PageTable> {
+        &self.table
+    }
+
+    /// The group that is charged for the space's frames.
+    pub fn memory(&self) -> &Arc<MemoryGroup> {
+        &self.memory
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        self.state.lock().limits
+    }
+
+    /// Changes the limits. What is mapped already stays.
+    pub fn set_limits(&self, limits: Limits) {
+        self.state.lock().limits = limits;
+    }
+
+    /// Bytes in all mappings, touched or not.
+    pub fn mapped_bytes(&self) -> usize {
+        self.state.lock().areas.bytes()
+    }
+
+    /// Bytes that are mapped to frames now.
+    pub fn resident_bytes(&self) -> usize {
+        self.state.lock().resident * PAGE_SIZE
+    }
+
+    /// The most that [`Self::resident_bytes`] ever was (getrusage's maxrss).
+    pub fn peak_resident_bytes(&self) -> usize {
+        self.state.lock().peak_resident * PAGE_SIZE
+    }
+
+    /// Makes a mapping; gives its first address. No frame is charged before it is touched.
+    ///
+    /// # Errors
+    /// EINVAL: no length, an unaligned address. ENOMEM: no room, or over a limit. EEXIST: [`Place::Free`] is not
+    /// free. EPERM: a fixed address below [`layout::LOWEST`]. EACCES: more rights than the file allows. EOVERFLOW:
+    /// behind the end of all files.
+    pub fn map(&self, mapping: Mapping) -> Result<UserAddr, Errno> {
+        if mapping.length == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let length = layout::whole_pages(mapping.length).ok_or(Errno::ENOMEM)?;
+        let area = mapping.area()?;
+        let mut state = self.state.lock();
+        let range = state.place(mapping.place, length)?;
+        state.check_growth(&range, 1)?;
+        let gone = state.clear(&self.table, range.clone());
+        state.areas.insert(range.clone(), area);
+        drop(state);
+        drop(gone);
+        Ok(UserAddr(range.start))
+    }
+
+    /// Unmaps whatever is in a range; nothing there is no error.
+    ///
+    /// # Errors
+    /// EINVAL: no length, unaligned, not user addresses. ENOMEM: the split would make one area too many.
+    pub fn unmap(&self, start: UserAddr, length: usize) -> Result<(), Errno> {
+        let range = layout::user_range(start, length).filter(|r| !r.is_empty()).ok_or(Errno::EINVAL)?;
+        let mut state = self.state.lock();
+        state.areas.check_room(&range, 0)?;
+        let gone = state.clear(&self.table, range);
+        drop(state);
+        drop(gone);
+        Ok(())
+    }
+
+    /// Unmaps everything: the process has ended, whoever still holds the space.
+    pub fn clear(&self) {
+        let gone = self.state.lock().clear(&self.table, 0..layout::TOP);
+        drop(gone);
+    }
+
+    /// Sets where the heap begins: the program's end, page-aligned by the caller.
+    pub(super) fn set_heap_start(&self, start: usize) {
+        self.state.lock().heap = start..start;
+    }
+
+    /// brk(2) as the kernel gives it: moves the program break, and tells where it is then. On any failure it is
+    /// where it was.
+    pub fn set_break(&self, to: UserAddr) -> UserAddr {
+        let mut state = self.state.lock();
+        let gone = state.move_break(&self.table, to.0);
+        let now = UserAddr(state.heap.end);
+        drop(state);
+        drop(gone);
+        now
+    }
+}
+
+impl State {
+    /// Where a new mapping goes.
+    fn place(&self, place: Place, length: usize) -> Result<Range<usize>, Errno> {
+        let fixed = |at: UserAddr| match layout::user_range(at, length) {
+            _ if !at.is_page_aligned() => Err(Errno::EINVAL),
+            _ if at.0 < layout::LOWEST => Err(Errno::EPERM),
+            range => range.ok_or(Errno::ENOMEM),
+        };
+        match place {
+            Place::Fixed(at) => fixed(at),
+            Place::Free(at) => {
+                fixed(at).and_then(|range| if self.areas.is_free(&range) { Ok(range) } else { Err(Errno::EEXIST) })
+            }
+            Place::Near(hint) => {
+                if hint.0 >= layout::LOWEST
+                    && let Some(range) = layout::user_range(hint.page_start(), length)
+                    && self.areas.is_free(&range)
+                {
+                    return Ok(range);
+                }
+                let start = self.areas.find_gap(length, layout::MMAP_TOP).ok_or(Errno::ENOMEM)?;
+                Ok(start..start + length)
+            }
+        }
+    }
+
+    /// Whether `range` may be filled: within the limits, with `new` areas more.
+    pub fn check_growth(&self, range: &Range<usize>, new: usize) -> Result<(), Errno> {
+        let replaced: usize = self.areas.within(range.clone()).map(|(piece, _)| piece.len()).sum();
+        let bytes = self.areas.bytes() - replaced + range.len();
+        if bytes > self.limits.address_space {
+            return Err(Errno::ENOMEM);
+        }
+        self.areas.check_room(range, new)
+    }
+
+    /// Empties `range`. The areas are given back so that their sources are dropped without the lock.
+    #[must_use]
+    pub fn clear(&mut self, table: &PageTable, range: Range<usize>) -> Vec<(Range<usize>, Area)> {
+        let gone = self.areas.carve(range.clone());
+        if let (Some((first, _)), Some((last, _))) = (gone.first(), gone.last()) {
+            self.discard(table, first.start..last.end);
+        }
+        gone
+    }
+
+    /// Forgets the pages of `range`; the areas stay.
+    pub fn discard(&mut self, table: &PageTable, range: Range<usize>) {
+        self.resident -= table.unmap(UserAddr(range.start)..UserAddr(range.end));
+        drop(self.unpark(&range));
+    }
+
+    /// Takes the parked frames of `range`.
+    pub fn unpark(&mut self, range: &Range<usize>) -> BTreeMap<usize, Frame> {
+        if self.parked.is_empty() {
+            return BTreeMap::new();
+        }
+        let mut taken = self.parked.split_off(&range.start);
+        self.parked.append(&mut taken.split_off(&range.end));
+        taken
+    }
+
+    pub fn count_resident(&mut self, more: usize) {
+        self.resident += more;
+        self.peak_resident = self.peak_resident.max(self.resident);
+    }
+
+    fn move_break(&mut self, table: &PageTable, to: usize) -> Vec<(Range<usize>, Area)> {
+        let Range { start, end } = self.heap;
+        let (Some(old), Some(new)) = (layout::whole_pages(end), layout::whole_pages(to)) else { return Vec::new() };
+        if to < start || new > layout::TOP {
+            return Vec::new();
+        }
+        let mut gone = Vec::new();
+        if new > old {
+            // A free page stays between the heap and what lies above it.
+            let grown = old..new;
+            if !self.areas.is_free(&(old..new + PAGE_SIZE)) || self.check_growth(&grown, 1).is_err() {
+                return gone;
+            }
+            let area = Area {
+                protection: Protection::READ | Protection::WRITE,
+                allowed: Protection::all(),
+                backing: Backing::Anonymous,
+                shared: false,
+                grows_down: false,
+            };
+            self.areas.insert(grown, area);
+        } else if new < old {
+            if self.areas.check_room(&(new..old), 0).is_err() {
+                return gone;
+            }
+            gone = self.clear(table, new..old);
+        }
+        self.heap.end = to;
+        gone
+    }
+}

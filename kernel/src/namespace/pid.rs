@@ -1,0 +1,232 @@
+//! The pid namespace (pid_namespaces(7)): a process has a number in its own namespace and in every one above.
+
+use crate::{sched::WaitQueue, task::Thread};
+use alloc::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use veridian_containers::abi::Errno;
+use veridian_hal::sync::SpinLock;
+
+/// Pids are below this (`/proc/sys/kernel/pid_max` of 64-bit Linux).
+const PID_MAX: u32 = 4_194_304;
+/// How deep pid namespaces nest below the first one (pid_namespaces(7)).
+const LEVEL_MAX: usize = 32;
+
+/// A space of pids.
+#[derive(Debug)]
+pub struct PidNamespace {
+    parent: Option<Arc<Self>>,
+    level: usize,
+    table: SpinLock<Table>,
+    /// Woken when a number is given back after the namespace was closed.
+    departures: WaitQueue,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// `None` while the process of that number is being made.
+    threads: BTreeMap<u32, Weak<Thread>>,
+    last: u32,
+    /// Its first process has ended: no further one is made.
+    closed: bool,
+}
+
+/// The numbers of one process, given back when it is dropped.
+#[derive(Debug)]
+pub struct Pid {
+    namespace: Arc<PidNamespace>,
+    /// By level: the first namespace's number first, the own one's last.
+    numbers: Vec<u32>,
+}
+
+impl PidNamespace {
+    /// The machine's first one.
+    pub fn first() -> Arc<Self> {
+        Arc::new(Self { parent: None, level: 0, table: SpinLock::new(Table::new()), departures: WaitQueue::new() })
+    }
+
+    /// A namespace below `parent`; ENOSPC when nested too deep.
+    pub fn child(parent: &Arc<Self>) -> Result<Arc<Self>, Errno> {
+        if parent.level + 1 > LEVEL_MAX {
+            return Err(Errno::ENOSPC);
+        }
+        let table = SpinLock::new(Table::new());
+        Ok(Arc::new(Self { parent: Some(parent.clone()), level: parent.level + 1, table, departures: WaitQueue::new() }))
+    }
+
+    /// Numbers for a new process, here and in every namespace above. EAGAIN when there is none left, ENOMEM when
+    /// the namespace's first process has ended.
+    pub fn allocate(self: &Arc<Self>) -> Result<Pid, Errno> {
+        let mut pid = Pid { namespace: self.clone(), numbers: Vec::with_capacity(self.level + 1) };
+        // From the first namespace down, so that a refusal below gives back those above, by the drop of `pid`.
+        for level in 0..=self.level {
+            let number = self.at_level(level).table.lock().take_number()?;
+            pid.numbers.push(number);
+        }
+        Ok(pid)
+    }
+
+    /// The process that has `number` here.
+    pub fn thread(&self, number: u32) -> Option<Arc<Thread>> {
+        self.table.lock().threads.get(&number).and_then(Weak::upgrade)
+    }
+
+    /// All processes of this namespace and those below, by number.
+    pub fn threads(&self) -> Vec<Arc<Thread>> {
+        self.table.lock().threads.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Pids in use here, those of ended and not yet waited-for processes included.
+    pub fn pids_in_use(&self) -> usize {
+        self.table.lock().threads.len()
+    }
+
+    /// The process that orphans of this namespace are given to.
+    pub fn init(&self) -> Option<Arc<Thread>> {
+        self.thread(1)
+    }
+
+    /// Woken when a process of the closed namespace is gone.
+    pub fn departures(&self) -> &WaitQueue {
+        &self.departures
+    }
+
+    /// No further process is made here.
+    pub fn close(&self) {
+        self.table.lock().closed = true;
+    }
+
+    fn at_level(&self, level: usize) -> &Self {
+        let mut namespace = self;
+        while namespace.level > level {
+            namespace = namespace.parent.as_ref().expect("only the first one has level 0");
+        }
+        namespace
+    }
+}
+
+impl Table {
+    fn new() -> Self {
+        Self { threads: BTreeMap::new(), last: 0, closed: false }
+    }
+
+    /// The next number in turn, as Linux gives them: a number comes again only after all others.
+    fn take_number(&mut self) -> Result<u32, Errno> {
+        if self.closed {
+            return Err(Errno::ENOMEM);
+        }
+        let free = |number: &u32| !self.threads.contains_key(number);
+        let number = (self.last + 1..PID_MAX).chain(1..=self.last).find(free).ok_or(Errno::EAGAIN)?;
+        self.threads.insert(number, Weak::new());
+        self.last = number;
+        Ok(number)
+    }
+}
+
+impl Pid {
+    /// The namespace that the process is in.
+    pub fn namespace(&self) -> &Arc<PidNamespace> {
+        &self.namespace
+    }
+
+    /// The number in the process's own namespace.
+    pub fn number(&self) -> u32 {
+        *self.numbers.last().expect("at least one level")
+    }
+
+    /// The number in the first namespace: unique on the machine.
+    pub fn global_number(&self) -> u32 {
+        self.numbers[0]
+    }
+
+    /// The number that `viewer` sees; `None` when the process is not in `viewer` or below.
+    pub fn number_in(&self, viewer: &PidNamespace) -> Option<u32> {
+        core::ptr::eq(self.namespace.at_level(viewer.level.min(self.namespace.level)), viewer)
+            .then(|| self.numbers[viewer.level])
+    }
+
+    /// Whether this is the first process of its namespace.
+    pub fn is_init(&self) -> bool {
+        self.number() == 1
+    }
+
+    /// Whether a namespace that the process is in was closed.
+    pub fn namespaces_are_closed(&self) -> bool {
+        (0..self.numbers.len()).any(|level| self.namespace.at_level(level).table.lock().closed)
+    }
+
+    /// Makes the numbers lead to `thread`.
+    pub fn publish(&self, thread: &Arc<Thread>) {
+        for (level, number) in self.numbers.iter().enumerate() {
+            self.namespace.at_level(level).table.lock().threads.insert(*number, Arc::downgrade(thread));
+        }
+    }
+}
+
+impl Drop for Pid {
+    fn drop(&mut self) {
+        for (level, number) in self.numbers.iter().enumerate() {
+            let namespace = self.namespace.at_level(level);
+            let mut table = namespace.table.lock();
+            let gone = table.threads.remove(number);
+            let closed = table.closed;
+            drop(table);
+            drop(gone);
+            if closed {
+                namespace.departures.wake_all();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_a_number_in_each_namespace_above_it() {
+        let first = PidNamespace::first();
+        let _init = first.allocate().expect("pid 1");
+        let inner = PidNamespace::child(&first).expect("level 1");
+        let other = PidNamespace::child(&first).expect("level 1");
+        let pid = inner.allocate().expect("a pid");
+        assert_eq!((pid.number(), pid.global_number()), (1, 2));
+        assert!(pid.is_init());
+        assert_eq!(pid.number_in(&first), Some(2));
+        assert_eq!(pid.number_in(&inner), Some(1));
+        assert_eq!(pid.number_in(&other), None);
+        assert_eq!(first.allocate().expect("a pid").number_in(&inner), None);
+    }
+
+    #[test]
+    fn numbers_go_round_and_are_given_back() {
+        let first = PidNamespace::first();
+        let kept = first.allocate().expect("1");
+        drop(first.allocate().expect("2"));
+        assert_eq!(first.allocate().expect("3").number(), 3);
+        assert_eq!(first.pids_in_use(), 1);
+        first.table.lock().last = PID_MAX - 1;
+        assert_eq!(first.allocate().expect("2").number(), 2);
+        assert_eq!(kept.number(), 1);
+    }
+
+    #[test]
+    fn a_closed_namespace_makes_no_process_and_leaves_no_number_above() {
+        let first = PidNamespace::first();
+        let inner = PidNamespace::child(&first).expect("level 1");
+        inner.close();
+        assert_eq!(inner.allocate().err(), Some(Errno::ENOMEM));
+        assert_eq!(first.pids_in_use(), 0);
+    }
+
+    #[test]
+    fn namespaces_nest_32_deep() {
+        let mut namespace = PidNamespace::first();
+        for _ in 0..32 {
+            namespace = PidNamespace::child(&namespace).expect("within the bound");
+        }
+        assert_eq!(PidNamespace::child(&namespace).err(), Some(Errno::ENOSPC));
+    }
+}

@@ -1,0 +1,168 @@
+//! System calls: one table from numbers to async functions with typed arguments.
+//!
+//! Owns: the table, the numbers, the structures of Linux's ABI. May call: every room. Called by: `task::run`.
+//! Each family has a file; a handler is `async fn(&Thread, typed arguments) -> Result<usize, Errno>`.
+
+#[cfg(feature = "containers")]
+mod container;
+mod identity;
+pub mod number;
+mod process;
+mod signal;
+mod system;
+mod time;
+
+use crate::task::Thread;
+use alloc::sync::Arc;
+use number::legacy;
+use veridian_containers::abi::{Call, Errno, WaitStatus};
+use veridian_hal::{UserAddr, sync::SpinLock, user::UserContext};
+
+/// What becomes of the thread after a call that did not fail.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It goes on with this result.
+    Returns(usize),
+    /// It goes on in another program (execve).
+    Replaced,
+    /// It ends.
+    Exits(WaitStatus),
+}
+
+/// The arguments of a call, taken one after the other.
+struct Arguments {
+    words: [usize; 6],
+    taken: usize,
+}
+
+impl Arguments {
+    fn next<T: FromArgument>(&mut self) -> T {
+        let word = self.words[self.taken];
+        self.taken += 1;
+        T::from_argument(word)
+    }
+}
+
+/// A type that an argument register is read as. Linux looks at the low half of the register for a 32-bit one.
+trait FromArgument {
+    fn from_argument(word: usize) -> Self;
+}
+
+macro_rules! from_argument {
+    ($($kind:ty),*) => {
+        $(impl FromArgument for $kind {
+            fn from_argument(word: usize) -> Self {
+                word as Self
+            }
+        })*
+    };
+}
+
+from_argument!(usize, isize, u32, i32, u64, i64);
+
+impl FromArgument for UserAddr {
+    fn from_argument(word: usize) -> Self {
+        Self(word)
+    }
+}
+
+macro_rules! table {
+    ($($number:path => $handler:path, ($($kind:ty),*);)*) => {
+        async fn serve(thread: &Arc<Thread>, number: u32, words: [usize; 6]) -> Result<usize, Errno> {
+            #[allow(unused_mut, unused_variables, reason = "a call without arguments takes none")]
+            let mut arguments = Arguments { words, taken: 0 };
+            match number {
+                $($number => $handler(thread $(, arguments.next::<$kind>())*).await,)*
+                _ => Err(unknown(number)),
+            }
+        }
+    };
+}
+
+table! {
+    number::__NR_getpid => process::getpid, ();
+    number::__NR_gettid => process::getpid, ();
+    number::__NR_getppid => process::getppid, ();
+    number::__NR_getpgid => process::getpgid, (u32);
+    legacy::GETPGRP => process::getpgrp, ();
+    number::__NR_setpgid => process::setpgid, (u32, u32);
+    number::__NR_getsid => process::getsid, (u32);
+    number::__NR_setsid => process::setsid, ();
+    number::__NR_wait4 => process::wait4, (i32, UserAddr, u32, UserAddr);
+    number::__NR_waitid => process::waitid, (u32, u32, UserAddr, u32, UserAddr);
+    number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
+    number::__NR_set_robust_list => process::set_robust_list, (UserAddr, usize);
+    number::__NR_sched_yield => process::sched_yield, ();
+    number::__NR_unshare => process::unshare, (u64);
+    number::__NR_prctl => process::prctl, (u32, usize, usize, usize, usize);
+    number::__NR_kill => signal::kill, (i32, u32);
+    number::__NR_tkill => signal::tkill, (i32, u32);
+    number::__NR_tgkill => signal::tgkill, (i32, i32, u32);
+    number::__NR_rt_sigaction => signal::rt_sigaction, (u32, UserAddr, UserAddr, usize);
+    number::__NR_rt_sigprocmask => signal::rt_sigprocmask, (u32, UserAddr, UserAddr, usize);
+    number::__NR_rt_sigpending => signal::rt_sigpending, (UserAddr, usize);
+    number::__NR_getuid => identity::getuid, ();
+    number::__NR_geteuid => identity::geteuid, ();
+    number::__NR_getgid => identity::getgid, ();
+    number::__NR_getegid => identity::getegid, ();
+    number::__NR_getresuid => identity::getresuid, (UserAddr, UserAddr, UserAddr);
+    number::__NR_getresgid => identity::getresgid, (UserAddr, UserAddr, UserAddr);
+    number::__NR_setuid => identity::setuid, (u32);
+    number::__NR_setgid => identity::setgid, (u32);
+    number::__NR_setreuid => identity::setreuid, (u32, u32);
+    number::__NR_setregid => identity::setregid, (u32, u32);
+    number::__NR_setresuid => identity::setresuid, (u32, u32, u32);
+    number::__NR_setresgid => identity::setresgid, (u32, u32, u32);
+    number::__NR_getgroups => identity::getgroups, (i32, UserAddr);
+    number::__NR_setgroups => identity::setgroups, (i32, UserAddr);
+    number::__NR_uname => system::uname, (UserAddr);
+    number::__NR_sethostname => system::sethostname, (UserAddr, isize);
+    number::__NR_setdomainname => system::setdomainname, (UserAddr, isize);
+    number::__NR_sysinfo => system::sysinfo, (UserAddr);
+    number::__NR_getrandom => system::getrandom, (UserAddr, usize, u32);
+    number::__NR_clock_gettime => time::clock_gettime, (i32, UserAddr);
+    number::__NR_clock_getres => time::clock_getres, (i32, UserAddr);
+    number::__NR_clock_nanosleep => time::clock_nanosleep, (i32, u32, UserAddr, UserAddr);
+    number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr);
+    number::__NR_gettimeofday => time::gettimeofday, (UserAddr, UserAddr);
+    legacy::TIME => time::time, (UserAddr);
+}
+
+/// Serves the system call that `context` has trapped with.
+pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
+    let words = context.syscall_args();
+    let Ok(number) = u32::try_from(context.syscall_number()) else { return Err(Errno::ENOSYS) };
+    match number {
+        number::__NR_exit | number::__NR_exit_group => Ok(Outcome::Exits(WaitStatus::Exited(words[0] as u8))),
+        number::__NR_clone => process::clone(thread, context).map(Outcome::Returns),
+        legacy::FORK => process::fork(thread, context).map(Outcome::Returns),
+        number::__NR_execve => {
+            *context = process::execve(thread, UserAddr(words[0]), UserAddr(words[1]), UserAddr(words[2]))?;
+            Ok(Outcome::Replaced)
+        }
+        legacy::ARCH_PRCTL => process::arch_prctl(thread, context, words[0], UserAddr(words[1])).map(Outcome::Returns),
+        _ => match Call::from_number(number as usize) {
+            #[cfg(feature = "containers")]
+            Some(call) => container::serve(thread, call, words).await.map(Outcome::Returns),
+            #[cfg(not(feature = "containers"))]
+            Some(_) => Err(Errno::ENOSYS),
+            None => serve(thread, number, words).await.map(Outcome::Returns),
+        },
+    }
+}
+
+/// Says once for each number what is missing.
+fn unknown(number: u32) -> Errno {
+    static SAID: SpinLock<[u64; 16]> = SpinLock::new([0; 16]);
+    let index = (number / 64) as usize;
+    let mut said = SAID.lock();
+    let first = said.get_mut(index).is_none_or(|word| {
+        let bit = 1 << (number % 64);
+        core::mem::replace(word, *word | bit) & bit == 0
+    });
+    drop(said);
+    if first && index < 16 {
+        log::info!("system call {number} ({}) is not there: ENOSYS", number::name(number as usize).unwrap_or("no name"));
+    }
+    Errno::ENOSYS
+}

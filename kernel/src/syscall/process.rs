@@ -1,0 +1,320 @@
+//! Processes: who they are, where they come from, how they are waited for.
+
+use crate::{
+    mm::image::Arguments,
+    sched,
+    task::{self, CloneFlags, CloneRequest, Event, Thread, WaitFor, WaitOptions},
+};
+use alloc::sync::Arc;
+use linux_raw_sys::general;
+use veridian_containers::abi::Errno;
+use veridian_hal::{UserAddr, user::UserContext};
+use zerocopy::{Immutable, IntoBytes};
+
+/// Bytes of a path, its NUL included.
+const PATH_MAX: usize = 4096;
+
+pub async fn getpid(thread: &Thread) -> Result<usize, Errno> {
+    Ok(thread.pid().number() as usize)
+}
+
+/// 0 when the parent is not in the caller's pid namespace.
+pub async fn getppid(thread: &Thread) -> Result<usize, Errno> {
+    let parent = thread.parent().and_then(|parent| parent.pid().number_in(thread.pid().namespace()));
+    Ok(parent.unwrap_or(0) as usize)
+}
+
+/// The process that `pid` names for the caller; 0 names the caller.
+fn named(thread: &Thread, pid: u32) -> Result<u32, Errno> {
+    if pid == 0 {
+        return Ok(thread.pid().number());
+    }
+    Ok(pid)
+}
+
+fn find(thread: &Thread, pid: u32) -> Result<Arc<Thread>, Errno> {
+    thread.pid().namespace().thread(named(thread, pid)?).ok_or(Errno::ESRCH)
+}
+
+/// The number in the caller's pid namespace of the process whose number in the first one is `global`; 0 if it
+/// has none there.
+fn seen_by(thread: &Thread, global: u32) -> usize {
+    let namespace = thread.pid().namespace();
+    let found = crate::boot::pid_namespace().thread(global);
+    found.and_then(|leader| leader.pid().number_in(namespace)).unwrap_or(0) as usize
+}
+
+pub async fn getpgid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
+    Ok(seen_by(thread, find(thread, pid)?.group()))
+}
+
+pub async fn getpgrp(thread: &Thread) -> Result<usize, Errno> {
+    getpgid(thread, 0).await
+}
+
+/// setpgid(2): the caller or a child of it, into a new group of its own or one of the same session.
+pub async fn setpgid(thread: &Arc<Thread>, pid: u32, group: u32) -> Result<usize, Errno> {
+    if group > i32::MAX as u32 {
+        return Err(Errno::EINVAL);
+    }
+    let target = find(thread, pid)?;
+    let is_child = target.parent().is_some_and(|parent| Arc::ptr_eq(&parent, thread));
+    if !Arc::ptr_eq(&target, thread) && !is_child {
+        return Err(Errno::ESRCH);
+    }
+    if target.session() == target.pid().global_number() || target.session() != thread.session() {
+        return Err(Errno::EPERM);
+    }
+    let leader = if group == 0 { target.clone() } else { find(thread, group).map_err(|_| Errno::EPERM)? };
+    let is_group = leader.group() == leader.pid().global_number() && leader.session() == thread.session();
+    if !Arc::ptr_eq(&leader, &target) && !is_group {
+        return Err(Errno::EPERM);
+    }
+    target.set_group(leader.pid().global_number());
+    Ok(0)
+}
+
+pub async fn getsid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
+    Ok(seen_by(thread, find(thread, pid)?.session()))
+}
+
+/// setsid(2); EPERM for the leader of a process group.
+pub async fn setsid(thread: &Thread) -> Result<usize, Errno> {
+    let own = thread.pid().global_number();
+    if thread.group() == own {
+        return Err(Errno::EPERM);
+    }
+    thread.set_session(own);
+    thread.set_group(own);
+    Ok(thread.pid().number() as usize)
+}
+
+pub async fn sched_yield(_: &Thread) -> Result<usize, Errno> {
+    sched::yield_now().await;
+    Ok(0)
+}
+
+/// The word would be cleared for other threads of the process, which has none.
+pub async fn set_tid_address(thread: &Thread, _word: UserAddr) -> Result<usize, Errno> {
+    Ok(thread.pid().number() as usize)
+}
+
+/// Robust lists tell other threads of a lock whose owner died: a process of one thread that shares no memory has
+/// no one to tell. The length is checked as Linux does.
+pub async fn set_robust_list(_: &Thread, _head: UserAddr, length: usize) -> Result<usize, Errno> {
+    if length == 24 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+pub async fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
+    let flags = CloneFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    task::unshare(thread, flags)?;
+    Ok(0)
+}
+
+/// prctl(2): the name of the process; all else is EINVAL.
+pub async fn prctl(
+    thread: &Thread,
+    option: u32,
+    word: usize,
+    _third: usize,
+    _fourth: usize,
+    _fifth: usize,
+) -> Result<usize, Errno> {
+    const NAME_SIZE: usize = 16;
+    const PR_SET_NAME: u32 = 15;
+    const PR_GET_NAME: u32 = 16;
+    match option {
+        PR_SET_NAME => {
+            let mut name = [0; NAME_SIZE];
+            let string = thread.space().read_c_string(UserAddr(word), NAME_SIZE * 64)?;
+            let length = string.len().min(NAME_SIZE - 1);
+            name[..length].copy_from_slice(&string[..length]);
+            thread.set_name(&name[..length]);
+            Ok(0)
+        }
+        PR_GET_NAME => {
+            let mut bytes = [0; NAME_SIZE];
+            let name = thread.name();
+            let length = name.len().min(NAME_SIZE - 1);
+            bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+            thread.space().write_bytes(UserAddr(word), &bytes)?;
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// arch_prctl(2): the FS base, which is the thread pointer.
+pub fn arch_prctl(
+    thread: &Thread,
+    context: &mut UserContext,
+    code: usize,
+    address: UserAddr,
+) -> Result<usize, Errno> {
+    const ARCH_SET_FS: usize = 0x1002;
+    const ARCH_GET_FS: usize = 0x1003;
+    match code {
+        ARCH_SET_FS if address.0 >= veridian_hal::arch::USER_END => Err(Errno::EPERM),
+        ARCH_SET_FS => {
+            context.set_thread_pointer(address);
+            Ok(0)
+        }
+        ARCH_GET_FS => {
+            thread.space().write(address, &(context.thread_pointer().0 as u64))?;
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+pub fn fork(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno> {
+    const SIGCHLD: u32 = 17;
+    let nowhere = UserAddr(0);
+    let request = CloneRequest {
+        flags: CloneFlags::empty(),
+        exit_signal: SIGCHLD,
+        stack: nowhere,
+        parent_tid: nowhere,
+        child_tid: nowhere,
+        tls: nowhere,
+    };
+    Ok(task::clone(thread, context, &request)? as usize)
+}
+
+/// clone(2). The low byte of the flags is the exit signal; the last two arguments stand in another order on
+/// x86_64 than elsewhere.
+pub fn clone(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno> {
+    let [word, stack, parent_tid, fourth, fifth, _] = context.syscall_args();
+    let (child_tid, tls) = if super::number::IS_X86_64 { (fourth, fifth) } else { (fifth, fourth) };
+    let flags = CloneFlags::from_bits(word as u64 & !0xff).ok_or(Errno::EINVAL)?;
+    let exit_signal = word as u32 & 0xff;
+    if exit_signal > veridian_containers::Signal::MAX {
+        return Err(Errno::EINVAL);
+    }
+    let request = CloneRequest {
+        flags,
+        exit_signal,
+        stack: UserAddr(stack),
+        parent_tid: UserAddr(parent_tid),
+        child_tid: UserAddr(child_tid),
+        tls: UserAddr(tls),
+    };
+    Ok(task::clone(thread, context, &request)? as usize)
+}
+
+/// execve(2): the context that the thread goes on with.
+pub fn execve(
+    thread: &Arc<Thread>,
+    path: UserAddr,
+    arguments: UserAddr,
+    environment: UserAddr,
+) -> Result<UserContext, Errno> {
+    let space = thread.space();
+    let path = space.read_c_string(path, PATH_MAX - 1)?;
+    let mut budget = Arguments::MAX_BYTES;
+    let arguments = Arguments::read(&space, arguments, &mut budget)?;
+    let environment = Arguments::read(&space, environment, &mut budget)?;
+    drop(space);
+    task::exec(thread, &path, &arguments, &environment)
+}
+
+/// wait4(2).
+pub async fn wait4(
+    thread: &Thread,
+    pid: i32,
+    status: UserAddr,
+    options: u32,
+    usage: UserAddr,
+) -> Result<usize, Errno> {
+    let known = WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
+    // __WNOTHREAD, __WALL and __WCLONE tell threads apart, of which there is one.
+    let options = options & !(general::__WNOTHREAD | general::__WALL | general::__WCLONE);
+    let options = WaitOptions::from_bits(options).filter(|asked| known.contains(*asked)).ok_or(Errno::EINVAL)?;
+    let which = match pid {
+        -1 => WaitFor::Any,
+        0 => WaitFor::Group(thread.group()),
+        1.. => WaitFor::Pid(pid.unsigned_abs()),
+        i32::MIN => return Err(Errno::ESRCH),
+        _ => WaitFor::Group(find(thread, pid.unsigned_abs()).map_err(|_| Errno::ECHILD)?.group()),
+    };
+    let Some(waited) = task::wait(thread, which, options | WaitOptions::EXITED).await? else { return Ok(0) };
+    if status != UserAddr(0) {
+        let word = match waited.event {
+            Event::Ended(status) => status.encode(),
+            Event::Stopped(signal) => (signal.number() as i32) << 8 | 0x7f,
+            Event::Continued => 0xffff,
+        };
+        thread.space().write(status, &word)?;
+    }
+    if usage != UserAddr(0) {
+        thread.space().write_bytes(usage, &[0; size_of::<general::rusage>()])?;
+    }
+    Ok(waited.child.pid().number_in(thread.pid().namespace()).unwrap_or(0) as usize)
+}
+
+/// `siginfo_t` as waitid(2) fills it.
+#[derive(Clone, Copy, IntoBytes, Immutable)]
+#[repr(C)]
+struct ChildInfo {
+    signo: i32,
+    errno: i32,
+    code: i32,
+    _pad: i32,
+    pid: u32,
+    uid: u32,
+    status: i32,
+    _rest: [u32; 25],
+}
+
+/// waitid(2).
+pub async fn waitid(
+    thread: &Thread,
+    kind: u32,
+    id: u32,
+    info: UserAddr,
+    options: u32,
+    usage: UserAddr,
+) -> Result<usize, Errno> {
+    const P_ALL: u32 = 0;
+    const P_PID: u32 = 1;
+    const P_PGID: u32 = 2;
+    const CLD_EXITED: i32 = 1;
+    const CLD_KILLED: i32 = 2;
+    const CLD_STOPPED: i32 = 5;
+    const CLD_CONTINUED: i32 = 6;
+    const SIGCHLD: i32 = 17;
+    const SIGCONT: i32 = 18;
+    let options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
+    if !options.intersects(WaitOptions::EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
+        return Err(Errno::EINVAL);
+    }
+    let which = match kind {
+        P_ALL => WaitFor::Any,
+        P_PID if id > 0 => WaitFor::Pid(id),
+        P_PGID if id == 0 => WaitFor::Group(thread.group()),
+        P_PGID => WaitFor::Group(find(thread, id).map_err(|_| Errno::ECHILD)?.group()),
+        _ => return Err(Errno::EINVAL),
+    };
+    let waited = task::wait(thread, which, options).await?;
+    if info != UserAddr(0) {
+        let mut told = ChildInfo { signo: 0, errno: 0, code: 0, _pad: 0, pid: 0, uid: 0, status: 0, _rest: [0; 25] };
+        if let Some(waited) = &waited {
+            told.signo = SIGCHLD;
+            told.pid = waited.child.pid().number_in(thread.pid().namespace()).unwrap_or(0);
+            told.uid = waited.child.credentials().uid;
+            (told.code, told.status) = match waited.event {
+                Event::Ended(veridian_containers::abi::WaitStatus::Exited(status)) => (CLD_EXITED, status.into()),
+                Event::Ended(veridian_containers::abi::WaitStatus::Signaled(signal)) => {
+                    (CLD_KILLED, signal.number() as i32)
+                }
+                Event::Stopped(signal) => (CLD_STOPPED, signal.number() as i32),
+                Event::Continued => (CLD_CONTINUED, SIGCONT),
+            };
+        }
+        thread.space().write(info, &told)?;
+    }
+    if usage != UserAddr(0) {
+        thread.space().write_bytes(usage, &[0; size_of::<general::rusage>()])?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,129 @@
+//! The machine: its names, its memory, its random numbers.
+
+use crate::{boot, device::random, namespace::uts, security::Capabilities, task::Thread};
+use linux_raw_sys::general;
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SIZE, UserAddr, arch, clock, mem};
+use zerocopy::{Immutable, IntoBytes};
+
+const FIELD: usize = uts::NAME_MAX + 1;
+
+/// `struct new_utsname`.
+#[derive(Clone, Copy, IntoBytes, Immutable)]
+#[repr(C)]
+struct UtsName {
+    sysname: [u8; FIELD],
+    nodename: [u8; FIELD],
+    release: [u8; FIELD],
+    version: [u8; FIELD],
+    machine: [u8; FIELD],
+    domainname: [u8; FIELD],
+}
+
+fn field(text: &[u8]) -> [u8; FIELD] {
+    let mut field = [0; FIELD];
+    let length = text.len().min(uts::NAME_MAX);
+    field[..length].copy_from_slice(&text[..length]);
+    field
+}
+
+/// uname(2). The release is the Linux version whose system calls these are, for programs that ask for one.
+pub async fn uname(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+    let names = thread.namespaces().uts.names();
+    let told = UtsName {
+        sysname: field(b"Linux"),
+        nodename: field(&names.host),
+        release: field(concat!("6.1.0-veridian-", env!("CARGO_PKG_VERSION")).as_bytes()),
+        version: field(b"#1 SMP Veridian"),
+        machine: field(arch::DESCRIPTION.as_bytes()),
+        domainname: field(&names.domain),
+    };
+    thread.space().write(to, &told)?;
+    Ok(0)
+}
+
+fn new_name(thread: &Thread, from: UserAddr, length: isize) -> Result<uts::Name, Errno> {
+    if !thread.credentials().capable(Capabilities::SYS_ADMIN) {
+        return Err(Errno::EPERM);
+    }
+    let length = usize::try_from(length).ok().filter(|length| *length <= uts::NAME_MAX).ok_or(Errno::EINVAL)?;
+    let mut bytes = [0; uts::NAME_MAX];
+    thread.space().read_bytes(from, &mut bytes[..length])?;
+    uts::Name::from_slice(&bytes[..length]).map_err(|_| Errno::EINVAL)
+}
+
+pub async fn sethostname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
+    thread.namespaces().uts.set_host(&new_name(thread, from, length)?)?;
+    Ok(0)
+}
+
+pub async fn setdomainname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
+    thread.namespaces().uts.set_domain(&new_name(thread, from, length)?)?;
+    Ok(0)
+}
+
+/// `struct sysinfo` of 64-bit Linux.
+#[derive(Clone, Copy, IntoBytes, Immutable)]
+#[repr(C)]
+struct SysInfo {
+    uptime: i64,
+    loads: [u64; 3],
+    total_ram: u64,
+    free_ram: u64,
+    shared_ram: u64,
+    buffer_ram: u64,
+    total_swap: u64,
+    free_swap: u64,
+    processes: u16,
+    _pad: [u16; 3],
+    total_high: u64,
+    free_high: u64,
+    unit: u32,
+    _pad_end: u32,
+}
+
+/// sysinfo(2). Free memory counts what the kernel heap holds unused as free, so that it tells what is in use.
+pub async fn sysinfo(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+    let frames = mem::statistics();
+    let told = SysInfo {
+        uptime: (clock::now_ns() / 1_000_000_000) as i64,
+        loads: [0; 3],
+        total_ram: (frames.total * PAGE_SIZE) as u64,
+        free_ram: (frames.free * PAGE_SIZE) as u64,
+        shared_ram: 0,
+        buffer_ram: 0,
+        total_swap: 0,
+        free_swap: 0,
+        processes: boot::pid_namespace().pids_in_use().try_into().unwrap_or(u16::MAX),
+        _pad: [0; 3],
+        total_high: 0,
+        free_high: 0,
+        unit: 1,
+        _pad_end: 0,
+    };
+    thread.space().write(to, &told)?;
+    Ok(0)
+}
+
+/// getrandom(2). The generator is seeded before the first process: it never has to wait.
+pub async fn getrandom(thread: &Thread, to: UserAddr, length: usize, flags: u32) -> Result<usize, Errno> {
+    let known = general::GRND_NONBLOCK | general::GRND_RANDOM | general::GRND_INSECURE;
+    let both = general::GRND_RANDOM | general::GRND_INSECURE;
+    if flags & !known != 0 || flags & both == both {
+        return Err(Errno::EINVAL);
+    }
+    let length = length.min(i32::MAX as usize & !(PAGE_SIZE - 1));
+    let space = thread.space();
+    let mut done = 0;
+    let mut chunk = [0; 256];
+    while done < length {
+        let step = (length - done).min(chunk.len());
+        random::fill(&mut chunk[..step]);
+        match to.checked_add(done).ok_or(Errno::EFAULT).and_then(|at| space.write_bytes(at, &chunk[..step])) {
+            Ok(()) => done += step,
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}

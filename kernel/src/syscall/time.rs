@@ -1,0 +1,108 @@
+//! Clocks and sleep.
+
+use crate::{sched, task::Thread};
+use linux_raw_sys::general;
+use veridian_containers::abi::Errno;
+use veridian_hal::{UserAddr, clock};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// `struct timespec`, and with microseconds `struct timeval`.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct TimeSpec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl TimeSpec {
+    fn from_ns(ns: u64) -> Self {
+        Self { seconds: (ns / NS_PER_S) as i64, nanoseconds: (ns % NS_PER_S) as i64 }
+    }
+
+    /// EINVAL for a negative time or nanoseconds past a second; a time that overflows is the end of all times.
+    fn to_ns(self) -> Result<u64, Errno> {
+        let nanoseconds = u64::try_from(self.nanoseconds).map_err(|_| Errno::EINVAL)?;
+        let seconds = u64::try_from(self.seconds).map_err(|_| Errno::EINVAL)?;
+        if nanoseconds >= NS_PER_S {
+            return Err(Errno::EINVAL);
+        }
+        Ok(seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds))
+    }
+}
+
+/// What the clock shows. EINVAL for a clock that is not there (CPU-time clocks are not).
+fn read(clock: i32) -> Result<u64, Errno> {
+    match u32::try_from(clock).map_err(|_| Errno::EINVAL)? {
+        general::CLOCK_REALTIME | general::CLOCK_REALTIME_COARSE | general::CLOCK_TAI => Ok(realtime_ns()),
+        general::CLOCK_MONOTONIC
+        | general::CLOCK_MONOTONIC_COARSE
+        | general::CLOCK_MONOTONIC_RAW
+        | general::CLOCK_BOOTTIME => Ok(clock::now_ns()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Nanoseconds since 1970-01-01.
+fn realtime_ns() -> u64 {
+    clock::boot_time_unix().unwrap_or(0) * NS_PER_S + clock::now_ns()
+}
+
+pub async fn clock_gettime(thread: &Thread, clock: i32, to: UserAddr) -> Result<usize, Errno> {
+    thread.space().write(to, &TimeSpec::from_ns(read(clock)?))?;
+    Ok(0)
+}
+
+pub async fn clock_getres(thread: &Thread, clock: i32, to: UserAddr) -> Result<usize, Errno> {
+    read(clock)?;
+    if to != UserAddr(0) {
+        thread.space().write(to, &TimeSpec::from_ns(1))?;
+    }
+    Ok(0)
+}
+
+pub async fn gettimeofday(thread: &Thread, to: UserAddr, zone: UserAddr) -> Result<usize, Errno> {
+    if to != UserAddr(0) {
+        let mut time = TimeSpec::from_ns(realtime_ns());
+        time.nanoseconds /= 1000;
+        thread.space().write(to, &time)?;
+    }
+    if zone != UserAddr(0) {
+        thread.space().write(zone, &0u64)?;
+    }
+    Ok(0)
+}
+
+pub async fn time(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+    let seconds = realtime_ns() / NS_PER_S;
+    if to != UserAddr(0) {
+        thread.space().write(to, &seconds)?;
+    }
+    Ok(seconds as usize)
+}
+
+/// nanosleep(2). The sleep is ended early only by what ends or stops the process, so nothing is ever left.
+pub async fn nanosleep(thread: &Thread, time: UserAddr, _left: UserAddr) -> Result<usize, Errno> {
+    let time: TimeSpec = thread.space().read(time)?;
+    sched::sleep_until(clock::now_ns().saturating_add(time.to_ns()?)).await;
+    Ok(0)
+}
+
+/// clock_nanosleep(2).
+pub async fn clock_nanosleep(
+    thread: &Thread,
+    clock: i32,
+    flags: u32,
+    time: UserAddr,
+    _left: UserAddr,
+) -> Result<usize, Errno> {
+    if flags & !general::TIMER_ABSTIME != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let shown = read(clock)?;
+    let time = thread.space().read::<TimeSpec>(time)?.to_ns()?;
+    let wait = if flags & general::TIMER_ABSTIME != 0 { time.saturating_sub(shown) } else { time };
+    sched::sleep_until(clock::now_ns().saturating_add(wait)).await;
+    Ok(0)
+}

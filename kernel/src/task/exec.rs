@@ -1,0 +1,115 @@
+//! Another program in the same process (execve(2)), and the first program of a new one.
+
+use super::Thread;
+use crate::{
+    cgroup::MemoryGroup,
+    device::random,
+    fs::{self, Caller},
+    mm::{
+        AddressSpace, Limits,
+        image::{self, Arguments, Identity},
+    },
+    security::Credentials,
+};
+use alloc::{borrow::Cow, string::String, sync::Arc};
+use veridian_containers::abi::Errno;
+use veridian_hal::user::UserContext;
+
+/// A program that is loaded and has not run yet.
+pub struct Program {
+    /// Its memory.
+    pub space: Arc<AddressSpace>,
+    /// Where it begins.
+    pub context: UserContext,
+    /// Who it runs as: the file's set-ids are in.
+    pub credentials: Credentials,
+    /// `comm`: the last name of the path.
+    pub name: String,
+}
+
+/// Why a program cannot run: the number for the program that asked, the reason for people.
+#[derive(Debug)]
+pub struct LoadError {
+    /// As execve(2) says.
+    pub errno: Errno,
+    /// What is wrong with the file.
+    pub reason: Cow<'static, str>,
+}
+
+impl From<image::ExecError> for LoadError {
+    fn from(error: image::ExecError) -> Self {
+        Self { errno: error.errno, reason: error.reason }
+    }
+}
+
+impl From<Errno> for LoadError {
+    fn from(errno: Errno) -> Self {
+        Self { errno, reason: Cow::Borrowed("") }
+    }
+}
+
+/// Loads the program at `path`, as `credentials` see it through `fs`, charged to `memory`.
+pub fn load(
+    fs: &fs::Context,
+    credentials: &Credentials,
+    memory: &Arc<MemoryGroup>,
+    path: &[u8],
+    arguments: &Arguments,
+    environment: &Arguments,
+) -> Result<Program, LoadError> {
+    let caller = Caller { context: fs, credentials, memory };
+    let executable = caller.open_executable(&fs.cwd, path)?;
+    let after = credentials.at_exec(executable.set_ids);
+    let identity = Identity {
+        uid: after.uid,
+        euid: after.euid,
+        gid: after.gid,
+        egid: after.egid,
+        secure: after.euid != after.uid || after.egid != after.gid,
+    };
+    let image = image::load(
+        &image::Program {
+            file: executable.source,
+            path,
+            argv: arguments,
+            envp: environment,
+            identity,
+            random: random::bytes(),
+            limits: Limits::default(),
+        },
+        memory,
+    )?;
+    let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    Ok(Program {
+        space: image.space,
+        context: UserContext::new(image.entry, image.stack),
+        credentials: after,
+        name: comm(last),
+    })
+}
+
+/// A name as `comm` keeps it: 15 bytes, whatever they are shown as text.
+pub(super) fn comm(name: &[u8]) -> String {
+    String::from_utf8_lossy(&name[..name.len().min(15)]).into_owned()
+}
+
+/// execve(2): nothing of the process has changed when this fails. Gives the context to go on with.
+pub fn exec(
+    thread: &Arc<Thread>,
+    path: &[u8],
+    arguments: &Arguments,
+    environment: &Arguments,
+) -> Result<UserContext, Errno> {
+    let fs = thread.with_fs(|fs| fs.clone());
+    let loaded = load(&fs, &thread.credentials(), &thread.memory(), path, arguments, environment);
+    let program = loaded.map_err(|error| {
+        log::debug!("{thread:?}: {}: {} ({})", String::from_utf8_lossy(path), error.reason, error.errno);
+        error.errno
+    })?;
+    let closed = thread.with_files(fs::FdTable::close_on_exec);
+    drop(closed);
+    thread.set_credentials(program.credentials);
+    let old = thread.replace_program(program.space, program.name);
+    drop(old);
+    Ok(program.context)
+}

@@ -1,0 +1,25 @@
+//! Tasks: what runs in user mode, from fork to wait.
+//!
+//! Owns: [`Thread`] (a process: it has one thread), signals, fork, exec, exit, wait. May call: `mm`, `fs`,
+//! `namespace`, `cgroup`, `sched`, `security`. Called by: `syscall`, `virt`.
+//!
+//! The life of a thread is one async fn, [`run`]: run user code until it traps, serve the trap, await what must
+//! wait. Lock order: a parent's children before a child's own fields; nothing is woken under a lock.
+
+mod exec;
+mod exit;
+mod fork;
+mod oom;
+mod run;
+mod signal;
+mod thread;
+mod wait;
+
+pub use exec::{LoadError, Program, exec, load};
+pub use exit::exit;
+pub use fork::{CloneFlags, CloneRequest, clone, unshare};
+pub use oom::kill_group;
+pub use run::spawn;
+pub use signal::{Action, SignalSet, Signals, may_signal, send, send_from, send_from_above};
+pub use thread::{NewThread, Thread};
+pub use wait::{Event, WaitFor, WaitOptions, Waited, wait};

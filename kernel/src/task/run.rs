@@ -1,0 +1,144 @@
+//! The life of a thread: run until a trap, serve it, look at the signals, let others run.
+
+use super::{Action, Thread, exit, oom, send};
+use crate::{mm::FaultError, sched, syscall};
+use alloc::sync::Arc;
+use core::{future::poll_fn, task::Poll};
+use veridian_containers::{
+    Signal,
+    abi::{Errno, WaitStatus},
+};
+use veridian_hal::user::{Exception, Trap, UserContext};
+
+const SIGILL: u32 = 4;
+const SIGTRAP: u32 = 5;
+const SIGBUS: u32 = 7;
+const SIGFPE: u32 = 8;
+const SIGKILL: u32 = 9;
+const SIGSEGV: u32 = 11;
+
+/// Sets the thread off with `context`.
+pub fn spawn(thread: Arc<Thread>, context: UserContext) {
+    sched::spawn(run(thread, context));
+}
+
+async fn run(thread: Arc<Thread>, mut context: UserContext) {
+    let status = loop {
+        if thread.signals().wants_attention()
+            && let Some(status) = obey_signals(&thread).await
+        {
+            break status;
+        }
+        match enter_user(&thread, &mut context) {
+            Trap::Syscall => {
+                if let Some(status) = serve_syscall(&thread, &mut context).await {
+                    break status;
+                }
+            }
+            Trap::PageFault { address, access } => match thread.space().fault(address, access) {
+                Ok(()) => {}
+                Err(FaultError::OutOfMemory) => oom::out_of_memory(&thread),
+                Err(FaultError::Bus) => force(&thread, SIGBUS),
+                Err(FaultError::NotMapped | FaultError::Denied) => {
+                    log::debug!("{thread:?}: segmentation fault at {address:?} ({access:?}), {context:?}");
+                    force(&thread, SIGSEGV);
+                }
+            },
+            Trap::Exception(exception) => force(
+                &thread,
+                match exception {
+                    Exception::IllegalInstruction => SIGILL,
+                    Exception::Breakpoint => SIGTRAP,
+                    Exception::Arithmetic => SIGFPE,
+                    Exception::Misaligned => SIGBUS,
+                    Exception::Protection => SIGSEGV,
+                },
+            ),
+            // An interrupt that came during a system call is taken as soon as user mode begins again: only here
+            // can a slice be over.
+            Trap::Interrupt => {
+                if sched::slice_is_over() {
+                    sched::yield_now().await;
+                }
+            }
+        }
+    };
+    exit(&thread, status).await;
+}
+
+fn enter_user(thread: &Thread, context: &mut UserContext) -> Trap {
+    let space = thread.space();
+    thread.enter_user();
+    // A signal sent before `enter_user` found no CPU to kick: look once more.
+    if thread.signals().wants_attention() {
+        thread.leave_user();
+        return Trap::Interrupt;
+    }
+    let trap = context.run(space.page_table());
+    thread.leave_user();
+    trap
+}
+
+/// Serves the system call just trapped; gives the status when the call ended the process.
+async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Option<WaitStatus> {
+    let outcome = {
+        let mut call = core::pin::pin!(syscall::dispatch(thread, context));
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = call.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            // No signal that the process has not asked to ignore lets it sleep on. What waits is dropped.
+            thread.signals().arrival.register(cx);
+            if thread.signals().wants_attention() { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    };
+    match outcome {
+        Some(Ok(syscall::Outcome::Returns(value))) => context.set_syscall_result(value as isize),
+        Some(Ok(syscall::Outcome::Replaced)) => {}
+        Some(Ok(syscall::Outcome::Exits(status))) => return Some(status),
+        Some(Err(errno)) => {
+            if errno == Errno::ENOMEM {
+                oom::refused(thread);
+            }
+            context.set_syscall_result(errno.to_return());
+        }
+        // A signal that ends or stops the process: there are no handlers that would see EINTR. After a stop
+        // the call is made again.
+        None => context.restart_syscall(),
+    }
+    None
+}
+
+/// Does what the waiting signals ask; gives the status when one ends the process.
+async fn obey_signals(thread: &Arc<Thread>) -> Option<WaitStatus> {
+    loop {
+        match thread.signals().take() {
+            Some(Action::Terminate(signal)) => return Some(WaitStatus::Signaled(signal)),
+            Some(Action::Stop(signal)) => {
+                thread.signals().set_stopped();
+                super::wait::report_to_parent(thread, signal);
+                thread.signals().arrival.wait_until(|| (!thread.signals().is_stopped()).then_some(())).await;
+                super::wait::report_to_parent(thread, Signal::new(SIGCONT).expect("a signal"));
+            }
+            None => return None,
+        }
+    }
+}
+
+const SIGCONT: u32 = 18;
+
+/// A fault of the thread's own making: the signal cannot be ignored or blocked (signal(7)).
+fn force(thread: &Thread, number: u32) {
+    let signal = Signal::new(number).expect("a signal");
+    let signals = thread.signals();
+    signals.set_ignored(signal, false);
+    let mask = signals.blocked();
+    signals.set_blocked(super::SignalSet(mask.0 & !(1 << (number - 1))));
+    send(thread, signal);
+}
+
+/// Kills on the kernel's account.
+pub(super) fn kill(thread: &Thread) {
+    send(thread, Signal::new(SIGKILL).expect("a signal"));
+}

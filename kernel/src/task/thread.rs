@@ -1,0 +1,339 @@
+//! A process of one thread: what it owns, and who may look at it.
+
+use super::Signals;
+use crate::{
+    cgroup::{Cgroup, MemoryGroup, pids::TaskCharge},
+    fs,
+    mm::AddressSpace,
+    namespace::{Namespaces, Pid},
+    sched::WaitQueue,
+    security::Credentials,
+};
+use alloc::{
+    boxed::Box,
+    string::String,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use veridian_containers::{Signal, abi::WaitStatus};
+use veridian_hal::{cpu, sync::SpinLock};
+
+/// In no CPU's user mode.
+const NOWHERE: usize = usize::MAX;
+
+/// Is told how a process ended; see [`NewThread::on_exit`].
+pub type ExitObserver = Box<dyn FnOnce(WaitStatus) + Send>;
+
+/// A process. It has one thread, so the two words mean the same here.
+pub struct Thread {
+    pid: Pid,
+    cgroup: Arc<Cgroup>,
+    container: Option<Arc<str>>,
+    signals: Signals,
+    credentials: SpinLock<Arc<Credentials>>,
+    namespaces: SpinLock<Namespaces>,
+    name: SpinLock<String>,
+    /// What goes when the process ends, before it is waited for.
+    body: SpinLock<Option<Body>>,
+    family: SpinLock<Family>,
+    /// Woken when a child ends, stops or continues.
+    child_event: WaitQueue,
+    /// Process group and session, by the leader's number in the first pid namespace.
+    group: AtomicU32,
+    session: AtomicU32,
+    /// Signal to the parent when this ends; 0 for none.
+    exit_signal: u32,
+    /// The CPU whose user mode runs it.
+    running_on: AtomicUsize,
+    /// Counts until the process has been waited for, as Linux counts it.
+    _charge: TaskCharge,
+}
+
+/// Memory, files and places of a live process.
+struct Body {
+    space: Arc<AddressSpace>,
+    files: fs::FdTable,
+    fs: fs::Context,
+    observer: Option<ExitObserver>,
+}
+
+#[derive(Default)]
+struct Family {
+    parent: Weak<Thread>,
+    children: Vec<Arc<Thread>>,
+    /// Set when the process has ended.
+    status: Option<WaitStatus>,
+    /// A stop (or, as SIGCONT, a continuation) that the parent has not been told of.
+    report: Option<Signal>,
+}
+
+/// What a new process is made of.
+pub struct NewThread {
+    /// Its numbers.
+    pub pid: Pid,
+    /// Its place in its groups, charged.
+    pub charge: TaskCharge,
+    /// What it is charged to.
+    pub cgroup: Arc<Cgroup>,
+    /// The container that it is in, by id.
+    pub container: Option<Arc<str>>,
+    /// Its memory.
+    pub space: Arc<AddressSpace>,
+    /// Its open files.
+    pub files: fs::FdTable,
+    /// Its root, working directory, umask and mount namespace.
+    pub fs: fs::Context,
+    /// Its other namespaces.
+    pub namespaces: Namespaces,
+    /// Who it is.
+    pub credentials: Arc<Credentials>,
+    /// Its signal mask and what it ignores.
+    pub signals: Signals,
+    /// `comm`.
+    pub name: String,
+    /// Whom it is to be waited for by; `None`: by nobody, it is gone when it ends.
+    pub parent: Option<Arc<Thread>>,
+    /// Signal to the parent at its end; 0 for none.
+    pub exit_signal: u32,
+    /// Is called once when it has ended, after its memory and files are gone.
+    pub on_exit: Option<ExitObserver>,
+}
+
+impl Thread {
+    /// Makes the process. It can be found by its pid from now on and does not run yet.
+    pub fn new(new: NewThread) -> Arc<Self> {
+        let (group, session) = match &new.parent {
+            Some(parent) => (parent.group(), parent.session()),
+            None => (new.pid.global_number(), new.pid.global_number()),
+        };
+        let thread = Arc::new(Self {
+            pid: new.pid,
+            cgroup: new.cgroup,
+            container: new.container,
+            signals: new.signals,
+            credentials: SpinLock::new(new.credentials),
+            namespaces: SpinLock::new(new.namespaces),
+            name: SpinLock::new(new.name),
+            body: SpinLock::new(Some(Body {
+                space: new.space,
+                files: new.files,
+                fs: new.fs,
+                observer: new.on_exit,
+            })),
+            family: SpinLock::new(Family::default()),
+            child_event: WaitQueue::new(),
+            group: AtomicU32::new(group),
+            session: AtomicU32::new(session),
+            exit_signal: new.exit_signal,
+            running_on: AtomicUsize::new(NOWHERE),
+            _charge: new.charge,
+        });
+        if let Some(parent) = &new.parent {
+            thread.family.lock().parent = Arc::downgrade(parent);
+            parent.family.lock().children.push(thread.clone());
+        }
+        thread.pid.publish(&thread);
+        thread
+    }
+
+    /// Its numbers.
+    pub fn pid(&self) -> &Pid {
+        &self.pid
+    }
+
+    /// What it is charged to.
+    pub fn cgroup(&self) -> &Arc<Cgroup> {
+        &self.cgroup
+    }
+
+    /// What its memory is charged to.
+    pub fn memory(&self) -> Arc<MemoryGroup> {
+        self.cgroup.memory.clone()
+    }
+
+    /// The container that it is in, by id.
+    pub fn container(&self) -> Option<&Arc<str>> {
+        self.container.as_ref()
+    }
+
+    /// Its signals.
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Who it is.
+    pub fn credentials(&self) -> Arc<Credentials> {
+        self.credentials.lock().clone()
+    }
+
+    /// Makes it somebody else.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        let old = core::mem::replace(&mut *self.credentials.lock(), Arc::new(credentials));
+        drop(old);
+    }
+
+    /// Its namespaces, the mount namespace aside.
+    pub fn namespaces(&self) -> Namespaces {
+        self.namespaces.lock().clone()
+    }
+
+    /// Exchanges its namespaces.
+    pub fn set_namespaces(&self, namespaces: Namespaces) {
+        let old = core::mem::replace(&mut *self.namespaces.lock(), namespaces);
+        drop(old);
+    }
+
+    /// `comm`.
+    pub fn name(&self) -> String {
+        self.name.lock().clone()
+    }
+
+    /// Sets `comm`.
+    pub fn set_name(&self, name: &[u8]) {
+        let old = core::mem::replace(&mut *self.name.lock(), super::exec::comm(name));
+        drop(old);
+    }
+
+    /// Its memory. To be called by the running process itself.
+    pub fn space(&self) -> Arc<AddressSpace> {
+        self.with_body(|body| body.space.clone())
+    }
+
+    /// What exec(2) exchanges; gives back the old memory, to be dropped outside of any lock.
+    pub(super) fn replace_program(&self, space: Arc<AddressSpace>, name: String) -> Arc<AddressSpace> {
+        *self.name.lock() = name;
+        self.with_body(|body| core::mem::replace(&mut body.space, space))
+    }
+
+    /// Its open files. To be called by the running process itself.
+    pub fn with_files<R>(&self, f: impl FnOnce(&mut fs::FdTable) -> R) -> R {
+        self.with_body(|body| f(&mut body.files))
+    }
+
+    /// Its root, working directory, umask and mount namespace. To be called by the running process itself.
+    pub fn with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> R {
+        self.with_body(|body| f(&mut body.fs))
+    }
+
+    fn with_body<R>(&self, f: impl FnOnce(&mut Body) -> R) -> R {
+        f(self.body.lock().as_mut().expect("a running process has a body"))
+    }
+
+    /// Takes memory, files and places from an ending process; gives back its observer once all that is dropped.
+    pub(super) fn shed_body(&self) -> Option<ExitObserver> {
+        let mut body = self.body.lock().take()?;
+        body.observer.take()
+    }
+
+    /// Whether it has ended or is about to: its body is gone.
+    pub fn has_ended(&self) -> bool {
+        self.body.lock().is_none()
+    }
+
+    /// Its process group, by the leader's number in the first pid namespace.
+    pub fn group(&self) -> u32 {
+        self.group.load(Ordering::Relaxed)
+    }
+
+    /// Sets the process group.
+    pub fn set_group(&self, leader: u32) {
+        self.group.store(leader, Ordering::Relaxed);
+    }
+
+    /// Its session, by the leader's number in the first pid namespace.
+    pub fn session(&self) -> u32 {
+        self.session.load(Ordering::Relaxed)
+    }
+
+    /// Sets the session.
+    pub fn set_session(&self, leader: u32) {
+        self.session.store(leader, Ordering::Relaxed);
+    }
+
+    /// Signal to the parent at its end; 0 for none.
+    pub(super) fn exit_signal(&self) -> u32 {
+        self.exit_signal
+    }
+
+    /// Who waits for it.
+    pub fn parent(&self) -> Option<Arc<Self>> {
+        self.family.lock().parent.upgrade()
+    }
+
+    /// Its children, ended ones that have not been waited for included.
+    pub fn children(&self) -> Vec<Arc<Self>> {
+        self.family.lock().children.clone()
+    }
+
+    pub(super) fn child_event(&self) -> &WaitQueue {
+        &self.child_event
+    }
+
+    /// How it ended, once it has.
+    pub fn status(&self) -> Option<WaitStatus> {
+        self.family.lock().status
+    }
+
+    pub(super) fn set_status(&self, status: WaitStatus) {
+        self.family.lock().status = Some(status);
+    }
+
+    /// Leaves word of a stop or continuation, or takes it.
+    pub(super) fn set_report(&self, report: Option<Signal>) -> Option<Signal> {
+        core::mem::replace(&mut self.family.lock().report, report)
+    }
+
+    pub(super) fn report(&self) -> Option<Signal> {
+        self.family.lock().report
+    }
+
+    /// Strikes `child` off the list; tells whether it stood there.
+    pub(super) fn disown(&self, child: &Arc<Self>) -> bool {
+        let mut family = self.family.lock();
+        let place = family.children.iter().position(|other| Arc::ptr_eq(other, child));
+        let gone = place.map(|index| family.children.swap_remove(index));
+        drop(family);
+        gone.is_some()
+    }
+
+    /// Takes all children, for somebody else to adopt.
+    pub(super) fn give_up_children(&self) -> Vec<Arc<Self>> {
+        core::mem::take(&mut self.family.lock().children)
+    }
+
+    /// Becomes the parent of `child`.
+    pub(super) fn adopt(self: &Arc<Self>, child: Arc<Self>) {
+        child.family.lock().parent = Arc::downgrade(self);
+        self.family.lock().children.push(child);
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn forget_parent(&self) {
+        self.family.lock().parent = Weak::new();
+    }
+
+    /// Notes on which CPU user mode begins, so that [`Self::attend`] reaches it.
+    pub(super) fn enter_user(&self) {
+        self.running_on.store(cpu::id(), Ordering::SeqCst);
+    }
+
+    pub(super) fn leave_user(&self) {
+        self.running_on.store(NOWHERE, Ordering::Relaxed);
+    }
+
+    /// Makes the process look at its signals: out of a wait, or out of user mode.
+    pub(super) fn attend(&self) {
+        self.signals.arrival.wake_all();
+        let cpu = self.running_on.load(Ordering::SeqCst);
+        if cpu != NOWHERE && cpu != cpu::id() {
+            cpu::kick(cpu);
+        }
+    }
+}
+
+impl core::fmt::Debug for Thread {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}[{}]", self.name(), self.pid.global_number())
+    }
+}

@@ -1,0 +1,11 @@
+//! The platform that the container engine stands on: cgroups, namespaces, mounts and processes of this kernel.
+
+mod descriptor;
+mod platform;
+mod process;
+
+pub use descriptor::{ContainerFile, container_of};
+pub use platform::Kernel;
+
+/// A container of this kernel.
+pub type Container = veridian_containers::engine::Container<Kernel>;

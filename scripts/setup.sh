@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Installs what is missing to build, run and test Veridian, and nothing else; says what it does and asks nothing.
+# It runs on each `make`: with nothing missing it only looks at files. Packages are Debian's (12, bookworm).
+# Usage: scripts/setup.sh [debug]     `debug` adds a gdb that knows all three architectures.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+
+packages=()
+
+# need PACKAGE FILE: PACKAGE is missing unless FILE exists or is a command in PATH.
+need() {
+    [ -e "$2" ] || command -v "$2" >/dev/null || packages+=("$1")
+}
+
+need make make
+need gcc cc
+need libc6-dev /usr/include/stdlib.h
+need ca-certificates /etc/ssl/certs/ca-certificates.crt
+need lld ld.lld
+need qemu-system-x86 qemu-system-x86_64
+need qemu-system-arm qemu-system-aarch64
+need qemu-system-misc qemu-system-riscv64
+need opensbi /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin
+if [ "${1:-}" = debug ]; then
+    command -v gdb-multiarch >/dev/null || gdb --batch -ex 'set architecture riscv:rv64' 2>&1 | grep -q 'assumed' \
+        || packages+=(gdb-multiarch)
+fi
+
+toolchain=found
+if ! find_toolchain; then
+    toolchain=missing
+    [ -z "${VERIDIAN_CARGO:-}" ] || exit 1
+fi
+
+[ "$toolchain" = missing ] || [ ${#packages[@]} -gt 0 ] || exit 0
+
+as_root=()
+can_install=yes
+if ! command -v apt-get >/dev/null; then
+    can_install="this system has no apt-get"
+elif [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo -n)
+    sudo -n true 2>/dev/null || can_install="neither root nor sudo without a password"
+fi
+
+if [ "$can_install" = yes ]; then
+    echo "setup: reading the package lists"
+    # One list that cannot be read does not matter if the packages are in the others.
+    "${as_root[@]}" apt-get update -qq >/dev/null || true
+    debian_rust=(rustc-web cargo-web rust-web-src rust-web-clippy rustfmt-web rust-web-llvm)
+    if [ "$toolchain" = missing ] && apt-cache show "${debian_rust[@]}" >/dev/null 2>&1; then
+        packages+=("${debian_rust[@]}")
+    fi
+    if [ ${#packages[@]} -gt 0 ]; then
+        echo "setup: installing ${packages[*]}"
+        log=$(mktemp)
+        if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            "${packages[@]}" </dev/null >"$log" 2>&1; then
+            cat "$log" >&2
+            echo "setup: apt-get could not install ${packages[*]}" >&2
+            exit 1
+        fi
+        rm -f "$log"
+    fi
+elif [ ${#packages[@]} -gt 0 ]; then
+    echo "setup: missing: ${packages[*]} (Debian's names); $can_install, so install them and run this again" >&2
+    exit 1
+fi
+
+if ! find_toolchain && command -v rustup >/dev/null; then
+    echo "setup: adding a nightly with rust-src to rustup"
+    rustup toolchain install nightly --profile minimal --component rust-src,rustfmt,clippy </dev/null || true
+fi
+if ! find_toolchain; then
+    echo "setup: missing: a Rust toolchain with library sources: a rustup nightly with rust-src, rustfmt and clippy," \
+        "or Debian's rustc-web, cargo-web, rust-web-src, rust-web-clippy and rustfmt-web" >&2
+    exit 1
+fi
+echo "setup: ready, with $(rustc --version)"

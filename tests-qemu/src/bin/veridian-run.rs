@@ -1,0 +1,113 @@
+//! Boots Veridian with a configuration and passes on the exit status of the container's process.
+//! It stands behind `make run` and `make debug`; `scripts/run.sh` builds everything first.
+
+use std::{
+    io,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+use veridian_tests_qemu::{Arch, Exit, Initrd, Outcome, Vm, status};
+
+const USAGE: &str = "veridian-run [--arch x86_64|aarch64|riscv64] [--machine NAME] [--smp N] [--mem SIZE] \
+                     [--append WORDS] [--timeout SECONDS] [--debug GDB] CONFIG";
+
+struct Options {
+    config: PathBuf,
+    arch: Arch,
+    machine: Option<String>,
+    cpus: u32,
+    memory: String,
+    append: String,
+    timeout: u64,
+    gdb: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| run(&options)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("veridian-run: {error}");
+            ExitCode::from(status::REFUSED)
+        }
+    }
+}
+
+fn options() -> io::Result<Options> {
+    use lexopt::prelude::*;
+    let wrong = |error: lexopt::Error| io::Error::other(format!("{error}\nusage: {USAGE}"));
+    let mut options = Options {
+        config: PathBuf::new(),
+        arch: Arch::X86_64,
+        machine: None,
+        cpus: 1,
+        memory: "256M".to_owned(),
+        append: String::new(),
+        timeout: 600,
+        gdb: None,
+    };
+    let mut words = lexopt::Parser::from_env();
+    let text = |words: &mut lexopt::Parser| words.value().and_then(ValueExt::string).map_err(wrong);
+    while let Some(word) = words.next().map_err(wrong)? {
+        match word {
+            Long("arch") => options.arch = text(&mut words)?.parse()?,
+            Long("machine") => options.machine = Some(text(&mut words)?),
+            Long("smp") => options.cpus = words.value().and_then(|value| value.parse()).map_err(wrong)?,
+            Long("mem") => options.memory = text(&mut words)?,
+            Long("append") => options.append = text(&mut words)?,
+            Long("timeout") => options.timeout = words.value().and_then(|value| value.parse()).map_err(wrong)?,
+            Long("debug") => options.gdb = Some(text(&mut words)?),
+            Value(path) => options.config = path.into(),
+            other => return Err(wrong(other.unexpected())),
+        }
+    }
+    if options.config.is_dir() {
+        options.config.push("config.oci");
+    }
+    Ok(options)
+}
+
+fn run(options: &Options) -> io::Result<u8> {
+    let mut initrd = Initrd::standard(options.arch)?;
+    let words = initrd.config_file(&options.config)?;
+    let mut vm = Vm::new(options.arch)
+        .memory(&options.memory)
+        .cpus(options.cpus)
+        .initrd(initrd.archive())
+        .command_line(format!("{words} {}", options.append).trim_end())
+        .time_limit((options.timeout > 0).then(|| Duration::from_secs(options.timeout)));
+    if let Some(machine) = &options.machine {
+        vm = vm.machine(machine);
+    }
+    if let Some(gdb) = &options.gdb {
+        return debug(&vm, gdb);
+    }
+    let outcome = vm.interactive().run()?;
+    explain(&outcome);
+    Ok(outcome.exit.code())
+}
+
+/// Says on standard error what the exit status means, where it is not the container's own.
+fn explain(outcome: &Outcome) {
+    match &outcome.exit {
+        Exit::Status(status::PANIC) if outcome.panicked() => eprintln!("veridian-run: the kernel panicked"),
+        Exit::Status(_) => {}
+        Exit::NotStarted => eprint!("veridian-run: {}\n{}", outcome.exit, outcome.errors),
+        Exit::NoStatus | Exit::TimedOut => eprintln!("veridian-run: {}", outcome.exit),
+    }
+    eprintln!("veridian-run: exit status {}", outcome.exit.code());
+}
+
+/// Becomes gdb, which starts QEMU at the other end of a pipe and so ends it too.
+fn debug(vm: &Vm, gdb: &str) -> io::Result<u8> {
+    let directory = std::env::temp_dir().join(format!("veridian-debug-{}", std::process::id()));
+    std::fs::create_dir_all(&directory)?;
+    let (qemu, elf) = vm.debug_command(&directory)?;
+    println!("veridian-run: the machine waits; its console is {}", directory.join("console").display());
+    let error = Command::new(gdb)
+        .arg(elf)
+        .args(["-ex", "set confirm off", "-ex", &format!("target remote | exec {qemu}")])
+        .exec();
+    Err(io::Error::new(error.kind(), format!("{gdb}: {error}")))
+}

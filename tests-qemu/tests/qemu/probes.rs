@@ -1,0 +1,84 @@
+//! The probes of userland/: programs that try, from user mode, what must and must not be possible. Each says
+//! `ok: …` or `FAIL: …` for what it tried and exits with 0 only if all was as it should be.
+
+use crate::{Test, guest::Guest, guest::TIME_LIMIT};
+use std::{collections::BTreeSet, time::Duration};
+use veridian_tests_qemu::{Images, Vm};
+
+/// A probe, and what it proves.
+pub struct Probe {
+    pub sentence: &'static str,
+    program: &'static str,
+    /// Further words of the kernel command line, for the probe's environment.
+    words: &'static str,
+    limit: Duration,
+}
+
+const fn probe(program: &'static str, sentence: &'static str) -> Probe {
+    Probe { sentence, program, words: "", limit: TIME_LIMIT }
+}
+
+/// Run on machines with one CPU and with four.
+pub const ALL: &[Probe] = &[
+    probe("configs", "every_kind_of_wrong_configuration_is_refused_with_its_line_and_leaves_nothing"),
+    probe("container-faults", "wild_pointers_and_descriptors_to_each_container_call_are_refused"),
+    probe("execs", "exec_refuses_what_is_no_program_with_the_reason"),
+    probe("files", "files_directories_and_links_work_in_a_tmpfs"),
+    probe("forkbomb", "a_fork_bomb_is_held_and_others_can_still_fork"),
+    probe("hogs", "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed"),
+    probe("isolation", "what_is_in_a_container_stays_inside_and_no_way_leads_out"),
+    probe("lifecycle", "what_a_containers_state_does_not_allow_is_refused_and_changes_nothing"),
+    probe("refused", "what_this_kernel_does_not_do_is_refused_to_user_programs"),
+    probe("signals", "exit_statuses_and_signals_of_processes_are_as_on_linux"),
+    Probe {
+        sentence: "a_thousand_containers_leave_the_machine_as_it_was",
+        program: "cycles",
+        words: "count=1000",
+        limit: Duration::from_secs(240),
+    },
+];
+
+/// Run once: it is long.
+pub const TEN_THOUSAND: Probe = Probe {
+    sentence: "ten_thousand_containers_leave_the_machine_as_it_was",
+    program: "cycles",
+    words: "count=10000",
+    limit: Duration::from_secs(900),
+};
+
+/// Run with the kernel that has no container engine.
+const NO_CONTAINERS: Probe = probe("no-containers", "");
+
+/// Programs that are no probes of their own: what init, probes and tests run.
+const OTHERS: [&str; 5] = ["escape", "hello", "init", "reach", "worker"];
+
+/// Run once.
+pub const ONCE: &[Test] = &[
+    (TEN_THOUSAND.sentence, |guest| TEN_THOUSAND.run(guest)),
+    ("a_kernel_without_the_engine_answers_each_container_call_with_enosys", without_the_engine),
+    ("each_probe_is_run_by_a_test", each_probe_is_run),
+];
+
+impl Probe {
+    /// Boots and runs it.
+    pub fn run(&self, guest: &Guest) {
+        self.run_on(guest, guest.vm());
+    }
+
+    fn run_on(&self, guest: &Guest, vm: Vm) {
+        let run = guest.run_probe(vm.time_limit(Some(self.limit)), self.program, self.words);
+        run.exits(0).never_tells("FAIL").tells(&["PASS: ", " checks"]);
+    }
+}
+
+fn without_the_engine(guest: &Guest) {
+    NO_CONTAINERS.run_on(guest, guest.vm().kernel(Images::of(guest.arch).kernel_without_containers()));
+}
+
+fn each_probe_is_run(guest: &Guest) {
+    let programs = Images::of(guest.arch).programs().unwrap_or_else(|error| panic!("{error}"));
+    let programs: BTreeSet<_> = programs.iter().map(|(name, _)| name.as_str()).collect();
+    let probes = ALL.iter().chain([&NO_CONTAINERS]).map(|probe| probe.program);
+    let known: BTreeSet<_> = probes.chain(OTHERS).collect();
+    assert_eq!(programs, known, "the programs in the image, and those that tests run");
+}
