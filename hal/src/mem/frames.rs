@@ -358,11 +358,13 @@ impl core::fmt::Debug for Frame {
 }
 
 /// A run of 2^order frames for the kernel itself (heap, page-table pages of CPUs, DMA), freed on drop.
+#[cfg(any(test, target_os = "none"))]
 pub(crate) struct Run {
     number: usize,
     order: usize,
 }
 
+#[cfg(any(test, target_os = "none"))]
 impl Run {
     /// At least `bytes`, aligned to its own (power of two) size, not zeroed.
     pub(crate) fn new(bytes: usize) -> Result<Self, OutOfFrames> {
@@ -383,18 +385,16 @@ impl Run {
         PAGE_SIZE << self.order
     }
 
-    pub(crate) fn pointer(&self) -> *mut u8 {
-        arch::phys_to_virt(PhysAddr(self.number * PAGE_SIZE))
-    }
-
     /// Gives the run up for its pointer.
+    #[cfg(target_os = "none")]
     pub(crate) fn leak(self) -> *mut u8 {
-        let pointer = self.pointer();
+        let pointer = arch::phys_to_virt(PhysAddr(self.number * PAGE_SIZE));
         core::mem::forget(self);
         pointer
     }
 }
 
+#[cfg(any(test, target_os = "none"))]
 impl Drop for Run {
     fn drop(&mut self) {
         for n in self.number..self.number + (1 << self.order) {

@@ -76,6 +76,7 @@ pub struct PageTable {
     root: Frame,
     pub(super) tables: SpinLock<Tables>,
     /// One bit for each CPU that has this table loaded; kept by the architecture's `activate`.
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "the simulated machine has one CPU"))]
     pub(crate) loaded_on: AtomicU32,
 }
 
@@ -101,6 +102,7 @@ impl PageTable {
     }
 
     /// Where the root table lies.
+    #[cfg(target_os = "none")]
     pub(crate) fn root(&self) -> PhysAddr {
         self.root.address()
     }
@@ -289,7 +291,7 @@ impl PageTable {
     /// Visits the present leaves of `pages` until told to stop; whole absent tables are stepped over at once.
     pub(super) fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>) {
         let end = pages.end.0.min(arch::USER_END);
-        let mut at = pages.start.0;
+        let mut at = pages.start.page_start().0;
         'pages: while at < end {
             let mut table = self.root.address();
             for level in (1..Format::LEVELS).rev() {

@@ -216,6 +216,11 @@ impl Thread {
         self.with_body(|body| f(&mut body.fs))
     }
 
+    /// As [`Self::with_fs`], of any process: `None` if it has ended.
+    pub fn try_with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> Option<R> {
+        self.body.lock().as_mut().map(|body| f(&mut body.fs))
+    }
+
     fn with_body<R>(&self, f: impl FnOnce(&mut Body) -> R) -> R {
         f(self.body.lock().as_mut().expect("a running process has a body"))
     }

@@ -30,6 +30,12 @@ mod arch {
         returned
     }
 
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("ud2", options(nomem, nostack)) };
+    }
+
     /// A function's worth of machine code that returns at once.
     pub const RETURN: &[u8] = &[0xc3];
     /// `e_machine` of another architecture: aarch64.
@@ -130,6 +136,12 @@ mod arch {
                 in("x2") args[2], in("x3") args[3], in("x4") args[4], in("x5") args[5], options(nostack));
         }
         returned
+    }
+
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("udf #0", options(nomem, nostack)) };
     }
 
     /// A function's worth of machine code that returns at once.
@@ -234,6 +246,12 @@ mod arch {
                 in("a2") args[2], in("a3") args[3], in("a4") args[4], in("a5") args[5], options(nostack));
         }
         returned
+    }
+
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("unimp", options(nomem, nostack)) };
     }
 
     /// A function's worth of machine code that returns at once.
@@ -357,6 +375,11 @@ pub fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
 /// Stores what the vector registers hold just now, most of it left over from before. As [`hold_vectors`] does.
 pub fn read_vectors(found: &mut [u64; 64]) {
     arch::read_vectors(found);
+}
+
+/// An instruction that is none: SIGILL.
+pub fn illegal_instruction() {
+    arch::illegal_instruction();
 }
 
 /// One system call, as the kernel sees it.

@@ -161,7 +161,7 @@ global_asm!(
 
 // What the stack's frames are aligned to, and where the convention for frame pointers looks.
 const _: () = assert!(
-    size_of::<KernelFrame>() % 16 == 0
+    size_of::<KernelFrame>().is_multiple_of(16)
         && offset_of!(KernelFrame, caller) == size_of::<KernelFrame>() - size_of::<usize>()
 );
 
@@ -250,7 +250,8 @@ pub(crate) fn backtrace() -> impl Iterator<Item = usize> {
     ];
     // A frame's address is that behind two words: the caller's frame, and where it goes on.
     let read = move |frame: usize| {
-        let stack = stacks.iter().find(|stack| frame % 16 == 0 && stack.start + 16 <= frame && frame <= stack.end)?;
+        let stack =
+            stacks.iter().find(|stack| frame.is_multiple_of(16) && stack.start + 16 <= frame && frame <= stack.end)?;
         // SAFETY: the two words lie in a stack of this CPU, which is mapped.
         let [next, caller] = unsafe { ((frame - 16) as *const [usize; 2]).read() };
         // Frames lie behind each other, but for the step from the emergency stack to the other.
