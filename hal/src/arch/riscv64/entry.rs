@@ -204,10 +204,11 @@ pub(super) unsafe fn enter_kernel_map(satp: usize, stack_top: usize, next: exter
             "sfence.vma",
             "mv sp, {stack_top}",
             "li s0, 0",
-            "jr {next}",
+            "li ra, 0",
+            "jr a0",
             satp = in(reg) satp,
             stack_top = in(reg) stack_top,
-            next = in(reg) next,
+            in("a0") next,
             options(noreturn),
         )
     }
