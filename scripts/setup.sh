@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, run and test Veridian, and nothing else; says what it does and asks nothing.
 # It runs on each `make`: with nothing missing it only looks at files. Packages are Debian's (12, bookworm).
-# Usage: scripts/setup.sh [debug]     `debug` adds a gdb that knows all three architectures.
+# Usage: scripts/setup.sh [debug]     `debug` adds a gdb that knows $ARCH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
@@ -22,9 +22,14 @@ need qemu-system-x86 qemu-system-x86_64
 need qemu-system-arm qemu-system-aarch64
 need qemu-system-misc qemu-system-riscv64
 need opensbi /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin
-if [ "${1:-}" = debug ]; then
-    command -v gdb-multiarch >/dev/null || gdb --batch -ex 'set architecture riscv:rv64' 2>&1 | grep -q 'assumed' \
-        || packages+=(gdb-multiarch)
+if [ "${1:-}" = debug ] && ! command -v gdb-multiarch >/dev/null; then
+    case ${ARCH:-x86_64} in
+        x86_64) name=i386:x86-64 ;;
+        riscv64) name=riscv:rv64 ;;
+        *) name=$ARCH ;;
+    esac
+    # Debian's gdb knows the machine it runs on; gdb-multiarch is a second program beside it.
+    gdb --batch -ex "set architecture $name" 2>&1 | grep -q 'is set to' || packages+=(gdb-multiarch)
 fi
 
 toolchain=found

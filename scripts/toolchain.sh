@@ -28,8 +28,6 @@ toolchain_use() {
     RUSTC_BOOTSTRAP=1
     TOOLCHAIN=$1
     export PATH RUSTC_BOOTSTRAP
-    # rustup's own variables would send a nested cargo elsewhere.
-    unset RUSTUP_TOOLCHAIN RUSTC CARGO
 }
 
 find_toolchain() {
@@ -43,9 +41,11 @@ find_toolchain() {
         echo "toolchain: VERIDIAN_CARGO=$VERIDIAN_CARGO is not a program" >&2
         return 1
     fi
-    for root in "${RUSTUP_HOME:-$HOME/.rustup}"/toolchains/nightly* /usr; do
+    for root in "${RUSTUP_HOME:-${HOME:-/root}/.rustup}"/toolchains/nightly* /usr; do
         if toolchain_usable "$root"; then
             toolchain_use "$root"
+            # These would send a nested cargo elsewhere.
+            unset RUSTUP_TOOLCHAIN RUSTC CARGO
             return 0
         fi
     done

@@ -25,6 +25,7 @@ pub struct Initrd {
 
 impl Initrd {
     /// Describes `bytes`, which lie at physical address `start`.
+    #[cfg(target_os = "none")]
     pub(crate) fn new(bytes: &'static [u8], start: PhysAddr) -> Self {
         Self { bytes, start }
     }

@@ -13,7 +13,9 @@ pub fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     }
     print_unlocked(format_args!("\nkernel panic on CPU {}: {}\n", crate::cpu::id(), info));
     for (depth, address) in arch::backtrace().enumerate() {
-        match symbol(address) {
+        // The call lies before the address that it returns to, which may be in the next function already: a call that
+        // never returns can be the last instruction of its function.
+        match symbol(address.saturating_sub(1)).map(|(name, offset)| (name, offset + 1)) {
             Some((name, offset)) => {
                 print_unlocked(format_args!("  {depth:2}: {address:#018x} {name}+{offset:#x}\n"));
             }

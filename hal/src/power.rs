@@ -2,9 +2,10 @@
 
 use crate::arch;
 
-/// Ends the machine with a status that the host sees as QEMU's exit status where the machine can carry it:
-/// `isa-debug-exit` on x86_64 (the host sees `status * 2 + 1`), semihosting on aarch64 and the test device on
-/// riscv64 (the host sees `status`). Without such a device the machine is switched off or halted.
+/// Ends the machine with a status that the host sees: semihosting on aarch64 and the test device on riscv64 make it
+/// QEMU's exit status. On x86_64 it is the byte written to the debug console (port 0xe9), and QEMU's exit status is the
+/// low eight bits of `status * 2 + 1`, which is all that `isa-debug-exit` carries. Without such a device the machine
+/// is switched off or halted.
 pub fn exit(status: u8) -> ! {
     arch::exit(status)
 }

@@ -6,7 +6,7 @@ use super::{
     paging::{Format, PageFormat, TABLE_ENTRIES},
 };
 use crate::{PAGE_SHIFT, PAGE_SIZE, UserAddr, arch};
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 
 /// How a page stands that a program wants to write ([`PageTable::claim`]).
 #[derive(Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl PageTable {
             // The child's slot for the next page, while that lies in the same table.
             let mut run: Option<(usize, *mut u64)> = None;
             self.for_each_leaf(&pages, |page, slot| {
-                let Ok(mapped) = &mut result else { return };
+                let Ok(mapped) = &mut result else { return ControlFlow::Break(()) };
                 // SAFETY: live, present slots under the lock.
                 let mut entry = unsafe { *slot };
                 let rights = Format::protection(entry);
@@ -121,7 +121,7 @@ impl PageTable {
                         Ok(first) => first,
                         Err(error) => {
                             result = Err(error);
-                            return;
+                            return ControlFlow::Break(());
                         }
                     },
                 };
@@ -136,6 +136,7 @@ impl PageTable {
                         *mapped += 1;
                     }
                 }
+                ControlFlow::Continue(())
             });
         }
         if let Some(touched) = touched {

@@ -36,7 +36,7 @@ impl Owner {
 
 /// Is told when a frame that was given to an [`Owner`] other than the kernel is freed.
 pub trait Ledger: Sync {
-    /// One frame of `owner` is free again.
+    /// One frame of `owner` is free again. Called without any lock of hal's.
     fn released(&self, owner: Owner);
 }
 
@@ -59,6 +59,15 @@ pub struct FrameStatistics {
 /// Counts as of now.
 pub fn statistics() -> FrameStatistics {
     FrameStatistics { total: TOTAL.load(Ordering::Relaxed), free: FREE.load(Ordering::Relaxed) }
+}
+
+/// Tells the ledger of a freed frame.
+fn release_charge(owner: Owner) {
+    if owner != Owner::KERNEL
+        && let Some(ledger) = LEDGER.get()
+    {
+        ledger.released(owner);
+    }
 }
 
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
@@ -223,6 +232,8 @@ impl Frame {
     }
 
     fn unfilled(owner: Owner) -> Result<Self, OutOfFrames> {
+        // Larger numbers mark free runs.
+        assert!(owner.0 < FREE_HEAD, "{owner:?} is no owner");
         let number = BUDDY.lock().take(0).ok_or(OutOfFrames)?;
         let metadata = metadata(number);
         metadata.handles.store(1, Ordering::Relaxed);
@@ -238,8 +249,7 @@ impl Frame {
         if entry.handles.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        entry.handles.fetch_add(1, Ordering::Relaxed);
-        Some(Self { number: address.frame_number() })
+        Some(Self::further_handle(address.frame_number()))
     }
 
     /// Where the frame lies.
@@ -311,15 +321,21 @@ impl Frame {
     /// # Safety
     /// The entry's own handle exists throughout the call.
     pub(crate) unsafe fn borrow_address(address: PhysAddr) -> Self {
-        metadata(address.frame_number()).handles.fetch_add(1, Ordering::Relaxed);
-        Self { number: address.frame_number() }
+        Self::further_handle(address.frame_number())
+    }
+
+    /// One more handle to a frame that has one.
+    fn further_handle(number: usize) -> Self {
+        let before = metadata(number).handles.fetch_add(1, Ordering::Relaxed);
+        // As `Arc` does: long before the count can wrap and the frame be freed under its handles.
+        assert!(before < u32::MAX / 2, "too many handles to a frame");
+        Self { number }
     }
 }
 
 impl Clone for Frame {
     fn clone(&self) -> Self {
-        metadata(self.number).handles.fetch_add(1, Ordering::Relaxed);
-        Self { number: self.number }
+        Self::further_handle(self.number)
     }
 }
 
@@ -331,11 +347,7 @@ impl Drop for Frame {
         }
         let owner = Owner(metadata.owner.load(Ordering::Relaxed));
         BUDDY.lock().give(self.number, 0);
-        if owner != Owner::KERNEL
-            && let Some(ledger) = LEDGER.get()
-        {
-            ledger.released(owner);
-        }
+        release_charge(owner);
     }
 }
 
@@ -346,11 +358,13 @@ impl core::fmt::Debug for Frame {
 }
 
 /// A run of 2^order frames for the kernel itself (heap, page-table pages of CPUs, DMA), freed on drop.
+#[cfg(any(test, target_os = "none"))]
 pub(crate) struct Run {
     number: usize,
     order: usize,
 }
 
+#[cfg(any(test, target_os = "none"))]
 impl Run {
     /// At least `bytes`, aligned to its own (power of two) size, not zeroed.
     pub(crate) fn new(bytes: usize) -> Result<Self, OutOfFrames> {
@@ -371,18 +385,16 @@ impl Run {
         PAGE_SIZE << self.order
     }
 
-    pub(crate) fn pointer(&self) -> *mut u8 {
-        arch::phys_to_virt(PhysAddr(self.number * PAGE_SIZE))
-    }
-
     /// Gives the run up for its pointer.
+    #[cfg(target_os = "none")]
     pub(crate) fn leak(self) -> *mut u8 {
-        let pointer = self.pointer();
+        let pointer = arch::phys_to_virt(PhysAddr(self.number * PAGE_SIZE));
         core::mem::forget(self);
         pointer
     }
 }
 
+#[cfg(any(test, target_os = "none"))]
 impl Drop for Run {
     fn drop(&mut self) {
         for n in self.number..self.number + (1 << self.order) {
@@ -391,3 +403,6 @@ impl Drop for Run {
         BUDDY.lock().give(self.number, self.order);
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -29,3 +29,15 @@ pub unsafe fn init(map: &MemoryMap) {
     // SAFETY: the caller's promise, passed on.
     unsafe { frames::init(map) }
 }
+
+/// The simulated machine for one test at a time: they count frames, which all tests of the process share.
+#[cfg(test)]
+fn test_machine() -> impl Drop {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    // A test that panicked has said so itself.
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    crate::arch::hosted::init(64 << 20);
+    set_ledger(&frames::tests::TEST_LEDGER);
+    leave_address_space();
+    guard
+}

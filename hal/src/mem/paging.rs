@@ -9,12 +9,17 @@ use crate::{
     sync::SpinLock,
     user::{Access, Fault},
 };
-use alloc::{sync::Arc, vec::Vec};
-use core::{ops::Range, sync::atomic::AtomicU32};
+use alloc::sync::Arc;
+use core::{
+    ops::{ControlFlow, Range},
+    sync::atomic::AtomicU32,
+};
 
 /// Entries in a table of any level, on the three architectures (4 KiB pages, 8-byte entries).
 pub(crate) const TABLE_ENTRIES: usize = 512;
 const INDEX_BITS: usize = 9;
+/// Frames that leave a table between two flushes: they lie on the stack meanwhile.
+const FRAMES_AT_ONCE: usize = 256;
 
 bitflags::bitflags! {
     /// What user code may do with a page. Every mapped page is readable (no architecture of ours needs
@@ -71,10 +76,12 @@ pub struct PageTable {
     root: Frame,
     pub(super) tables: SpinLock<Tables>,
     /// One bit for each CPU that has this table loaded; kept by the architecture's `activate`.
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "the simulated machine has one CPU"))]
     pub(crate) loaded_on: AtomicU32,
 }
 
-/// Where a page table's own pages come from, so that they are charged as other memory is.
+/// Where a page table's own pages come from, so that they are charged as other memory is. Called with the page
+/// table's lock held.
 pub trait FrameSource: Send + Sync {
     /// A frame filled with zeros.
     fn zeroed_frame(&self) -> Result<Frame, OutOfFrames>;
@@ -86,7 +93,7 @@ pub(super) struct Tables {
 }
 
 impl PageTable {
-    /// An empty table whose own pages come from `source`.
+    /// An empty table whose own pages come from `source`. They are released when it is dropped.
     pub fn new(source: Arc<dyn FrameSource>) -> Result<Arc<Self>, OutOfFrames> {
         let root = source.zeroed_frame()?;
         // SAFETY: a fresh frame that nobody else has a handle to.
@@ -95,25 +102,25 @@ impl PageTable {
     }
 
     /// Where the root table lies.
+    #[cfg(target_os = "none")]
     pub(crate) fn root(&self) -> PhysAddr {
         self.root.address()
     }
 
     /// Maps `frame` at the page `page`, instead of what was there.
     pub fn map(&self, page: UserAddr, frame: Frame, protection: Protection) -> Result<(), MapError> {
+        if protection.is_empty() {
+            return Err(MapError::NotUser);
+        }
         let tables = self.tables.lock();
         let slot = self.entry_or_create(&tables, page)?;
         // SAFETY: `entry_or_create` gave a live slot of this table, and the lock is held.
         let old = unsafe { *slot };
-        let leaf = if protection.is_empty() {
-            return Err(MapError::NotUser);
-        } else {
-            Format::leaf(frame.into_address(), protection)
-        };
         // SAFETY: as above. A page-table walk by another CPU sees the old or the new entry.
-        unsafe { slot.write_volatile(leaf) };
+        unsafe { slot.write_volatile(Format::leaf(frame.into_address(), protection)) };
         if Format::is_present(old) {
             arch::flush_pages(self, page, 1);
+            drop(tables);
             // SAFETY: the entry owned one handle; it is gone from the table and from every TLB.
             drop(unsafe { Frame::from_address(Format::address(old)) });
         } else {
@@ -138,53 +145,59 @@ impl PageTable {
     /// Unmaps every page of `pages` (page-aligned) and tells how many were mapped. The frames are released once no
     /// TLB holds them.
     pub fn unmap(&self, pages: Range<UserAddr>) -> usize {
-        let tables = self.tables.lock();
-        let mut gone: Vec<Frame> = Vec::new();
-        self.for_each_leaf(&pages, |_, slot| {
-            // SAFETY: `for_each_leaf` gives live, present slots under the lock; the entry's handle moves out.
-            unsafe {
-                gone.push(Frame::from_address(Format::address(*slot)));
-                slot.write_volatile(0);
-            }
+        let mut unmapped = 0;
+        self.protect(pages, |_| {
+            unmapped += 1;
+            Protection::empty()
         });
-        if !gone.is_empty() {
-            arch::flush_pages(self, pages.start, (pages.end.0 - pages.start.0) >> PAGE_SHIFT);
-        }
-        drop(tables);
-        gone.len()
+        unmapped
     }
 
     /// Sets what the mapped pages of `pages` allow: `to` is given each page's present protection. An empty
-    /// answer unmaps the page.
+    /// answer unmaps the page. Allocates nothing; a large range is done in several steps, each under the lock.
     pub fn protect(&self, pages: Range<UserAddr>, mut to: impl FnMut(Protection) -> Protection) {
-        let tables = self.tables.lock();
-        let mut gone: Vec<Frame> = Vec::new();
-        let mut changed = false;
-        self.for_each_leaf(&pages, |_, slot| {
-            // SAFETY: live, present slots under the lock.
-            let entry = unsafe { *slot };
-            let old = Format::protection(entry);
-            let new = to(old);
-            if new == old {
-                return;
-            }
-            changed = true;
-            if new.is_empty() {
-                // SAFETY: the entry's handle moves out as the entry goes.
-                unsafe {
-                    gone.push(Frame::from_address(Format::address(entry)));
-                    slot.write_volatile(0);
+        let mut rest = pages;
+        while !rest.is_empty() {
+            let mut gone: heapless::Vec<Frame, FRAMES_AT_ONCE> = heapless::Vec::new();
+            let mut changed: Option<Range<UserAddr>> = None;
+            let tables = self.tables.lock();
+            let mut done = rest.end;
+            self.for_each_leaf(&rest, |page, slot| {
+                // SAFETY: live, present slots under the lock.
+                let entry = unsafe { *slot };
+                let old = Format::protection(entry);
+                let new = to(old);
+                if new == old {
+                    return ControlFlow::Continue(());
                 }
-            } else {
-                // SAFETY: same frame, other rights: the entry keeps its handle.
-                unsafe { slot.write_volatile(Format::leaf(Format::address(entry), new)) };
+                let behind = UserAddr(page.0 + PAGE_SIZE);
+                changed = Some(changed.take().map_or(page, |c| c.start)..behind);
+                if !new.is_empty() {
+                    // SAFETY: same frame, other rights: the entry keeps its handle.
+                    unsafe { slot.write_volatile(Format::leaf(Format::address(entry), new)) };
+                    return ControlFlow::Continue(());
+                }
+                // SAFETY: the entry's handle moves out as the entry goes.
+                let frame = unsafe {
+                    slot.write_volatile(0);
+                    Frame::from_address(Format::address(entry))
+                };
+                // There is room: the walk stops when the last place is taken.
+                let _ = gone.push(frame);
+                if gone.is_full() {
+                    done = behind;
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            });
+            if let Some(changed) = changed {
+                arch::flush_pages(self, changed.start, (changed.end.0 - changed.start.0) >> PAGE_SHIFT);
             }
-        });
-        if changed {
-            arch::flush_pages(self, pages.start, (pages.end.0 - pages.start.0) >> PAGE_SHIFT);
+            drop(tables);
+            // Only now, with no CPU able to reach them and no lock held that the ledger could want.
+            drop(gone);
+            rest.start = done;
         }
-        drop(tables);
-        drop(gone);
     }
 
     /// Calls `each` for every mapped page of `pages`, in order, with a handle to its frame.
@@ -195,6 +208,7 @@ impl PageTable {
             let (frame, protection) =
                 unsafe { (Frame::borrow_address(Format::address(*slot)), Format::protection(*slot)) };
             each(page, frame, protection);
+            ControlFlow::Continue(())
         });
     }
 
@@ -274,10 +288,10 @@ impl PageTable {
         Some(slot(table, page, 0))
     }
 
-    /// Visits the present leaves of `pages`; whole absent tables are stepped over at once.
-    pub(super) fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64)) {
+    /// Visits the present leaves of `pages` until told to stop; whole absent tables are stepped over at once.
+    pub(super) fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>) {
         let end = pages.end.0.min(arch::USER_END);
-        let mut at = pages.start.0;
+        let mut at = pages.start.page_start().0;
         'pages: while at < end {
             let mut table = self.root.address();
             for level in (1..Format::LEVELS).rev() {
@@ -294,8 +308,8 @@ impl PageTable {
             loop {
                 let slot = slot(table, UserAddr(at), 0);
                 // SAFETY: as above.
-                if Format::is_present(unsafe { *slot }) {
-                    visit(UserAddr(at), slot);
+                if Format::is_present(unsafe { *slot }) && visit(UserAddr(at), slot).is_break() {
+                    return;
                 }
                 at += PAGE_SIZE;
                 if at >= end || (at >> PAGE_SHIFT) % TABLE_ENTRIES == 0 {
@@ -352,3 +366,6 @@ impl Drop for PageTable {
 pub fn leave_address_space() {
     arch::deactivate();
 }
+
+#[cfg(test)]
+mod tests;

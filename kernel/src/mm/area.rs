@@ -11,6 +11,9 @@ use super::{PageSource, layout};
 /// Areas that a space may have (Linux's vm.max_map_count).
 pub(super) const MAX_AREAS: usize = 65530;
 
+/// What an area takes of the kernel's heap, its share of tree nodes and a source of its own included.
+pub(super) const AREA_BYTES: usize = 256;
+
 /// What the pages of an area come from.
 #[derive(Clone)]
 pub(super) enum Backing {
@@ -49,8 +52,13 @@ impl Area {
                 == (other.protection, other.allowed, other.shared, other.grows_down)
     }
 
+    /// Whether each of its pages takes a frame of its own once it is written.
+    pub fn takes_frames(&self) -> bool {
+        self.protection.contains(Protection::WRITE) && !self.shared
+    }
+
     /// The same area, as seen from `bytes` further on.
-    pub fn from_offset(&self, bytes: usize) -> Self {
+    pub fn advanced(&self, bytes: usize) -> Self {
         let mut rest = self.clone();
         if let Backing::Source { first, .. } = &mut rest.backing {
             *first += (bytes / PAGE_SIZE) as u64;
@@ -124,12 +132,29 @@ impl Areas {
         at == range.end
     }
 
-    /// Whether the map may hold what an operation on `range` makes of it: at most one area more at each edge of
-    /// the range that lies inside an area, and `new` areas.
-    pub fn check_room(&self, range: &Range<usize>, new: usize) -> Result<(), Errno> {
+    /// Whether there is room for the areas that emptying `range` and filling it with `new` areas adds.
+    pub fn check_replacing(&self, range: &Range<usize>, new: usize) -> Result<(), Errno> {
+        // Two edges inside one area make two of it; one edge only shortens an area.
+        self.check_more(self.edges_inside(range).saturating_sub(1) + new)
+    }
+
+    /// Whether there is room for the areas that changing `range` adds.
+    pub fn check_changing(&self, range: &Range<usize>) -> Result<(), Errno> {
+        self.check_more(self.edges_inside(range))
+    }
+
+    pub fn count(&self) -> usize {
+        self.by_start.len()
+    }
+
+    fn check_more(&self, more: usize) -> Result<(), Errno> {
+        if more > 0 && self.by_start.len() + more > MAX_AREAS { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// How many ends of `range` lie inside an area, so that it has to be split there.
+    fn edges_inside(&self, range: &Range<usize>) -> usize {
         let inside = |at: usize| self.find(at).is_some_and(|(area, _)| area.start < at);
-        let more = usize::from(inside(range.start)) + usize::from(inside(range.end)) + new;
-        if self.by_start.len() + more > MAX_AREAS && more > 0 { Err(Errno::ENOMEM) } else { Ok(()) }
+        usize::from(inside(range.start)) + usize::from(inside(range.end))
     }
 
     /// Puts an area in a free range, as one with its neighbours where they agree.
@@ -196,7 +221,7 @@ impl Areas {
         let end = core::mem::replace(&mut entry.end, at);
         // The distance from this entry's start is its length now.
         let start = *self.by_start.range(..at).next_back().expect("it was just found").0;
-        let area = self.by_start[&start].area.from_offset(at - start);
+        let area = self.by_start[&start].area.advanced(at - start);
         self.by_start.insert(at, Entry { end, area });
     }
 }

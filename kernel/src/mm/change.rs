@@ -54,7 +54,8 @@ impl AddressSpace {
         if state.areas.within(range.clone()).all(|(_, area)| area.protection == protection) {
             return Ok(());
         }
-        state.areas.check_room(&range, 0)?;
+        state.areas.check_changing(&range)?;
+        state.cover_areas()?;
         for (piece, mut area) in state.areas.carve(range) {
             if area.protection != protection {
                 self.apply(&mut state, &piece, area.shared, protection);
@@ -111,12 +112,16 @@ impl AddressSpace {
             _ => None,
         };
         let mut state = self.state.lock();
+        state.cover_areas()?;
         let (range, area) = state.areas.find(old.start).ok_or(Errno::EFAULT)?;
         if old.end > range.end {
             return Err(Errno::EFAULT);
         }
-        let (at_its_end, moved) = (old.end == range.end, area.from_offset(old.start - range.start));
+        let (at_its_end, moved) = (old.end == range.end, area.advanced(old.start - range.start));
         check_source_end(&moved, new_length)?;
+        if new_length > old.len() && moved.takes_frames() && !layout::machine_holds(new_length) {
+            return Err(Errno::ENOMEM);
+        }
         let (start, gone) = match target {
             Some(target) => {
                 state.check_growth(&target, 2)?;
@@ -126,7 +131,7 @@ impl AddressSpace {
             }
             None if new_length <= old.len() => {
                 let tail = old.start + new_length..old.end;
-                state.areas.check_room(&tail, 0)?;
+                state.areas.check_replacing(&tail, 0)?;
                 let gone = if tail.is_empty() { Vec::new() } else { state.clear(&self.table, tail) };
                 (old.start, gone)
             }
@@ -134,7 +139,7 @@ impl AddressSpace {
                 let more = layout::user_range(UserAddr(old.end), new_length - old.len());
                 if at_its_end && let Some(more) = more.filter(|more| state.areas.is_free(more)) {
                     state.check_growth(&more, 1)?;
-                    state.areas.insert(more, moved.from_offset(old.len()));
+                    state.areas.insert(more, moved.advanced(old.len()));
                     (old.start, Vec::new())
                 } else if to == Destination::Anywhere {
                     let start = state.areas.find_gap(new_length, layout::MMAP_TOP).ok_or(Errno::ENOMEM)?;

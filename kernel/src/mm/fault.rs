@@ -12,7 +12,7 @@ use veridian_hal::{
 
 use super::{
     AddressSpace, FaultError, PageSource,
-    area::{Area, Backing},
+    area::{AREA_BYTES, Area, Backing},
     layout,
     space::State,
 };
@@ -27,12 +27,16 @@ impl AddressSpace {
         self.resolve(&mut self.state.lock(), address.page_start().0, access)
     }
 
-    /// Makes each page of `range` present as an access of `access` would; stops at the first that cannot be.
-    pub fn populate(&self, range: Range<UserAddr>, access: Access) -> Result<(), FaultError> {
+    /// Makes each page of `range` present, for writing where a private page may be written; stops at the first that
+    /// cannot be.
+    pub fn populate(&self, range: Range<UserAddr>) -> Result<(), FaultError> {
         let mut state = self.state.lock();
-        (range.start.page_start().0..range.end.0)
-            .step_by(PAGE_SIZE)
-            .try_for_each(|page| self.resolve(&mut state, page, access))
+        for page in (range.start.page_start().0..range.end.0).step_by(PAGE_SIZE) {
+            let (_, area) = state.areas.find(page).ok_or(FaultError::NotMapped)?;
+            let write = !area.shared && area.protection.contains(Protection::WRITE);
+            self.resolve(&mut state, page, if write { Access::Write } else { Access::Read })?;
+        }
+        Ok(())
     }
 
     /// A copy of this space for a new process, charged to `memory`. Private pages are shared until either side
@@ -41,8 +45,10 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM; this space is as it was.
     pub fn fork(&self, memory: Arc<MemoryGroup>) -> Result<Arc<Self>, Errno> {
-        Self::with_state(memory, |table| {
+        Self::with_state(memory.clone(), |table| {
             let state = self.state.lock();
+            let mut books = memory.kernel_charge();
+            books.cover(state.areas.count() * AREA_BYTES)?;
             let ranges = state.areas.iter().map(|(r, area)| (UserAddr(r.start)..UserAddr(r.end), !area.shared));
             // Where this fails on the way, pages of ours have lost the right to write: the next write claims it
             // back, as nobody else holds the frames then.
@@ -51,6 +57,7 @@ impl AddressSpace {
                 areas: state.areas.clone(),
                 parked: state.parked.clone(),
                 limits: state.limits,
+                books,
                 heap: state.heap.clone(),
                 resident,
                 peak_resident: resident,

@@ -2,6 +2,7 @@
 //!
 //! Who may: the caller needs CAP_SYS_ADMIN and must not be in a container itself (EPERM).
 
+use super::place;
 use crate::{
     boot,
     security::Capabilities,
@@ -12,14 +13,13 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
     abi::{
-        Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, ListEntry, WaitResult, args_size, read_args, written_size,
+        Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size,
     },
     config::Config,
     engine::CreateRequest,
     line::DOCUMENT_LEN_MAX,
 };
 use veridian_hal::UserAddr;
-use zerocopy::IntoBytes;
 
 /// Serves one of the container calls.
 pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Result<usize, Errno> {
@@ -119,7 +119,7 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
         message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)),
     })?;
     let document = read_buffer(thread, args.config, args.config_len, DOCUMENT_LEN_MAX)?;
-    let bundle = directory(thread, args.bundle_fd)?;
+    let bundle = place::directory(thread, args.bundle_fd)?;
     let bundle_path = thread.with_fs(|fs| fs.path_of(&bundle))?;
     let bundle_path = String::from_utf8(bundle_path).map_err(|_| Errno::EINVAL)?;
     let config = Config::parse(&document, &[("CONTAINER_ID", id.as_str()), ("BUNDLE", &bundle_path)])

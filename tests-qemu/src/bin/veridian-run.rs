@@ -106,6 +106,7 @@ fn debug(vm: &Vm, gdb: &str) -> io::Result<u8> {
     let (qemu, elf) = vm.debug_command(&directory)?;
     println!("veridian-run: the machine waits; its console is {}", directory.join("console").display());
     let error = Command::new(gdb)
+        .arg("-q")
         .arg(elf)
         .args(["-ex", "set confirm off", "-ex", &format!("target remote | exec {qemu}")])
         .exec();

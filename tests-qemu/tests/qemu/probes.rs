@@ -20,16 +20,25 @@ const fn probe(program: &'static str, sentence: &'static str) -> Probe {
 
 /// Run on machines with one CPU and with four.
 pub const ALL: &[Probe] = &[
+    probe("clocks", "clocks_run_sleeps_last_and_processes_take_turns"),
     probe("configs", "every_kind_of_wrong_configuration_is_refused_with_its_line_and_leaves_nothing"),
     probe("container-faults", "wild_pointers_and_descriptors_to_each_container_call_are_refused"),
+    probe("creds", "users_and_groups_may_do_what_is_theirs"),
+    probe("devices", "devices_read_and_write_as_on_linux"),
     probe("execs", "exec_refuses_what_is_no_program_with_the_reason"),
     probe("files", "files_directories_and_links_work_in_a_tmpfs"),
     probe("forkbomb", "a_fork_bomb_is_held_and_others_can_still_fork"),
     probe("hogs", "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed"),
     probe("isolation", "what_is_in_a_container_stays_inside_and_no_way_leads_out"),
     probe("lifecycle", "what_a_containers_state_does_not_allow_is_refused_and_changes_nothing"),
+    probe("memory", "mappings_are_protected_and_forks_share_memory_until_one_writes"),
+    probe("mounts", "mount_flags_are_enforced_and_mount_namespaces_are_apart"),
+    probe("names", "host_names_and_pids_are_those_of_the_namespace"),
+    probe("pipes", "pipes_descriptors_and_poll_work_as_on_linux"),
     probe("refused", "what_this_kernel_does_not_do_is_refused_to_user_programs"),
     probe("signals", "exit_statuses_and_signals_of_processes_are_as_on_linux"),
+    probe("vectors", "vector_registers_are_each_processes_own"),
+    probe("wild", "a_wild_pointer_to_any_call_is_efault_and_changes_nothing"),
     Probe {
         sentence: "a_thousand_containers_leave_the_machine_as_it_was",
         program: "cycles",
@@ -55,6 +64,7 @@ const OTHERS: [&str; 5] = ["escape", "hello", "init", "reach", "worker"];
 /// Run once.
 pub const ONCE: &[Test] = &[
     (TEN_THOUSAND.sentence, |guest| TEN_THOUSAND.run(guest)),
+    ("devices_in_a_container_read_and_write_as_on_linux", devices_in_a_container),
     ("a_kernel_without_the_engine_answers_each_container_call_with_enosys", without_the_engine),
     ("each_probe_is_run_by_a_test", each_probe_is_run),
 ];
@@ -69,6 +79,11 @@ impl Probe {
         let run = guest.run_probe(vm.time_limit(Some(self.limit)), self.program, self.words);
         run.exits(0).never_tells("FAIL").tells(&["PASS: ", " checks"]);
     }
+}
+
+fn devices_in_a_container(guest: &Guest) {
+    let run = guest.run_container(&["/bin/devices"], "mount=/dev:dev:dev:nosuid,noexec");
+    run.exits(0).never_tells("FAIL").tells(&["PASS: ", " checks"]);
 }
 
 fn without_the_engine(guest: &Guest) {

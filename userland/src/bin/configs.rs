@@ -1,6 +1,7 @@
 //! Driver: every kind of wrong configuration is refused with its line and the reason, and nothing of it remains.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use veridian_containers::abi::{CreateFlags, Errno};
 use veridian_userland::check::Checks;

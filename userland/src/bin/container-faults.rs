@@ -1,6 +1,7 @@
 //! Driver: the container calls with descriptors that are none, addresses that are wild and structures of any size.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{O_DIRECTORY, O_RDONLY, PROT_READ};
 use veridian_containers::abi::{

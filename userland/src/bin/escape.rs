@@ -3,6 +3,7 @@
 //! Outside there is a file `/init`; a container's root has none. Each attempt runs in a child of its own.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 

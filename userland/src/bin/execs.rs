@@ -1,6 +1,7 @@
 //! Plain: what execve(2) refuses and why, and what a program is started with.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 

@@ -1,6 +1,7 @@
 //! Plain: files, directories and links in a tmpfs.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 
@@ -33,7 +34,7 @@ fn open(path: &CStr, flags: u32) -> sys::Result<Fd> {
 }
 
 fn size(path: &CStr) -> sys::Result<i64> {
-    fstatat(AT_FDCWD, path, 0).map(|found| found.st_size as i64)
+    fstatat(AT_FDCWD, path, 0).map(|found| found.st_size)
 }
 
 fn contents(checks: &mut Checks) {
@@ -129,7 +130,7 @@ fn directories(checks: &mut Checks) {
     checks.equal("again is EEXIST", sys::mkdir(c"dir", 0o755), Err(Errno::EEXIST));
     checks.equal("below nothing is ENOENT", sys::mkdir(c"no/dir", 0o755), Err(Errno::ENOENT));
     checks.equal("a directory inside", sys::mkdir(c"dir/sub/", 0o755), Ok(()));
-    let links = fstatat(AT_FDCWD, c"dir", 0).map(|found| u64::from(found.st_nlink));
+    let links = fstatat(AT_FDCWD, c"dir", 0).map(|found| found.st_nlink);
     checks.equal("counts as a link of the outer", links, Ok(3));
     checks.equal("rmdir of one that is not empty", sys::rmdir(c"dir"), Err(Errno::ENOTEMPTY));
     checks.equal("rmdir of `.` is EINVAL", sys::rmdir(c"dir/."), Err(Errno::EINVAL));
@@ -187,7 +188,7 @@ fn names(checks: &mut Checks) {
     checks.equal("an open file can be unlinked", sys::unlink(c"open"), Ok(()));
     checks.equal("its name is gone", size(c"open"), Err(Errno::ENOENT));
     checks.equal("the file is not", sys::pwrite(file, b"still", 0), Ok(5));
-    checks.equal("it has no links", sys::fstat(file).map(|found| u64::from(found.st_nlink)), Ok(0));
+    checks.equal("it has no links", sys::fstat(file).map(|found| found.st_nlink), Ok(0));
     checks.equal("close", sys::close(file), Ok(()));
 }
 
@@ -223,8 +224,8 @@ fn links(checks: &mut Checks) {
     checks.equal("not the file", size(c"target"), Ok(6));
 
     checks.equal("a hard link", sys::link(c"target", c"second"), Ok(()));
-    let same = fstatat(AT_FDCWD, c"second", 0).map(|found| (found.st_ino as u64, u64::from(found.st_nlink)));
-    let inode = fstatat(AT_FDCWD, c"target", 0).map(|found| found.st_ino as u64);
+    let same = fstatat(AT_FDCWD, c"second", 0).map(|found| (found.st_ino, found.st_nlink));
+    let inode = fstatat(AT_FDCWD, c"target", 0).map(|found| found.st_ino);
     checks.equal("is the same file with two names", same, inode.map(|inode| (inode, 2)));
     checks.equal("of a directory it is EPERM", sys::link(c"d", c"d2"), Err(Errno::EPERM));
     checks.equal("onto a name that is there EEXIST", sys::link(c"target", c"second"), Err(Errno::EEXIST));
@@ -254,7 +255,7 @@ fn permissions(checks: &mut Checks) {
         let found = sys::mknod(path, kind | 0o600, 0x103).and_then(|()| fstatat(AT_FDCWD, path, 0));
         checks.equal(format_args!("mknod {path:?}"), found.map(|found| found.st_mode), Ok(kind | 0o600));
     }
-    let device = fstatat(AT_FDCWD, c"null", 0).map(|found| found.st_rdev as u64);
+    let device = fstatat(AT_FDCWD, c"null", 0).map(|found| found.st_rdev);
     checks.equal("a device has its number", device, Ok(0x103));
     let null = open(c"null", O_RDWR).and_then(|null| sys::write(null, b"gone"));
     checks.equal("and is that device", null, Ok(4));

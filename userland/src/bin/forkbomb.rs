@@ -1,6 +1,7 @@
 //! Driver: `pids_limit` holds a fork bomb; the machine and a second container go on making processes.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use veridian_containers::abi::{CreateFlags, DeleteFlags, WaitStatus};
 use veridian_userland::check::{Checks, in_child};

@@ -1,6 +1,7 @@
 //! Says where it finds itself, and exits with 0 or with the number that is its first argument.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use veridian_userland::sys::{Start, getpid, text_of, uname};
 use veridian_userland::{println, program};

@@ -1,6 +1,7 @@
 //! Driver: whoever takes more memory than its limit is killed for it, and its neighbour does not notice.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use veridian_containers::Signal;
 use veridian_containers::abi::{CreateFlags, WaitStatus};

@@ -7,6 +7,7 @@
 //! prints means. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 

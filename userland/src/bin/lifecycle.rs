@@ -1,6 +1,7 @@
 //! Driver: the life of a container, step by step. What a state does not allow is refused and changes nothing.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{POLLIN, SIGKILL, SIGTERM};
 use veridian_containers::abi::{Call, CreateFlags, DeleteFlags, Errno, WaitStatus};

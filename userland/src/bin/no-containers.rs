@@ -1,6 +1,7 @@
 //! Plain: on a kernel built without `alloc`, every container call is ENOSYS, and all else works.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use veridian_containers::abi::{Call, Errno};
 use veridian_userland::check::Checks;

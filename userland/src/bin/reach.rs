@@ -3,6 +3,7 @@
 //! Arguments: the host name to expect, then a pid outside that must not be reached.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{SIGKILL, SIGTERM, WNOHANG};
 use veridian_containers::Signal;

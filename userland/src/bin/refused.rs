@@ -1,6 +1,7 @@
 //! Plain: what this kernel does not do is refused, not accepted and ignored.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general as linux;
 use veridian_containers::abi::Errno;

@@ -1,6 +1,7 @@
 //! Plain: exit statuses, the signals that end a process, and what the calls that wait for children say.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::general as linux;
 use linux_raw_sys::general::{SIG_BLOCK, SIG_UNBLOCK, SIGKILL, SIGTERM, SIGUSR1, WEXITED, WNOHANG, WNOWAIT};

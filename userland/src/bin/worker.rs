@@ -1,6 +1,7 @@
 //! What the drivers let run in their containers: one small task for each word of the first argument.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 use linux_raw_sys::auxvec::{AT_PAGESZ, AT_RANDOM};
 use linux_raw_sys::general::{O_CREAT, O_RDWR, POLLIN, SIGKILL};
@@ -15,6 +16,9 @@ program!(main);
 const HOG: usize = 64 << 20;
 /// Nanoseconds in a millisecond.
 const MILLISECOND: u64 = 1_000_000;
+
+/// What `vectors` leaves in the vector registers before it starts this program.
+const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
 
 /// What a task does: its arguments in, the exit status out.
 type Task = fn(&Start) -> i32;
@@ -37,6 +41,11 @@ const TASKS: &[(&str, Task)] = &[
     ("host", |start| i32::from(!sys::uname().is_ok_and(|names| Some(sys::text_of(&names.nodename)) == start.arg(2)))),
     ("write", |start| write_file(start.arg(2).unwrap_or(""))),
     ("open", |start| i32::from(sys::fcntl(number(start, 2), linux_raw_sys::general::F_GETFD, 0).is_err())),
+    ("fresh-vectors", |_| {
+        let mut found = [0; 64];
+        sys::read_vectors(&mut found);
+        i32::from(found.contains(&SECRET))
+    }),
     ("orphans", leave_orphans),
     ("neighbour", neighbour),
     ("hog-mmap", |_| Region::anonymous(HOG).map_or(2, |region| touch(&region))),

@@ -30,6 +30,12 @@ mod arch {
         returned
     }
 
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("ud2", options(nomem, nostack)) };
+    }
+
     /// A function's worth of machine code that returns at once.
     pub const RETURN: &[u8] = &[0xc3];
     /// `e_machine` of another architecture: aarch64.
@@ -37,30 +43,70 @@ mod arch {
     /// `machine` of uname(2).
     pub const MACHINE: &str = "x86_64";
 
+    /// Every vector register from memory at `p`.
+    macro_rules! load {
+        () => {
+            concat!(
+                "movups xmm0, [{p} + 0]\n",
+                "movups xmm1, [{p} + 16]\n",
+                "movups xmm2, [{p} + 32]\n",
+                "movups xmm3, [{p} + 48]\n",
+                "movups xmm4, [{p} + 64]\n",
+                "movups xmm5, [{p} + 80]\n",
+                "movups xmm6, [{p} + 96]\n",
+                "movups xmm7, [{p} + 112]\n",
+                "movups xmm8, [{p} + 128]\n",
+                "movups xmm9, [{p} + 144]\n",
+                "movups xmm10, [{p} + 160]\n",
+                "movups xmm11, [{p} + 176]\n",
+                "movups xmm12, [{p} + 192]\n",
+                "movups xmm13, [{p} + 208]\n",
+                "movups xmm14, [{p} + 224]\n",
+                "movups xmm15, [{p} + 240]\n",
+            )
+        };
+    }
+    /// Every vector register to memory at `f`.
+    macro_rules! store {
+        () => {
+            concat!(
+                "movups [{f} + 0], xmm0\n",
+                "movups [{f} + 16], xmm1\n",
+                "movups [{f} + 32], xmm2\n",
+                "movups [{f} + 48], xmm3\n",
+                "movups [{f} + 64], xmm4\n",
+                "movups [{f} + 80], xmm5\n",
+                "movups [{f} + 96], xmm6\n",
+                "movups [{f} + 112], xmm7\n",
+                "movups [{f} + 128], xmm8\n",
+                "movups [{f} + 144], xmm9\n",
+                "movups [{f} + 160], xmm10\n",
+                "movups [{f} + 176], xmm11\n",
+                "movups [{f} + 192], xmm12\n",
+                "movups [{f} + 208], xmm13\n",
+                "movups [{f} + 224], xmm14\n",
+                "movups [{f} + 240], xmm15\n",
+            )
+        };
+    }
     /// See [`super::hold_vectors`].
     pub(super) fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
         // SAFETY: reads `pattern`, writes `found`, changes only registers it names.
         unsafe {
             asm!(
-                "movups xmm0, [{p}]", "movups xmm1, [{p} + 16]", "movups xmm2, [{p} + 32]",
-                "movups xmm3, [{p} + 48]", "movups xmm4, [{p} + 64]", "movups xmm5, [{p} + 80]",
-                "movups xmm6, [{p} + 96]", "movups xmm7, [{p} + 112]", "movups xmm8, [{p} + 128]",
-                "movups xmm9, [{p} + 144]", "movups xmm10, [{p} + 160]", "movups xmm11, [{p} + 176]",
-                "movups xmm12, [{p} + 192]", "movups xmm13, [{p} + 208]", "movups xmm14, [{p} + 224]",
-                "movups xmm15, [{p} + 240]",
-                "2:", "dec {n}", "jnz 2b",
-                "movups [{f}], xmm0", "movups [{f} + 16], xmm1", "movups [{f} + 32], xmm2",
-                "movups [{f} + 48], xmm3", "movups [{f} + 64], xmm4", "movups [{f} + 80], xmm5",
-                "movups [{f} + 96], xmm6", "movups [{f} + 112], xmm7", "movups [{f} + 128], xmm8",
-                "movups [{f} + 144], xmm9", "movups [{f} + 160], xmm10", "movups [{f} + 176], xmm11",
-                "movups [{f} + 192], xmm12", "movups [{f} + 208], xmm13", "movups [{f} + 224], xmm14",
-                "movups [{f} + 240], xmm15",
+                load!(), "2:", "dec {n}", "jnz 2b", store!(),
                 p = in(reg) pattern.as_ptr(), f = in(reg) found.as_mut_ptr(), n = inout(reg) spins => _,
                 out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
                 out("xmm6") _, out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
-                out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _, options(nostack),
+                out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+                options(nostack),
             );
         }
+    }
+    /// See [`super::read_vectors`].
+    pub(super) fn read_vectors(found: &mut [u64; 64]) {
+        // SAFETY: writes `found`.
+        unsafe { asm!(store!(), f = in(reg) found.as_mut_ptr(), options(nostack)) };
     }
     /// How many of the 64 words [`hold_vectors`] holds: 16 registers of 128 bits.
     pub const VECTOR_WORDS: usize = 32;
@@ -92,6 +138,12 @@ mod arch {
         returned
     }
 
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("udf #0", options(nomem, nostack)) };
+    }
+
     /// A function's worth of machine code that returns at once.
     pub const RETURN: &[u8] = &[0xc0, 0x03, 0x5f, 0xd6];
     /// `e_machine` of another architecture: riscv.
@@ -99,30 +151,72 @@ mod arch {
     /// `machine` of uname(2).
     pub const MACHINE: &str = "aarch64";
 
+    /// Every vector register from memory at `p`.
+    macro_rules! load {
+        () => {
+            concat!(
+                "ldp q0, q1, [{p}, #0]\n",
+                "ldp q2, q3, [{p}, #32]\n",
+                "ldp q4, q5, [{p}, #64]\n",
+                "ldp q6, q7, [{p}, #96]\n",
+                "ldp q8, q9, [{p}, #128]\n",
+                "ldp q10, q11, [{p}, #160]\n",
+                "ldp q12, q13, [{p}, #192]\n",
+                "ldp q14, q15, [{p}, #224]\n",
+                "ldp q16, q17, [{p}, #256]\n",
+                "ldp q18, q19, [{p}, #288]\n",
+                "ldp q20, q21, [{p}, #320]\n",
+                "ldp q22, q23, [{p}, #352]\n",
+                "ldp q24, q25, [{p}, #384]\n",
+                "ldp q26, q27, [{p}, #416]\n",
+                "ldp q28, q29, [{p}, #448]\n",
+                "ldp q30, q31, [{p}, #480]\n",
+            )
+        };
+    }
+    /// Every vector register to memory at `f`.
+    macro_rules! store {
+        () => {
+            concat!(
+                "stp q0, q1, [{f}, #0]\n",
+                "stp q2, q3, [{f}, #32]\n",
+                "stp q4, q5, [{f}, #64]\n",
+                "stp q6, q7, [{f}, #96]\n",
+                "stp q8, q9, [{f}, #128]\n",
+                "stp q10, q11, [{f}, #160]\n",
+                "stp q12, q13, [{f}, #192]\n",
+                "stp q14, q15, [{f}, #224]\n",
+                "stp q16, q17, [{f}, #256]\n",
+                "stp q18, q19, [{f}, #288]\n",
+                "stp q20, q21, [{f}, #320]\n",
+                "stp q22, q23, [{f}, #352]\n",
+                "stp q24, q25, [{f}, #384]\n",
+                "stp q26, q27, [{f}, #416]\n",
+                "stp q28, q29, [{f}, #448]\n",
+                "stp q30, q31, [{f}, #480]\n",
+            )
+        };
+    }
     /// See [`super::hold_vectors`].
     pub(super) fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
         // SAFETY: reads `pattern`, writes `found`, changes only registers it names.
         unsafe {
             asm!(
-                "ldp q0, q1, [{p}]", "ldp q2, q3, [{p}, #32]", "ldp q4, q5, [{p}, #64]", "ldp q6, q7, [{p}, #96]",
-                "ldp q8, q9, [{p}, #128]", "ldp q10, q11, [{p}, #160]", "ldp q12, q13, [{p}, #192]",
-                "ldp q14, q15, [{p}, #224]", "ldp q16, q17, [{p}, #256]", "ldp q18, q19, [{p}, #288]",
-                "ldp q20, q21, [{p}, #320]", "ldp q22, q23, [{p}, #352]", "ldp q24, q25, [{p}, #384]",
-                "ldp q26, q27, [{p}, #416]", "ldp q28, q29, [{p}, #448]", "ldp q30, q31, [{p}, #480]",
-                "2:", "subs {n}, {n}, #1", "b.ne 2b",
-                "stp q0, q1, [{f}]", "stp q2, q3, [{f}, #32]", "stp q4, q5, [{f}, #64]", "stp q6, q7, [{f}, #96]",
-                "stp q8, q9, [{f}, #128]", "stp q10, q11, [{f}, #160]", "stp q12, q13, [{f}, #192]",
-                "stp q14, q15, [{f}, #224]", "stp q16, q17, [{f}, #256]", "stp q18, q19, [{f}, #288]",
-                "stp q20, q21, [{f}, #320]", "stp q22, q23, [{f}, #352]", "stp q24, q25, [{f}, #384]",
-                "stp q26, q27, [{f}, #416]", "stp q28, q29, [{f}, #448]", "stp q30, q31, [{f}, #480]",
+                load!(), "2:", "subs {n}, {n}, #1", "b.ne 2b", store!(),
                 p = in(reg) pattern.as_ptr(), f = in(reg) found.as_mut_ptr(), n = inout(reg) spins => _,
                 out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _,
                 out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _,
                 out("v14") _, out("v15") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _,
                 out("v21") _, out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _, options(nostack),
+                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack),
             );
         }
+    }
+    /// See [`super::read_vectors`].
+    pub(super) fn read_vectors(found: &mut [u64; 64]) {
+        // SAFETY: writes `found`.
+        unsafe { asm!(store!(), f = in(reg) found.as_mut_ptr(), options(nostack)) };
     }
     /// How many of the 64 words [`hold_vectors`] holds: 32 registers of 128 bits.
     pub const VECTOR_WORDS: usize = 64;
@@ -154,6 +248,12 @@ mod arch {
         returned
     }
 
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("unimp", options(nomem, nostack)) };
+    }
+
     /// A function's worth of machine code that returns at once.
     pub const RETURN: &[u8] = &[0x67, 0x80, 0x00, 0x00];
     /// `e_machine` of another architecture: x86_64.
@@ -161,36 +261,104 @@ mod arch {
     /// `machine` of uname(2).
     pub const MACHINE: &str = "riscv64";
 
+    /// Every vector register from memory at `p`.
+    macro_rules! load {
+        () => {
+            concat!(
+                "fld f0, 0({p})\n",
+                "fld f1, 8({p})\n",
+                "fld f2, 16({p})\n",
+                "fld f3, 24({p})\n",
+                "fld f4, 32({p})\n",
+                "fld f5, 40({p})\n",
+                "fld f6, 48({p})\n",
+                "fld f7, 56({p})\n",
+                "fld f8, 64({p})\n",
+                "fld f9, 72({p})\n",
+                "fld f10, 80({p})\n",
+                "fld f11, 88({p})\n",
+                "fld f12, 96({p})\n",
+                "fld f13, 104({p})\n",
+                "fld f14, 112({p})\n",
+                "fld f15, 120({p})\n",
+                "fld f16, 128({p})\n",
+                "fld f17, 136({p})\n",
+                "fld f18, 144({p})\n",
+                "fld f19, 152({p})\n",
+                "fld f20, 160({p})\n",
+                "fld f21, 168({p})\n",
+                "fld f22, 176({p})\n",
+                "fld f23, 184({p})\n",
+                "fld f24, 192({p})\n",
+                "fld f25, 200({p})\n",
+                "fld f26, 208({p})\n",
+                "fld f27, 216({p})\n",
+                "fld f28, 224({p})\n",
+                "fld f29, 232({p})\n",
+                "fld f30, 240({p})\n",
+                "fld f31, 248({p})\n",
+            )
+        };
+    }
+    /// Every vector register to memory at `f`.
+    macro_rules! store {
+        () => {
+            concat!(
+                "fsd f0, 0({f})\n",
+                "fsd f1, 8({f})\n",
+                "fsd f2, 16({f})\n",
+                "fsd f3, 24({f})\n",
+                "fsd f4, 32({f})\n",
+                "fsd f5, 40({f})\n",
+                "fsd f6, 48({f})\n",
+                "fsd f7, 56({f})\n",
+                "fsd f8, 64({f})\n",
+                "fsd f9, 72({f})\n",
+                "fsd f10, 80({f})\n",
+                "fsd f11, 88({f})\n",
+                "fsd f12, 96({f})\n",
+                "fsd f13, 104({f})\n",
+                "fsd f14, 112({f})\n",
+                "fsd f15, 120({f})\n",
+                "fsd f16, 128({f})\n",
+                "fsd f17, 136({f})\n",
+                "fsd f18, 144({f})\n",
+                "fsd f19, 152({f})\n",
+                "fsd f20, 160({f})\n",
+                "fsd f21, 168({f})\n",
+                "fsd f22, 176({f})\n",
+                "fsd f23, 184({f})\n",
+                "fsd f24, 192({f})\n",
+                "fsd f25, 200({f})\n",
+                "fsd f26, 208({f})\n",
+                "fsd f27, 216({f})\n",
+                "fsd f28, 224({f})\n",
+                "fsd f29, 232({f})\n",
+                "fsd f30, 240({f})\n",
+                "fsd f31, 248({f})\n",
+            )
+        };
+    }
     /// See [`super::hold_vectors`].
     pub(super) fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
         // SAFETY: reads `pattern`, writes `found`, changes only registers it names.
         unsafe {
             asm!(
-                "fld f0, 0({p})", "fld f1, 8({p})", "fld f2, 16({p})", "fld f3, 24({p})", "fld f4, 32({p})",
-                "fld f5, 40({p})", "fld f6, 48({p})", "fld f7, 56({p})", "fld f8, 64({p})", "fld f9, 72({p})",
-                "fld f10, 80({p})", "fld f11, 88({p})", "fld f12, 96({p})", "fld f13, 104({p})",
-                "fld f14, 112({p})", "fld f15, 120({p})", "fld f16, 128({p})", "fld f17, 136({p})",
-                "fld f18, 144({p})", "fld f19, 152({p})", "fld f20, 160({p})", "fld f21, 168({p})",
-                "fld f22, 176({p})", "fld f23, 184({p})", "fld f24, 192({p})", "fld f25, 200({p})",
-                "fld f26, 208({p})", "fld f27, 216({p})", "fld f28, 224({p})", "fld f29, 232({p})",
-                "fld f30, 240({p})", "fld f31, 248({p})",
-                "2:", "addi {n}, {n}, -1", "bnez {n}, 2b",
-                "fsd f0, 0({f})", "fsd f1, 8({f})", "fsd f2, 16({f})", "fsd f3, 24({f})", "fsd f4, 32({f})",
-                "fsd f5, 40({f})", "fsd f6, 48({f})", "fsd f7, 56({f})", "fsd f8, 64({f})", "fsd f9, 72({f})",
-                "fsd f10, 80({f})", "fsd f11, 88({f})", "fsd f12, 96({f})", "fsd f13, 104({f})",
-                "fsd f14, 112({f})", "fsd f15, 120({f})", "fsd f16, 128({f})", "fsd f17, 136({f})",
-                "fsd f18, 144({f})", "fsd f19, 152({f})", "fsd f20, 160({f})", "fsd f21, 168({f})",
-                "fsd f22, 176({f})", "fsd f23, 184({f})", "fsd f24, 192({f})", "fsd f25, 200({f})",
-                "fsd f26, 208({f})", "fsd f27, 216({f})", "fsd f28, 224({f})", "fsd f29, 232({f})",
-                "fsd f30, 240({f})", "fsd f31, 248({f})",
+                load!(), "2:", "addi {n}, {n}, -1", "bnez {n}, 2b", store!(),
                 p = in(reg) pattern.as_ptr(), f = in(reg) found.as_mut_ptr(), n = inout(reg) spins => _,
                 out("f0") _, out("f1") _, out("f2") _, out("f3") _, out("f4") _, out("f5") _, out("f6") _,
                 out("f7") _, out("f8") _, out("f9") _, out("f10") _, out("f11") _, out("f12") _, out("f13") _,
                 out("f14") _, out("f15") _, out("f16") _, out("f17") _, out("f18") _, out("f19") _, out("f20") _,
                 out("f21") _, out("f22") _, out("f23") _, out("f24") _, out("f25") _, out("f26") _, out("f27") _,
-                out("f28") _, out("f29") _, out("f30") _, out("f31") _, options(nostack),
+                out("f28") _, out("f29") _, out("f30") _, out("f31") _,
+                options(nostack),
             );
         }
+    }
+    /// See [`super::read_vectors`].
+    pub(super) fn read_vectors(found: &mut [u64; 64]) {
+        // SAFETY: writes `found`.
+        unsafe { asm!(store!(), f = in(reg) found.as_mut_ptr(), options(nostack)) };
     }
     /// How many of the 64 words [`hold_vectors`] holds: 32 registers of 64 bits.
     pub const VECTOR_WORDS: usize = 32;
@@ -202,6 +370,16 @@ pub use arch::{FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS};
 /// stores what the registers then hold. Only the first [`VECTOR_WORDS`] words take part.
 pub fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
     arch::hold_vectors(pattern, spins.max(1), found);
+}
+
+/// Stores what the vector registers hold just now, most of it left over from before. As [`hold_vectors`] does.
+pub fn read_vectors(found: &mut [u64; 64]) {
+    arch::read_vectors(found);
+}
+
+/// An instruction that is none: SIGILL.
+pub fn illegal_instruction() {
+    arch::illegal_instruction();
 }
 
 /// One system call, as the kernel sees it.

@@ -14,7 +14,7 @@ mod wild;
 
 pub use container::*;
 pub use file::*;
-pub use machine::{FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS, hold_vectors};
+pub use machine::{FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS, hold_vectors, illegal_instruction, read_vectors};
 pub use memory::*;
 pub use process::*;
 pub use start::Start;

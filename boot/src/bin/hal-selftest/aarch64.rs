@@ -1,6 +1,51 @@
 //! User-mode programs of the self test for aarch64. Each takes its parameters from the words at its stack
 //! pointer and may be placed at any address.
 
+use veridian_hal::user::Exception;
+
+/// `ret`.
+pub const RETURN: [u8; 4] = 0xd65f_03c0_u32.to_le_bytes();
+
+/// The direct map's view of the kernel image, on QEMU's `virt` machine: the loader puts the image 2 MiB into RAM.
+pub fn text_alias(address: usize) -> Option<usize> {
+    const IMAGE_BASE: usize = 0xffff_ffff_8000_0000;
+    const DIRECT_MAP: usize = 0xffff_0000_0000_0000;
+    const LOADED_AT: usize = 0x4020_0000;
+    Some(address - IMAGE_BASE + LOADED_AT + DIRECT_MAP)
+}
+
+macro_rules! exceptions {
+    ($($symbol:ident: $exception:ident,)*) => {
+        unsafe extern "C" {
+            static user_programs: u8;
+            $(static $symbol: u8;)*
+        }
+        /// Further programs, by their offset, and what each must trap with.
+        pub const EXCEPTIONS: &[(fn() -> usize, Exception)] = &[
+            $((|| &raw const $symbol as usize - &raw const user_programs as usize, Exception::$exception),)*
+        ];
+    };
+}
+
+exceptions! {
+    user_daif: IllegalInstruction,
+    user_system_register: IllegalInstruction,
+    user_identity: IllegalInstruction,
+    user_physical_counter: IllegalInstruction,
+    user_timer: IllegalInstruction,
+    user_cycle_counter: IllegalInstruction,
+    user_read_only_thread: IllegalInstruction,
+    user_tlb: IllegalInstruction,
+    user_invalidate: IllegalInstruction,
+    user_hypervisor: IllegalInstruction,
+    user_firmware: IllegalInstruction,
+    user_semihosting: IllegalInstruction,
+    user_return: IllegalInstruction,
+    user_scalable: IllegalInstruction,
+    user_misaligned_jump: Misaligned,
+    user_misaligned_exclusive: Misaligned,
+}
+
 core::arch::global_asm!(
     r#"
     .arch_extension fp
@@ -10,6 +55,10 @@ core::arch::global_asm!(
     .global user_programs, user_programs_end
     .global user_six_arguments, user_load, user_store, user_jump, user_illegal, user_breakpoint, user_spin
     .global user_load_loop, user_vector, user_registers
+    .global user_daif, user_system_register, user_identity, user_physical_counter, user_timer
+    .global user_cycle_counter, user_read_only_thread, user_tlb, user_invalidate, user_hypervisor
+    .global user_firmware, user_semihosting, user_return, user_scalable, user_misaligned_jump
+    .global user_misaligned_exclusive
 user_programs:
     // System call 100 with arguments 1 to 6 in order, then 101 with the first one's result.
 user_six_arguments:
@@ -121,6 +170,59 @@ user_registers:
 8:  mov     x8, #103
     svc     #0
     udf     #0
+user_daif:
+    msr     daifset, #2
+    svc     #0
+user_system_register:
+    mrs     x0, ttbr0_el1
+    svc     #0
+user_identity:
+    mrs     x0, midr_el1
+    svc     #0
+    // Of the timer, user mode has the virtual counter alone.
+user_physical_counter:
+    mrs     x0, cntpct_el0
+    svc     #0
+user_timer:
+    msr     cntv_cval_el0, x0
+    svc     #0
+user_cycle_counter:
+    mrs     x0, pmccntr_el0
+    svc     #0
+user_read_only_thread:
+    msr     tpidrro_el0, x0
+    svc     #0
+user_tlb:
+    tlbi    vmalle1
+    svc     #0
+user_invalidate:
+    dc      ivac, x0
+    svc     #0
+user_hypervisor:
+    hvc     #0
+    svc     #0
+user_firmware:
+    smc     #0
+    svc     #0
+    // The host listens to the kernel alone.
+user_semihosting:
+    hlt     #0xf000
+    svc     #0
+user_return:
+    eret
+    svc     #0
+    // SVE is not offered.
+user_scalable:
+    .inst   0x2518e3e0              // ptrue p0.b
+    svc     #0
+user_misaligned_jump:
+    adr     x0, user_programs + 2
+    br      x0
+    svc     #0
+user_misaligned_exclusive:
+    add     x1, sp, #1
+    ldxr    x0, [x1]
+    svc     #0
 user_programs_end:
     .text
     "#

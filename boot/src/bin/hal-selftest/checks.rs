@@ -4,7 +4,7 @@ use crate::programs;
 use alloc::{string::String, sync::Arc};
 use veridian_hal::{
     PAGE_SIZE, UserAddr, clock, console,
-    mem::{Frame, Owner, PageTable, Protection},
+    mem::{Frame, FrameSource, OutOfFrames, Owner, PageTable, Protection},
     user::{Trap, UserContext},
 };
 
@@ -75,9 +75,18 @@ pub fn data_page(number: usize) -> UserAddr {
     UserAddr(DATA.0 + number * PAGE_SIZE)
 }
 
+/// Gives table pages to the kernel.
+pub struct KernelFrames;
+
+impl FrameSource for KernelFrames {
+    fn zeroed_frame(&self) -> Result<Frame, OutOfFrames> {
+        Frame::zeroed(Owner::KERNEL)
+    }
+}
+
 /// An address space with the programs and a stack.
 pub fn space() -> Arc<PageTable> {
-    let table = PageTable::new(Owner::KERNEL).expect("memory for a table");
+    let table = PageTable::new(Arc::new(KernelFrames)).expect("memory for a table");
     let code = frame();
     code.write(0, programs::bytes());
     table.map(CODE, code, Protection::READ | Protection::EXECUTE).expect("memory for tables");

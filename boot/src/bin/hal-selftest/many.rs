@@ -46,7 +46,11 @@ pub fn run(checks: &mut Checks, expected: Option<usize>) {
     checks.check("the clock is the same on all CPUs", || clocks(count));
     checks.check("threads keep their registers as they move between CPUs", || migration(count));
     checks.check("contexts are cloned and dropped on other CPUs", || foreign_clones(count));
-    checks.check("an unmapped page is gone on the other CPUs", || shootdown(|t| t.unmap(DATA..data_page(1))));
+    checks.check("an unmapped page is gone on the other CPUs", || {
+        shootdown(|t| {
+            t.unmap(DATA..data_page(1));
+        })
+    });
     checks.check("a protected page is protected on the other CPUs", || {
         shootdown(|t| t.protect(DATA..data_page(1), |_| Protection::empty()))
     });
@@ -202,7 +206,7 @@ fn foreign_clones(count: usize) -> Outcome {
 }
 
 fn shootdown(take_away: fn(&mem::PageTable)) -> Outcome {
-    for round in 0..30 {
+    for round in 0..12 {
         let table = space();
         table.map(DATA, frame(), READ_WRITE).expect("memory for tables");
         let theirs = table.clone();

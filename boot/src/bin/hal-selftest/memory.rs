@@ -1,7 +1,7 @@
 //! Frames, page tables, and copies to and from user memory.
 
-use crate::checks::{Checks, Outcome, STACK, data_page, ensure, ensure_eq, frame, space};
-use alloc::{vec, vec::Vec};
+use crate::checks::{Checks, KernelFrames, Outcome, STACK, data_page, ensure, ensure_eq, frame, space};
+use alloc::{sync::Arc, vec, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use veridian_hal::{
     PAGE_SIZE, UserAddr, arch,
@@ -235,7 +235,7 @@ fn copy_bounds() -> Outcome {
     ensure_eq!(table.read(UserAddr(end.0 - 5), &mut bytes), Err(Fault { address: end, access: Access::Read }));
     ensure_eq!(table.write(UserAddr(end.0 - 5), &bytes), Err(Fault { address: end, access: Access::Write }));
     // A free-standing table: the copies activate it themselves.
-    let other = PageTable::new(Owner::KERNEL).expect("memory");
+    let other = PageTable::new(Arc::new(KernelFrames)).expect("memory");
     ensure!(other.read(STACK, &mut bytes).is_err(), "another table has its own pages");
     Ok(())
 }

@@ -34,7 +34,6 @@ exceptions! {
     user_hlt: Protection,
     user_sse: Arithmetic,
     user_x87: Arithmetic,
-    user_misaligned: Misaligned,
     user_step: Breakpoint,
     user_stack: Protection,
     user_wild_load: Protection,
@@ -47,7 +46,7 @@ core::arch::global_asm!(
     ".global user_programs, user_programs_end",
     ".global user_six_arguments, user_load, user_store, user_jump, user_illegal, user_breakpoint, user_spin",
     ".global user_load_loop, user_vector, user_registers, user_divide, user_privileged, user_port, user_interrupt",
-    ".global user_hlt, user_sse, user_x87, user_misaligned, user_step, user_stack, user_wild_load, user_far",
+    ".global user_hlt, user_sse, user_x87, user_step, user_stack, user_wild_load, user_far",
     "user_programs:",
     // System call 100 with arguments 1 to 6 in order, then 101 with the first one's result.
     "user_six_arguments:",
@@ -178,12 +177,6 @@ core::arch::global_asm!(
     "fldz",
     "fdivp st(1), st",
     "fwait",
-    // A misaligned load with alignment checks on.
-    "user_misaligned:",
-    "pushfq",
-    "or dword ptr [rsp], 0x40000",
-    "popfq",
-    "mov eax, [rsp + 1]",
     // Single step.
     "user_step:",
     "pushfq",
@@ -193,17 +186,17 @@ core::arch::global_asm!(
     "nop",
     // A stack pointer that is no address.
     "user_stack:",
-    "movabs rsp, 0x800000000000",
+    "movabs rsp, 0x900000000000",
     "push rax",
     // A load from no address.
     "user_wild_load:",
     "movabs rax, 0x8000000000000000",
     "mov al, [rax]",
-    // A far return to the empty descriptor of a 32-bit code segment.
+    // A far jump to the empty descriptor where a 32-bit code segment would be: 0x23:0.
     "user_far:",
-    "push 0x23",
-    "push 0",
-    "retfq",
+    "mov rax, 0x2300000000",
+    "mov [rsp], rax",
+    ".byte 0xff, 0x2c, 0x24",
     "user_programs_end:",
     ".text",
 );

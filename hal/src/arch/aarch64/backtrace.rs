@@ -4,7 +4,7 @@ use super::{cpus::cpu_id, memory};
 use core::arch::asm;
 
 /// Deeper than any sensible call.
-const MOST_FRAMES: usize = 64;
+const MOST_FRAMES: usize = 32;
 
 /// Return addresses, innermost first.
 pub(crate) fn backtrace() -> impl Iterator<Item = usize> {

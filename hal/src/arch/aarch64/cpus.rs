@@ -20,7 +20,7 @@ use core::{
 static COUNT: AtomicUsize = AtomicUsize::new(1);
 /// Each CPU's affinity, as in MPIDR_EL1. What the device tree tells is kept here until the CPUs are started.
 static AFFINITY: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-/// CPUs of the device tree that [`AFFINITY`] holds.
+/// CPUs of the device tree; [`AFFINITY`] holds the first [`MAX_CPUS`] of them.
 static KNOWN: AtomicUsize = AtomicUsize::new(1);
 /// What has happened on each CPU: bits of [`Events`].
 static EVENTS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
@@ -56,11 +56,9 @@ pub(super) fn init(tree: &DeviceTree<'_>) {
     let others = tree.cpus().filter_map(|cpu| cpu.address()).map(|a| a as u64).filter(|&a| a != own);
     let mut known = 1;
     for other in others {
-        if known == MAX_CPUS {
-            log::warn!("the machine has more than {MAX_CPUS} CPUs; the rest stays off");
-            break;
+        if let Some(affinity) = AFFINITY.get(known) {
+            affinity.store(other, Ordering::Relaxed);
         }
-        AFFINITY[known].store(other, Ordering::Relaxed);
         known += 1;
     }
     KNOWN.store(known, Ordering::Relaxed);
@@ -90,9 +88,13 @@ fn init_cpu() {
 
 pub(crate) fn start_cpus(entry: fn() -> !) -> usize {
     ENTRY.call_once(|| entry);
+    let known = KNOWN.load(Ordering::Relaxed);
+    if known > MAX_CPUS {
+        log::warn!("of the machine's {known} CPUs {MAX_CPUS} are used");
+    }
     // A CPU that does not start leaves its number to the next.
     let mut cpu = 1;
-    for candidate in 1..KNOWN.load(Ordering::Relaxed) {
+    for candidate in 1..known.min(MAX_CPUS) {
         let affinity = affinity_of(candidate);
         let Ok(stack) = Run::new(memory::STACK_BYTES) else {
             log::warn!("no memory for the stack of another CPU");

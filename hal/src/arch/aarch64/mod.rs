@@ -18,6 +18,7 @@ use core::ops::Range;
 
 mod address_space;
 mod backtrace;
+mod bytes;
 mod caches;
 mod console;
 mod context;

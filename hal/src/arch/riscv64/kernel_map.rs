@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     PAGE_SHIFT, PAGE_SIZE, PhysAddr,
+    boot_info::MemoryMap,
     cpu::MAX_CPUS,
     mem::{PageFormat, TABLE_ENTRIES},
 };
@@ -55,32 +56,31 @@ pub(super) fn is_stack_guard(address: usize) -> bool {
     (STACKS..STACKS + MAX_CPUS * STACK_STRIDE).contains(&address) && (address - STACKS) % STACK_STRIDE < STACK_BYTES
 }
 
-/// Free pages before there is an allocator: one after the other from the end of the image on.
-pub(super) struct EarlyPages<'a> {
+/// Free pages before there is an allocator, one after the other.
+pub(super) struct EarlyPages {
     start: usize,
-    next: usize,
-    /// What is taken, and must be stepped over.
-    taken: &'a [Range<usize>],
+    room: Range<usize>,
 }
 
-impl<'a> EarlyPages<'a> {
-    pub(super) fn new(start: PhysAddr, taken: &'a [Range<usize>]) -> Self {
-        let start = start.0.next_multiple_of(PAGE_SIZE);
-        Self { start, next: start, taken }
+impl EarlyPages {
+    /// Bytes that are enough: the stack, and tables for some ranges of RAM.
+    pub(super) const ROOM: usize = STACK_BYTES + 64 * PAGE_SIZE;
+
+    /// The pages of `room`, which are free RAM.
+    pub(super) fn new(room: Range<usize>) -> Self {
+        Self { start: room.start, room }
     }
 
     fn take(&mut self) -> PhysAddr {
-        while let Some(over) = self.taken.iter().find(|t| t.start < self.next + PAGE_SIZE && self.next < t.end) {
-            self.next = over.end.next_multiple_of(PAGE_SIZE);
-        }
-        let page = self.next;
-        self.next += PAGE_SIZE;
-        PhysAddr(page)
+        assert!(self.room.len() >= PAGE_SIZE, "no room for the kernel's page tables");
+        let page = PhysAddr(self.room.start);
+        self.room.start += PAGE_SIZE;
+        page
     }
 
     /// Everything that was given out.
     pub(super) fn used(&self) -> Range<usize> {
-        self.start..self.next
+        self.start..self.room.start
     }
 }
 
@@ -88,17 +88,17 @@ impl<'a> EarlyPages<'a> {
 /// the registers that the kernel reaches. Returns where the stack lies.
 pub(super) fn build(
     image: &Image,
-    memory: impl Iterator<Item = Range<usize>>,
+    memory: &MemoryMap,
     hidden: &[Range<usize>],
     devices: impl Iterator<Item = Range<usize>>,
-    pages: &mut EarlyPages<'_>,
+    pages: &mut EarlyPages,
 ) -> Range<usize> {
     let mut map = Map { pages };
     map.map(IMAGE, image.text.clone(), READ_EXECUTE);
     map.map(IMAGE + (image.rodata.start - image.text.start), image.rodata.clone(), READ_ONLY);
     map.map(IMAGE + (image.data.start - image.text.start), image.data.clone(), READ_WRITE);
-    for range in memory {
-        map.direct_map(range, image, hidden);
+    for range in &memory.usable {
+        map.direct_map(range.clone(), image, hidden);
     }
     for range in devices {
         map.device(range);
@@ -120,22 +120,21 @@ fn stack_range(cpu: usize) -> Range<usize> {
 pub(super) fn map_stack(cpu: usize, memory: *mut u8) -> Range<usize> {
     let stack = stack_range(cpu);
     let physical = memory as usize - DIRECT_MAP;
-    // The table is there since the map was built: CPU 0's stack is in it. No page is taken.
-    let mut map = Map { pages: &mut EarlyPages::new(PhysAddr(0), &[]) };
+    // The table is there since the map was built, for CPU 0's stack is in it: no page is taken.
+    let mut map = Map { pages: &mut EarlyPages::new(0..0) };
     for (index, page) in stack.clone().step_by(PAGE_SIZE).enumerate() {
         let frame = physical + index * PAGE_SIZE;
         map.map(page, frame..frame + PAGE_SIZE, READ_WRITE);
     }
-    assert!(map.pages.used().is_empty(), "a table was missing");
     paging::init();
     stack
 }
 
-struct Map<'a, 'b> {
-    pages: &'a mut EarlyPages<'b>,
+struct Map<'a> {
+    pages: &'a mut EarlyPages,
 }
 
-impl Map<'_, '_> {
+impl Map<'_> {
     /// Maps `physical` (whole pages) at `virt`, in pages as large as both allow.
     fn map(&mut self, virt: usize, physical: Range<usize>, bits: u64) {
         let mut at = physical.start;
@@ -143,7 +142,7 @@ impl Map<'_, '_> {
             let to = virt + (at - physical.start);
             let level = (0..3)
                 .rev()
-                .find(|&level| (at | to) % span(level) == 0 && physical.end - at >= span(level))
+                .find(|&level| (at | to).is_multiple_of(span(level)) && physical.end - at >= span(level))
                 .expect("level 0 holds a page");
             let slot = self.slot(to, level);
             // SAFETY: a slot of the kernel half, which is being built by this CPU alone.

@@ -42,6 +42,9 @@ pub(crate) use time::{boot_time_unix, now_ns, set_deadline};
 /// What uname(2) gives as machine.
 pub const DESCRIPTION: &str = "x86_64";
 
+/// `EM_X86_64`.
+pub const ELF_MACHINE: u16 = 62;
+
 /// First address behind the user half. The last page below the hole of non-canonical addresses is left out: a
 /// system call at its very end would return to an address that `sysretq` faults on in kernel mode.
 pub const USER_END: usize = (1 << 47) - crate::PAGE_SIZE;

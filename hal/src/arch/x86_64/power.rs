@@ -2,7 +2,7 @@
 
 use super::{
     acpi,
-    instructions::{halt, outl},
+    instructions::{halt, outb, outl},
     time,
 };
 use crate::power::PANIC_STATUS;
@@ -10,10 +10,16 @@ use crate::power::PANIC_STATUS;
 /// QEMU's `isa-debug-exit`, as it is commonly placed: the host sees `value * 2 + 1`.
 const DEBUG_EXIT: u16 = 0xf4;
 
+/// QEMU's debug console, where the host reads the whole status: the exit device carries its low seven bits alone.
+const DEBUG_CONSOLE: u16 = 0xe9;
+
 /// Ends the machine with `status`; without the exit device it is switched off, or halted.
 pub(crate) fn exit(status: u8) -> ! {
     // SAFETY: where there is no such device, nobody listens at the port.
-    unsafe { outl(DEBUG_EXIT, status.into()) };
+    unsafe {
+        outb(DEBUG_CONSOLE, status);
+        outl(DEBUG_EXIT, status.into());
+    }
     acpi::switch_off();
     halt()
 }

@@ -4,7 +4,7 @@ mod descriptor;
 mod platform;
 mod process;
 
-pub use descriptor::{ContainerFile, container_of};
+pub use descriptor::{container_of, descriptor_for};
 pub use platform::Kernel;
 
 /// A container of this kernel.

@@ -1,0 +1,91 @@
+//! Plain: every process has its own vector registers, whatever the others do and whenever they take turns.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use veridian_containers::abi::WaitStatus;
+use veridian_userland::check::{Checks, wait_for};
+use veridian_userland::program;
+use veridian_userland::sys::{self, Start, VECTOR_WORDS, hold_vectors};
+
+program!(main);
+
+/// Processes at a time.
+const PROCESSES: u64 = 4;
+/// How often each loads its pattern, and how long it holds it: some ten slices of a millisecond in all.
+const ROUNDS: u64 = 40;
+const SPINS: u64 = 500_000;
+
+fn main(_: &Start) -> i32 {
+    let mut checks = Checks::new();
+    let (told, tell) = sys::pipe(0).expect("a pipe");
+    let children = core::array::from_fn::<_, { PROCESSES as usize }, _>(|index| {
+        sys::spawn(|| {
+            // All begin when the last is there.
+            let _ = sys::close(tell);
+            let _ = sys::read(told, &mut [0]);
+            (0..ROUNDS).map(|round| i32::from(!keeps(index as u64 + 1, round))).max().unwrap_or(1)
+        })
+    });
+    checks.equal("all begin", sys::close(tell), Ok(()));
+    for child in children {
+        let status = child.and_then(wait_for);
+        checks.equal("a process finds in its registers what it put there", status, Ok(WaitStatus::Exited(0)));
+    }
+    fresh(&mut checks);
+    inherited(&mut checks);
+    floating(&mut checks);
+    checks.finish()
+}
+
+/// A pattern that no other process and no other round has.
+fn pattern(who: u64, round: u64) -> [u64; 64] {
+    core::array::from_fn(|word| who << 56 | round << 32 | (word as u64) << 8 | who)
+}
+
+fn keeps(who: u64, round: u64) -> bool {
+    let wanted = pattern(who, round);
+    let mut found = [0; 64];
+    hold_vectors(&wanted, SPINS, &mut found);
+    found[..VECTOR_WORDS] == wanted[..VECTOR_WORDS]
+}
+
+/// System calls leave the registers alone as far as a result goes: a sum survives them.
+fn floating(checks: &mut Checks) {
+    let sum = |yielding: bool| {
+        let mut sum = 0.0_f64;
+        for index in 1..20_000_u32 {
+            sum += 1.0 / f64::from(index);
+            if yielding && index % 16 == 0 {
+                sys::sched_yield();
+            }
+        }
+        sum.to_bits()
+    };
+    let other = sys::spawn(|| {
+        let begin = sys::now();
+        while sys::now() - begin < 50_000_000 {
+            core::hint::black_box(f64::from(sys::getpid()) * 3.5);
+        }
+        0
+    });
+    checks.equal("a sum of fractions is the same with a thousand system calls in it", sum(true), sum(false));
+    checks.equal("the other process ends", other.and_then(wait_for), Ok(WaitStatus::Exited(0)));
+}
+
+/// A child begins with its parent's floating-point state.
+fn inherited(checks: &mut Checks) {
+    let before = core::hint::black_box(1.0_f64) / 3.0;
+    checks.succeeds("a child goes on with its parent's numbers", || {
+        i32::from(before.to_bits() != (core::hint::black_box(1.0_f64) / 3.0).to_bits())
+    });
+}
+
+/// A program begins with registers that tell nothing of whoever ran before.
+fn fresh(checks: &mut Checks) {
+    checks.succeeds("a program that is started finds none of it", || {
+        let mut found = [0; 64];
+        hold_vectors(&[0x5ec2_e75e_c2e7_5ec2; 64], 1, &mut found);
+        i32::from(sys::execve(c"/bin/worker", &[c"worker", c"fresh-vectors"], &[]).get())
+    });
+}
