@@ -36,8 +36,7 @@ static GENERATORS: Once<PerCpu<SpinLock<Generator>>> = Once::new();
 
 /// Fills `bytes` with random ones, fit for keys.
 pub fn fill(bytes: &mut [u8]) {
-    let generators =
-        GENERATORS.call_once(|| PerCpu::new(|cpu| SpinLock::new(Generator::seeded([cpu as u8; 32]))));
+    let generators = GENERATORS.call_once(|| PerCpu::new(|cpu| SpinLock::new(Generator::seeded([cpu as u8; 32]))));
     let mut generator = generators.get().lock();
     generator.reseed_if_due();
     generator.given_bytes += bytes.len();

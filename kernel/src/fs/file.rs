@@ -334,7 +334,7 @@ impl File {
         if entries.is_closed() {
             return Err(Errno::ENOENT);
         }
-        for (cookie, dentry) in entries.from_cookie((*offset).max(FIRST_COOKIE)) {
+        for (cookie, dentry) in entries.since((*offset).max(FIRST_COOKIE)) {
             let Some(place) = dentry.place() else { continue };
             let inode = dentry.inode();
             let (number, file_type, next_offset) = (inode.number(), inode.file_type(), cookie + 1);

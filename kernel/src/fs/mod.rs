@@ -41,12 +41,12 @@ pub mod tmpfs;
 #[cfg(test)]
 mod tests;
 
+pub use attributes::Subject;
 pub use context::{Caller, Context, Location};
 pub use dentry::Dentry;
 pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{DirectoryEntry, File, Whence};
 pub use inode::{DeviceNumber, FileType, Inode, Status};
-pub use attributes::Subject;
 pub use mount::{
     ContainerMounts, Mount, MountCall, MountFlags, MountNamespace, MountRequest, MountSource, TmpfsOptions, UmountFlags,
 };

@@ -100,7 +100,7 @@ impl Caller<'_> {
         let exclusive = flags.contains(OpenFlags::EXCL);
         let mut walk = Walk::new(self, base, path)?;
         loop {
-            let last = walk.to_last()?;
+            let last = walk.reach_last()?;
             if last.slash || last.kind != LastKind::Name {
                 return Err(Errno::EISDIR);
             }

@@ -18,7 +18,7 @@ impl Caller<'_> {
     pub fn resolve(&self, base: &Location, path: &[u8], follow: bool) -> Result<Location, Errno> {
         let mut walk = Walk::new(self, base, path)?;
         loop {
-            let last = walk.to_last()?;
+            let last = walk.reach_last()?;
             match walk.look(&last)? {
                 Look::At(found) => return Ok(found),
                 Look::Absent => return Err(Errno::ENOENT),
@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks all components but the last, following links.
-    pub fn to_last(&mut self) -> Result<Last, Errno> {
+    pub fn reach_last(&mut self) -> Result<Last, Errno> {
         loop {
             let component = self.next_component();
             let after = self.skip_slashes(component.end);

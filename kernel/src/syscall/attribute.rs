@@ -39,8 +39,11 @@ impl Target {
         }
         let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
         at(thread, dirfd, &path, |caller, base| {
-            let location =
-                if empty_path { caller.resolve_or_base(base, &path, follow) } else { caller.resolve(base, &path, follow) };
+            let location = if empty_path {
+                caller.resolve_or_base(base, &path, follow)
+            } else {
+                caller.resolve(base, &path, follow)
+            };
             location.map(Self::Location)
         })
     }
@@ -83,13 +86,7 @@ pub async fn fstat(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errn
     write_stat(thread, to, &status)
 }
 
-pub async fn newfstatat(
-    thread: &Thread,
-    dirfd: i32,
-    name: UserAddr,
-    to: UserAddr,
-    flags: u32,
-) -> Result<usize, Errno> {
+pub async fn newfstatat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAddr, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | general::AT_NO_AUTOMOUNT)?;
     let status = Target::find(thread, dirfd, name, flags)?.status();
     write_stat(thread, to, &status)

@@ -53,9 +53,8 @@ pub async fn fcntl(thread: &Thread, fd: i32, command: u32, argument: usize) -> R
         general::F_DUPFD | general::F_DUPFD_CLOEXEC => {
             let lowest = i32::try_from(argument).ok().and_then(|fd| usize::try_from(fd).ok()).ok_or(Errno::EINVAL)?;
             let close_on_exec = command == general::F_DUPFD_CLOEXEC;
-            let copy = thread.with_files(|files| {
-                files.get(fd).and_then(|file| files.insert_from(lowest, file, close_on_exec))
-            });
+            let copy = thread
+                .with_files(|files| files.get(fd).and_then(|file| files.insert_from(lowest, file, close_on_exec)));
             copy.map(|fd| fd as usize)
         }
         general::F_GETFD => {

@@ -149,9 +149,9 @@ pub async fn readlinkat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAdd
         if path.is_empty() && dirfd == AT_FDCWD {
             return Err(Errno::ENOENT);
         }
-        caller.read_link(&caller.resolve_or_base(base, &path, false)?).map_err(|errno| {
-            if path.is_empty() { Errno::ENOENT } else { errno }
-        })
+        caller
+            .read_link(&caller.resolve_or_base(base, &path, false)?)
+            .map_err(|errno| if path.is_empty() { Errno::ENOENT } else { errno })
     })?;
     let length = target.len().min(room);
     thread.space().write_bytes(to, &target[..length])?;
@@ -170,13 +170,10 @@ pub async fn getdents(thread: &Thread, fd: i32, to: UserAddr, room: u32) -> Resu
     read_entries(thread, fd, to, room, push_dirent)
 }
 
-fn read_entries(
-    thread: &Thread,
-    fd: i32,
-    to: UserAddr,
-    room: u32,
-    push: fn(&mut Vec<u8>, usize, u64, u64, u8, &[u8]) -> bool,
-) -> Result<usize, Errno> {
+/// Appends an entry to the bytes if it fits in the room: its inode, the next offset, its type, its name.
+type Push = fn(&mut Vec<u8>, usize, u64, u64, u8, &[u8]) -> bool;
+
+fn read_entries(thread: &Thread, fd: i32, to: UserAddr, room: u32, push: Push) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
     let room = (room as usize).min(ENTRIES_BYTES_MAX);
     let mut bytes = Vec::new();

@@ -5,10 +5,7 @@ use super::{
     user_buffer::{TRANSFER_MAX, UserBuffer},
 };
 use crate::{
-    fs::{
-        File, OpenFlags, Whence,
-        io::Source,
-    },
+    fs::{File, OpenFlags, Whence, io::Source},
     task::{self, Thread},
 };
 use alloc::{sync::Arc, vec};
@@ -123,7 +120,13 @@ pub async fn truncate(thread: &Thread, name: UserAddr, length: i64) -> Result<us
 }
 
 /// sendfile(2): from a regular file to anything.
-pub async fn sendfile(thread: &Arc<Thread>, to: i32, from: i32, offset_at: UserAddr, length: usize) -> Result<usize, Errno> {
+pub async fn sendfile(
+    thread: &Arc<Thread>,
+    to: i32,
+    from: i32,
+    offset_at: UserAddr,
+    length: usize,
+) -> Result<usize, Errno> {
     let (source, target) = (open_file(thread, from)?, open_file(thread, to)?);
     if source.any_object().is_some() || target.flags().contains(OpenFlags::APPEND) {
         return Err(Errno::EINVAL);

@@ -265,14 +265,7 @@ const ST_NODIRATIME: u32 = 0x800;
 const ST_RELATIME: u32 = 0x1000;
 
 /// Appends a `struct linux_dirent64`; false if `room` bytes do not hold it.
-pub fn push_dirent64(
-    to: &mut Vec<u8>,
-    room: usize,
-    inode: u64,
-    next_offset: u64,
-    file_type: u8,
-    name: &[u8],
-) -> bool {
+pub fn push_dirent64(to: &mut Vec<u8>, room: usize, inode: u64, next_offset: u64, file_type: u8, name: &[u8]) -> bool {
     const HEADER_BYTES: usize = 19;
     let length = (HEADER_BYTES + name.len() + 1).next_multiple_of(8);
     if room - to.len() < length {

@@ -124,8 +124,21 @@ fn entry_at(archive: &[u8], offset: usize) -> Result<(Entry<'_>, usize), Malform
     for (field, digits) in fields.iter_mut().zip(header[MAGIC.len()..].chunks(8)) {
         *field = hexadecimal(digits).ok_or(malformed("a field is not hexadecimal"))?;
     }
-    let [inode, mode, uid, gid, links, modified_seconds, size, major, minor, special_major, special_minor, name_size, _] =
-        fields;
+    let [
+        inode,
+        mode,
+        uid,
+        gid,
+        links,
+        modified_seconds,
+        size,
+        major,
+        minor,
+        special_major,
+        special_minor,
+        name_size,
+        _,
+    ] = fields;
     let name_start = offset + HEADER_BYTES;
     let name_end = name_start.checked_add(name_size as usize).ok_or(malformed("the name is too long"))?;
     let name = archive.get(name_start..name_end).ok_or(malformed("the name is cut off"))?;
@@ -138,8 +151,7 @@ fn entry_at(archive: &[u8], offset: usize) -> Result<(Entry<'_>, usize), Malform
     let data = archive.get(data_offset..data_end).ok_or(malformed("the data are cut off"))?;
     let identity = (u64::from(major) << 32 | u64::from(minor), inode);
     let special = (special_major, special_minor);
-    let entry =
-        Entry { offset, name, mode, uid, gid, links, modified_seconds, identity, special, data_offset, data };
+    let entry = Entry { offset, name, mode, uid, gid, links, modified_seconds, identity, special, data_offset, data };
     Ok((entry, data_end.next_multiple_of(4)))
 }
 

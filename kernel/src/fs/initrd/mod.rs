@@ -16,8 +16,8 @@ use super::{
 };
 use crate::cgroup::MemoryGroup;
 use alloc::{collections::BTreeMap, sync::Arc};
-use cpio::{Entry, Malformed};
 use core::fmt;
+use cpio::{Entry, Malformed};
 use veridian_containers::abi::Errno;
 use veridian_hal::{boot_info::Initrd, sync::RwLock};
 

@@ -144,7 +144,7 @@ impl ContainerMounts {
             found => return found,
         }
         let mut walk = Walk::new(inside, root, path)?;
-        let last = walk.to_last()?;
+        let last = walk.reach_last()?;
         if last.kind != LastKind::Name || !matches!(walk.look(&last)?, Look::Absent) {
             // A link that leads nowhere is not made to lead somewhere.
             return Err(Errno::ENOENT);

@@ -234,9 +234,8 @@ fn pivot_root_follows_the_table_of_its_errors() {
         world.mkdir(directory).expect("a directory");
     }
     world.write("/m/file", b"").expect("a file");
-    let pivot = |world: &World, new: &str, old: &str| {
-        world.caller().pivot_root(world.find(new)?, world.find(old)?).map(drop)
-    };
+    let pivot =
+        |world: &World, new: &str, old: &str| world.caller().pivot_root(world.find(new)?, world.find(old)?).map(drop);
     assert_eq!(pivot(&world, "/", "/m"), Err(Errno::EBUSY));
     assert_eq!(pivot(&world, "/m", "/"), Err(Errno::EBUSY));
     assert_eq!(pivot(&world, "/m", "/plain"), Err(Errno::EBUSY));
