@@ -289,7 +289,11 @@ impl PageTable {
     }
 
     /// Visits the present leaves of `pages` until told to stop; whole absent tables are stepped over at once.
-    pub(super) fn for_each_leaf(&self, pages: &Range<UserAddr>, mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>) {
+    pub(super) fn for_each_leaf(
+        &self,
+        pages: &Range<UserAddr>,
+        mut visit: impl FnMut(UserAddr, *mut u64) -> ControlFlow<()>,
+    ) {
         let end = pages.end.0.min(arch::USER_END);
         let mut at = pages.start.page_start().0;
         'pages: while at < end {
@@ -312,7 +316,7 @@ impl PageTable {
                     return;
                 }
                 at += PAGE_SIZE;
-                if at >= end || (at >> PAGE_SHIFT) % TABLE_ENTRIES == 0 {
+                if at >= end || (at >> PAGE_SHIFT).is_multiple_of(TABLE_ENTRIES) {
                     continue 'pages;
                 }
             }

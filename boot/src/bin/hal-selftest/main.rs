@@ -12,6 +12,9 @@ extern crate alloc;
 
 mod checks;
 mod endings;
+#[cfg(target_arch = "x86_64")]
+#[path = "machine_x86_64.rs"]
+mod machine;
 mod many;
 mod memory;
 mod programs;
@@ -35,6 +38,8 @@ fn main(boot: BootInfo) -> ! {
     memory::run(&mut checks);
     user::run(&mut checks);
     state::run(&mut checks);
+    #[cfg(target_arch = "x86_64")]
+    machine::run(&mut checks);
     many::run(&mut checks, word("cpus=").and_then(|n| n.parse().ok()));
     power::exit(checks.conclude())
 }

@@ -1,7 +1,7 @@
 //! Several CPUs: that they come up, wake, agree on the time, and see each other's page tables change.
 
 use crate::{
-    checks::{Checks, DATA, Outcome, STACK, data_page, ensure, ensure_eq, frame, space, thread, thread_at},
+    checks::{CODE, Checks, DATA, Outcome, STACK, data_page, ensure, ensure_eq, frame, space, thread, thread_at},
     programs,
     state::{stretch, threads},
 };
@@ -12,7 +12,7 @@ use veridian_hal::{
     cpu::{self, MAX_CPUS},
     mem::{self, Protection},
     sync::SpinLock,
-    user::{Access, Trap},
+    user::{Access, Trap, UserContext},
 };
 
 type Job = Box<dyn FnOnce() -> Outcome + Send>;
@@ -92,7 +92,13 @@ fn wait(id: usize) -> Outcome {
 }
 
 fn wait_all(count: usize) -> Outcome {
-    (1..count).map(wait).fold(Ok(()), |all, one| all.and(one))
+    let mut all = Ok(());
+    for id in 1..count {
+        // Each is waited for, whatever the others said.
+        let one = wait(id);
+        all = all.and(one);
+    }
+    all
 }
 
 /// Runs the same job on all CPUs, this one included.
@@ -197,9 +203,14 @@ fn foreign_clones(count: usize) -> Outcome {
                 continue;
             };
             let ended = stretch(&mut context, &table, 40_000)?;
-            let copy = context.clone();
-            // The original is dropped here or put back; the copy of it takes its turns on any CPU.
-            originals.lock().push(if ended { threads(&table, programs::vector(), 2, 400).remove(0) } else { copy });
+            // The original is dropped here; its copy takes its turns on any CPU. One that has ended begins again, on its
+            // own stack.
+            let next = if ended {
+                UserContext::new(UserAddr(CODE.0 + programs::vector()), context.stack_pointer())
+            } else {
+                context.clone()
+            };
+            originals.lock().push(next);
         }
         Ok(())
     })

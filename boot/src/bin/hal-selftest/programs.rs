@@ -25,7 +25,7 @@ mod code;
 #[path = "x86_64.rs"]
 mod code;
 
-pub use code::{EXCEPTIONS, RETURN, text_alias};
+pub use code::*;
 
 macro_rules! programs {
     ($($(#[$doc:meta])* $name:ident = $symbol:ident;)*) => {

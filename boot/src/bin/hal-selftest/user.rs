@@ -1,7 +1,10 @@
 //! User mode: traps with their particulars, and the timer.
 
 use crate::{
-    checks::{CODE, Checks, DATA, Outcome, PARAMETERS, STACK, data_page, ensure, ensure_eq, frame, run as run_thread, space, thread},
+    checks::{
+        CODE, Checks, DATA, Outcome, PARAMETERS, STACK, data_page, ensure, ensure_eq, frame, run as run_thread, space,
+        thread,
+    },
     programs,
 };
 use veridian_hal::{
@@ -58,11 +61,9 @@ fn restarted_call() -> Outcome {
 
 fn page_faults() -> Outcome {
     let table = space();
-    for (program, access) in [
-        (programs::load(), Access::Read),
-        (programs::store(), Access::Write),
-        (programs::jump(), Access::Execute),
-    ] {
+    for (program, access) in
+        [(programs::load(), Access::Read), (programs::store(), Access::Write), (programs::jump(), Access::Execute)]
+    {
         // Instructions of all our machines may begin at a multiple of four.
         for address in [UserAddr(0), UserAddr(DATA.0 + 0x124), UserAddr(arch::USER_END - 4)] {
             let mut context = thread(&table, program, &[address.0]);
@@ -105,12 +106,12 @@ fn protection() -> Outcome {
 fn kernel_memory() -> Outcome {
     let table = space();
     let secret = 0x1234_usize;
-    for address in [&raw const secret as usize & !3, run as *const () as usize & !3, programs::bytes().as_ptr() as usize & !3] {
-        for (program, access) in [
-            (programs::load(), Access::Read),
-            (programs::store(), Access::Write),
-            (programs::jump(), Access::Execute),
-        ] {
+    for address in
+        [&raw const secret as usize & !3, run as *const () as usize & !3, programs::bytes().as_ptr() as usize & !3]
+    {
+        for (program, access) in
+            [(programs::load(), Access::Read), (programs::store(), Access::Write), (programs::jump(), Access::Execute)]
+        {
             let mut context = thread(&table, program, &[address]);
             let trap = run_thread(&mut context, &table);
             let expected = Trap::PageFault { address: UserAddr(address), access };

@@ -40,6 +40,26 @@ exceptions! {
     user_far: Protection,
 }
 
+macro_rules! programs {
+    ($($name:ident = $symbol:ident;)*) => {
+        unsafe extern "C" {
+            $(static $symbol: u8;)*
+        }
+        $(pub fn $name() -> usize {
+            &raw const $symbol as usize - &raw const user_programs as usize
+        })*
+    };
+}
+
+programs! {
+    tables = user_tables;
+    flags_call = user_flags_call;
+    flags_fault = user_flags_fault;
+    clobbers = user_clobbers;
+    gs_base = user_gs_base;
+    control_words = user_control_words;
+}
+
 core::arch::global_asm!(
     ".section .rodata.user_programs, \"a\"",
     ".balign 16",
@@ -47,6 +67,7 @@ core::arch::global_asm!(
     ".global user_six_arguments, user_load, user_store, user_jump, user_illegal, user_breakpoint, user_spin",
     ".global user_load_loop, user_vector, user_registers, user_divide, user_privileged, user_port, user_interrupt",
     ".global user_hlt, user_sse, user_x87, user_step, user_stack, user_wild_load, user_far",
+    ".global user_tables, user_flags_call, user_flags_fault, user_clobbers, user_gs_base, user_control_words",
     "user_programs:",
     // System call 100 with arguments 1 to 6 in order, then 101 with the first one's result.
     "user_six_arguments:",
@@ -91,10 +112,17 @@ core::arch::global_asm!(
     "mov rbx, [rsp]",
     "1: mov al, [rbx]",
     "jmp 1b",
-    // Fills every vector register with the word at [sp] plus its number, then, as often as [sp + 8] says,
-    // compares them all; a spin of 1000 rounds lies between. System call 103 with 0 when all was well, else
-    // with 1 plus the number of the register that changed. Every 16 rounds: system call 104.
+    // Fills every vector register, its upper half too where the CPU has AVX, with the word at [sp] plus its number, then,
+    // as often as [sp + 8] says, compares them all; a spin of 1000 rounds lies between. The x87 and SSE control words
+    // are changed and compared too. System call 103 with 0 when all was well, else with 1 plus the number of the register
+    // that changed. Every 16 rounds: system call 104.
     "user_vector:",
+    "mov eax, 1",
+    "xor ecx, ecx",
+    "cpuid",
+    "mov r13d, ecx",
+    "and r13d, 0x18000000",
+    "xor r13d, 0x18000000", // 0: AVX, and the kernel has enabled it
     "mov rbx, [rsp]",
     "mov r12, [rsp + 8]",
     ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
@@ -102,17 +130,47 @@ core::arch::global_asm!(
     "movq xmm\\n, rax",
     "punpcklqdq xmm\\n, xmm\\n",
     ".endr",
+    "test r13d, r13d",
+    "jnz 2f",
+    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+    "vinsertf128 ymm\\n, ymm\\n, xmm\\n, 1",
+    ".endr",
+    "2: mov dword ptr [rsp - 24], 0x027f9fc0", // x87: 53 bits of precision; SSE: flush to zero, denormals are zero
+    "fldcw [rsp - 22]",
+    "mov dword ptr [rsp - 32], 0x9fc0",
+    "ldmxcsr [rsp - 32]",
+    "fldpi",
     "2: mov ecx, 1000",
     "3: dec ecx",
     "jnz 3b",
     "mov edi, 1",
     ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
     "lea rax, [rbx + \\n]",
-    "movq rdx, xmm\\n",
-    "cmp rax, rdx",
+    "movdqu [rsp - 16], xmm\\n",
+    "cmp rax, [rsp - 16]",
+    "jne 5f",
+    "cmp rax, [rsp - 8]",
+    "jne 5f",
+    "test r13d, r13d",
+    "jnz 6f",
+    "vextractf128 [rsp - 16], ymm\\n, 1",
+    "cmp rax, [rsp - 16]",
+    "jne 5f",
+    "cmp rax, [rsp - 8]",
+    "jne 5f",
+    "6: inc edi",
+    ".endr",
+    "stmxcsr [rsp - 32]",
+    "cmp dword ptr [rsp - 32], 0x9fc0",
     "jne 5f",
     "inc edi",
-    ".endr",
+    "fnstcw [rsp - 32]",
+    "cmp word ptr [rsp - 32], 0x027f",
+    "jne 5f",
+    "inc edi",
+    "fldpi",
+    "fcomip st, st(1)",
+    "jne 5f",
     "test r12d, 15",
     "jnz 4f",
     "mov eax, 104",
@@ -197,6 +255,58 @@ core::arch::global_asm!(
     "mov rax, 0x2300000000",
     "mov [rsp], rax",
     ".byte 0xff, 0x2c, 0x24",
+    "user_tables:",
+    "sidt [rsp - 16]",
+    "ud2",
+    // Sets alignment checks, the direction flag and the nested-task flag; then a system call, or a fault.
+    "user_flags_call:",
+    "pushfq",
+    "or dword ptr [rsp], 0x44400",
+    "popfq",
+    "syscall",
+    "user_flags_fault:",
+    "pushfq",
+    "or dword ptr [rsp], 0x44400",
+    "popfq",
+    "ud2",
+    // System call 104, then 103 with 0 when RCX is the address behind it and R11 the flags.
+    "user_clobbers:",
+    "mov eax, 104",
+    "xor edx, edx", // flags: ZF and PF
+    "syscall",
+    "2: pushfq",
+    "pop rbx",
+    "lea rdx, [rip + 2b]",
+    "mov edi, 1",
+    "cmp rcx, rdx",
+    "jne 3f",
+    "inc edi",
+    "cmp r11, rbx",
+    "jne 3f",
+    "xor edi, edi",
+    "3: mov eax, 103",
+    "syscall",
+    "ud2",
+    // Sets the GS base to the word at [sp]; then for ever system call 104 with 0 as long as it is that.
+    "user_gs_base:",
+    "mov rbx, [rsp]",
+    "wrgsbase rbx",
+    "2: rdgsbase rdi",
+    "sub rdi, rbx",
+    "mov eax, 104",
+    "syscall",
+    "jmp 2b",
+    // System call 104 with the control words of x87 and SSE.
+    "user_control_words:",
+    "mov qword ptr [rsp], 0",
+    "fnstcw [rsp]",
+    "mov rdi, [rsp]",
+    "mov qword ptr [rsp], 0",
+    "stmxcsr [rsp]",
+    "mov rsi, [rsp]",
+    "mov eax, 104",
+    "syscall",
+    "ud2",
     "user_programs_end:",
     ".text",
 );

@@ -71,10 +71,12 @@ fn rsdp(bytes: &[u8]) -> Option<&[u8]> {
 fn search_rsdp() -> Option<&'static [u8]> {
     let segment = u16_at(firmware_bytes(0x40e, 2)?, 0)?;
     let extended = usize::from(segment) << 4;
-    [(extended, 1024), (0xe_0000, 0x2_0000)].into_iter().filter(|&(start, _)| start >= 0x400).find_map(|(start, length)| {
-        let area = firmware_bytes(start, length)?;
-        area.windows(36).step_by(16).find_map(rsdp)
-    })
+    [(extended, 1024), (0xe_0000, 0x2_0000)].into_iter().filter(|&(start, _)| start >= 0x400).find_map(
+        |(start, length)| {
+            let area = firmware_bytes(start, length)?;
+            area.windows(36).step_by(16).find_map(rsdp)
+        },
+    )
 }
 
 /// The whole table at `at`, if its checksum is right.

@@ -8,11 +8,7 @@ use super::{
     local::{CPUS, Cpu},
     requests, serial, smp, time,
 };
-use crate::{
-    PAGE_SIZE,
-    cpu::Events,
-    mem::OutOfFrames,
-};
+use crate::{PAGE_SIZE, cpu::Events, mem::OutOfFrames};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Vectors; below them are the CPU's exceptions and the silenced 8259s.
@@ -112,7 +108,9 @@ pub(super) fn command(apic_id: u32, command: u32) {
         // The register is written in one piece; stores before it must be seen first, which a plain WRMSR does not promise here.
         core::sync::atomic::fence(Ordering::SeqCst);
         // SAFETY: asks for an interrupt that has a gate, or starts a CPU that `smp` prepared.
-        unsafe { wrmsr(msr::X2APIC + register::COMMAND_LOW as u32 / 16, u64::from(apic_id) << 32 | u64::from(command)) };
+        unsafe {
+            wrmsr(msr::X2APIC + register::COMMAND_LOW as u32 / 16, u64::from(apic_id) << 32 | u64::from(command))
+        };
         return;
     }
     write(register::COMMAND_HIGH, apic_id << 24);

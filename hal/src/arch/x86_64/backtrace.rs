@@ -14,7 +14,7 @@ pub(crate) fn backtrace() -> impl Iterator<Item = usize> {
     unsafe { asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
     let mut stack = 0..0;
     core::iter::from_fn(move || {
-        if frame % 8 != 0 {
+        if !frame.is_multiple_of(8) {
             return None;
         }
         if !(stack.start <= frame && frame + 16 <= stack.end) {

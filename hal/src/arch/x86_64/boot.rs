@@ -235,14 +235,14 @@ fn loader_data<T: Copy>(at: usize) -> T {
 
 fn command_line(at: u64) -> heapless::String<MOST_COMMAND_LINE> {
     let mut bytes = heapless::Vec::<u8, MOST_COMMAND_LINE>::new();
-    let mut next = at as usize;
-    while at != 0 {
-        let byte: u8 = loader_data(next);
-        if byte == 0 {
-            break;
+    if at != 0 {
+        for at in at as usize.. {
+            let byte: u8 = loader_data(at);
+            if byte == 0 {
+                break;
+            }
+            assert!(bytes.push(byte).is_ok(), "the command line is longer than {MOST_COMMAND_LINE} bytes");
         }
-        assert!(bytes.push(byte).is_ok(), "the command line is longer than {MOST_COMMAND_LINE} bytes");
-        next += 1;
     }
     heapless::String::from_utf8(bytes).expect("the command line is not UTF-8")
 }
@@ -271,4 +271,3 @@ fn memory_map(info: &StartInfo) -> MemoryMap {
     }
     map
 }
-

@@ -282,4 +282,3 @@ unsafe fn clear_selectors() {
         );
     }
 }
-

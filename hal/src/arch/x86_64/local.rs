@@ -199,8 +199,7 @@ pub(super) fn set_up(cpu: &Cpu) {
     segments[usize::from(KERNEL_DATA / 8)] = PRESENT_DATA;
     segments[usize::from(USER_DATA / 8)] = PRESENT_DATA | USER;
     segments[usize::from(USER_CODE / 8)] = PRESENT_CODE_64 | USER;
-    segments[usize::from(TASK_STATE / 8)] =
-        limit | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
+    segments[usize::from(TASK_STATE / 8)] = limit | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
     segments[usize::from(TASK_STATE / 8) + 1] = base >> 32;
     let pointer = TablePointer { limit: size_of_val(&segments) as u16 - 1, base: cpu.segments.get() as u64 };
     // SAFETY: the tables live in the CPU's block for ever and describe flat segments, under which the running
@@ -257,10 +256,10 @@ unsafe fn set_control_registers() {
     let leaf7 = cpuid(7, 0);
     let mut cr4 = CR4;
     for (present, bit) in [
-        (leaf7.ebx & 1 != 0, 16),       // FSGSBASE
-        (leaf7.ebx & 1 << 7 != 0, 20),  // SMEP
-        (leaf7.ebx & 1 << 20 != 0, 21), // SMAP
-        (leaf7.ecx & 1 << 2 != 0, 11),  // UMIP
+        (leaf7.ebx & 1 != 0, 16),             // FSGSBASE
+        (leaf7.ebx & 1 << 7 != 0, 20),        // SMEP
+        (leaf7.ebx & 1 << 20 != 0, 21),       // SMAP
+        (leaf7.ecx & 1 << 2 != 0, 11),        // UMIP
         (cpuid(1, 0).ecx & 1 << 26 != 0, 18), // OSXSAVE
     ] {
         if present {

@@ -1,7 +1,7 @@
 //! The page-table entry, and which table this CPU has loaded.
 
 use super::{
-    instructions::{write_cr3},
+    instructions::write_cr3,
     kernel_space::{self, bits::*},
     local::Cpu,
     requests::{self, Operation},

@@ -7,12 +7,7 @@ use super::{
     local::{self, CPUS, Cpu, STACK_BYTES},
     time,
 };
-use crate::{
-    PAGE_SIZE, PhysAddr,
-    cpu::MAX_CPUS,
-    mem::TABLE_ENTRIES,
-    sync::Once,
-};
+use crate::{PAGE_SIZE, PhysAddr, cpu::MAX_CPUS, mem::TABLE_ENTRIES, sync::Once};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The physical page that a CPU starts in; kept from the frame allocator.

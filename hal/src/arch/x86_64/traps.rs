@@ -275,7 +275,8 @@ extern "sysv64" fn fatal_trap(registers: &Registers) -> ! {
 }
 
 fn report(registers: &Registers, address: usize) -> ! {
-    let guarded = super::local::Cpu::current().stacks().any(|s| (s.start - crate::PAGE_SIZE..s.start).contains(&address));
+    let guarded =
+        super::local::Cpu::current().stacks().any(|s| (s.start - crate::PAGE_SIZE..s.start).contains(&address));
     let what = match registers.vector {
         DOUBLE_FAULT | PAGE_FAULT if guarded => "kernel stack overflow",
         DOUBLE_FAULT => "double fault",

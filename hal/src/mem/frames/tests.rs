@@ -76,8 +76,7 @@ pub(crate) struct TestLedger {
     pub(crate) released: AtomicUsize,
 }
 
-pub(crate) static TEST_LEDGER: TestLedger =
-    TestLedger { released: AtomicUsize::new(0) };
+pub(crate) static TEST_LEDGER: TestLedger = TestLedger { released: AtomicUsize::new(0) };
 /// The owner that it counts.
 pub(crate) const COUNTED: Owner = Owner(9);
 

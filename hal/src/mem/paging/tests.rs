@@ -48,7 +48,8 @@ fn what_is_mapped_is_found_and_nothing_else() {
     assert_eq!(table.lookup(page(0)), None);
     table.map(page(0), frame.clone(), READ_WRITE).expect("memory");
     assert_eq!(table.lookup(page(0)), Some((frame.clone(), READ_WRITE)));
-    for other in [page(1), UserAddr(page(0).0 - PAGE_SIZE), UserAddr(0), UserAddr(arch::USER_END), UserAddr(usize::MAX)] {
+    for other in [page(1), UserAddr(page(0).0 - PAGE_SIZE), UserAddr(0), UserAddr(arch::USER_END), UserAddr(usize::MAX)]
+    {
         assert_eq!(table.lookup(other), None, "{other:?}");
     }
 }
