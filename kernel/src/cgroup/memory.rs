@@ -94,6 +94,11 @@ impl MemoryGroup {
         self.charged(|owner| Frame::copy_of(original, owner))
     }
 
+    /// A charge for memory of the kernel's own that a task makes it take; nothing yet.
+    pub fn kernel_charge(self: &Arc<Self>) -> KernelCharge {
+        KernelCharge { group: self.clone(), frames: 0 }
+    }
+
     /// Bytes charged now.
     pub fn current_bytes(&self) -> u64 {
         (self.current.load(Ordering::Relaxed) * PAGE_SIZE) as u64
@@ -173,6 +178,31 @@ impl MemoryGroup {
 
     fn release(&self) {
         self.current.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What a group is charged for kernel memory that holds the books of its tasks, in frames. Given back when dropped.
+#[derive(Debug)]
+pub struct KernelCharge {
+    group: Arc<MemoryGroup>,
+    frames: usize,
+}
+
+impl KernelCharge {
+    /// Charges as much as `bytes` fill whole frames, if that is more than before.
+    pub fn cover(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
+        while self.frames < bytes / PAGE_SIZE {
+            self.group.charge()?;
+            self.frames += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for KernelCharge {
+    fn drop(&mut self) {
+        (0..self.frames).for_each(|_| self.group.uncharge());
+        self.group.forget_if_empty();
     }
 }
 

@@ -11,6 +11,9 @@ use super::{PageSource, layout};
 /// Areas that a space may have (Linux's vm.max_map_count).
 pub(super) const MAX_AREAS: usize = 65530;
 
+/// What an area takes of the kernel's heap, its share of tree nodes and a source of its own included.
+pub(super) const AREA_BYTES: usize = 256;
+
 /// What the pages of an area come from.
 #[derive(Clone)]
 pub(super) enum Backing {
@@ -138,6 +141,10 @@ impl Areas {
     /// Whether there is room for the areas that changing `range` adds.
     pub fn check_changing(&self, range: &Range<usize>) -> Result<(), Errno> {
         self.check_more(self.edges_inside(range))
+    }
+
+    pub fn count(&self) -> usize {
+        self.by_start.len()
     }
 
     fn check_more(&self, more: usize) -> Result<(), Errno> {

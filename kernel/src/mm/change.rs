@@ -55,6 +55,7 @@ impl AddressSpace {
             return Ok(());
         }
         state.areas.check_changing(&range)?;
+        state.cover_areas()?;
         for (piece, mut area) in state.areas.carve(range) {
             if area.protection != protection {
                 self.apply(&mut state, &piece, area.shared, protection);
@@ -111,6 +112,7 @@ impl AddressSpace {
             _ => None,
         };
         let mut state = self.state.lock();
+        state.cover_areas()?;
         let (range, area) = state.areas.find(old.start).ok_or(Errno::EFAULT)?;
         if old.end > range.end {
             return Err(Errno::EFAULT);

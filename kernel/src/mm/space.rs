@@ -11,11 +11,11 @@ use veridian_hal::{
 
 use super::{
     PageSource,
-    area::{Area, Areas, Backing},
+    area::{AREA_BYTES, Area, Areas, Backing},
     layout,
     shared::SharedMemory,
 };
-use crate::cgroup::MemoryGroup;
+use crate::cgroup::{MemoryGroup, memory::KernelCharge};
 
 /// What a process sees as its memory. Shared by `Arc` among the threads that run in it.
 pub struct AddressSpace {
@@ -31,6 +31,8 @@ pub(super) struct State {
     /// wait here until the program gets at them again.
     pub parked: BTreeMap<usize, Frame>,
     pub limits: Limits,
+    /// What the areas cost the kernel; few areas cost nothing.
+    pub books: KernelCharge,
     /// From the end of the program to the program break.
     pub heap: Range<usize>,
     /// Pages that are mapped now, and the most that were.
@@ -158,6 +160,7 @@ impl AddressSpace {
             areas: Areas::default(),
             parked: BTreeMap::new(),
             limits,
+            books: memory.kernel_charge(),
             heap: 0..0,
             resident: 0,
             peak_resident: 0,
@@ -229,6 +232,7 @@ impl AddressSpace {
         let mut state = self.state.lock();
         let range = state.place(mapping.place, length)?;
         state.check_growth(&range, 1)?;
+        state.cover_areas()?;
         let gone = state.clear(&self.table, range.clone());
         state.areas.insert(range.clone(), area);
         drop(state);
@@ -244,6 +248,7 @@ impl AddressSpace {
         let range = layout::user_range(start, length).filter(|r| !r.is_empty()).ok_or(Errno::EINVAL)?;
         let mut state = self.state.lock();
         state.areas.check_replacing(&range, 0)?;
+        state.cover_areas()?;
         let gone = state.clear(&self.table, range);
         drop(state);
         drop(gone);
@@ -307,6 +312,11 @@ impl State {
             return Err(Errno::ENOMEM);
         }
         self.areas.check_replacing(range, new)
+    }
+
+    /// Charges for the areas there are and the few that one call adds.
+    pub fn cover_areas(&mut self) -> Result<(), Errno> {
+        Ok(self.books.cover((self.areas.count() + 3) * AREA_BYTES)?)
     }
 
     /// Empties `range`. The areas are given back so that their sources are dropped without the lock.

@@ -2,9 +2,9 @@
 //!
 //! Who may: the caller needs CAP_SYS_ADMIN and must not be in a container itself (EPERM).
 
+use super::place;
 use crate::{
     boot,
-    fs::Location,
     security::Capabilities,
     task::Thread,
     virt::containers::{Container, container_of, descriptor_for},
@@ -20,7 +20,6 @@ use veridian_containers::{
     line::DOCUMENT_LEN_MAX,
 };
 use veridian_hal::UserAddr;
-use zerocopy::IntoBytes;
 
 /// Serves one of the container calls.
 pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Result<usize, Errno> {
@@ -120,7 +119,7 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
         message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)),
     })?;
     let document = read_buffer(thread, args.config, args.config_len, DOCUMENT_LEN_MAX)?;
-    let bundle = directory(thread, args.bundle_fd)?;
+    let bundle = place::directory(thread, args.bundle_fd)?;
     let bundle_path = thread.with_fs(|fs| fs.path_of(&bundle))?;
     let bundle_path = String::from_utf8(bundle_path).map_err(|_| Errno::EINVAL)?;
     let config = Config::parse(&document, &[("CONTAINER_ID", id.as_str()), ("BUNDLE", &bundle_path)])
@@ -129,14 +128,6 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     let request = CreateRequest { id, config, flags, bundle: &bundle, bundle_path, caller: thread };
     let created = boot::engine().create(request).await;
     created.map_err(|error| Refusal { errno: error.errno(), message: format!("{error}") })
-}
-
-/// The directory that `descriptor` stands for; AT_FDCWD is the working directory.
-fn directory(thread: &Thread, descriptor: i32) -> Result<Location, Errno> {
-    if descriptor == linux_raw_sys::general::AT_FDCWD {
-        return Ok(thread.with_fs(|fs| fs.cwd.clone()));
-    }
-    thread.with_files(|files| files.get(descriptor))?.directory().cloned()
 }
 
 async fn start(container: &Container) -> Result<usize, Errno> {

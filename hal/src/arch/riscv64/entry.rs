@@ -20,6 +20,7 @@ global_asm!(
     // The entry point: the first byte of the image. The firmware starts the boot hart here.
     ".section .text.boot, \"ax\"",
     ".global _start",
+    ".type _start, @function",
     "_start:",
     ".option push",
     ".option arch, +a",
@@ -75,9 +76,11 @@ global_asm!(
     "call {boot_main}",
     ".balign 8",
     "4: .quad 3b",
+    ".size _start, . - _start",
     // Where the firmware starts the other harts.
     ".global secondary_start",
     ".balign 4",
+    ".type secondary_start, @function",
     "secondary_start:",
     "csrw sie, zero",
     // Which CPU is this? t1 becomes the offset of its `Cpu`.
@@ -111,6 +114,7 @@ global_asm!(
     "call {secondary_main}",
     ".balign 8",
     "6: .quad 5b",
+    ".size secondary_start, . - secondary_start",
     ".data",
     ".balign 8",
     ".global kernel_satp",
@@ -200,10 +204,11 @@ pub(super) unsafe fn enter_kernel_map(satp: usize, stack_top: usize, next: exter
             "sfence.vma",
             "mv sp, {stack_top}",
             "li s0, 0",
-            "jr {next}",
+            "li ra, 0",
+            "jr a0",
             satp = in(reg) satp,
             stack_top = in(reg) stack_top,
-            next = in(reg) next,
+            in("a0") next,
             options(noreturn),
         )
     }

@@ -35,6 +35,7 @@ global_asm!(
     ".text",
     // extern "C" fn enter_user(registers: *mut Registers) -> Cause
     ".global enter_user",
+    ".type enter_user, @function",
     "enter_user:",
     "addi sp, sp, -112",
     "sd ra, 0(sp)",
@@ -53,9 +54,11 @@ global_asm!(
     ".endr",
     "ld a0, 80(a0)",
     "sret",
+    ".size enter_user, . - enter_user",
     // Where every trap arrives.
     ".balign 4",
     ".global trap_entry",
+    ".type trap_entry, @function",
     "trap_entry:",
     "csrrw sp, sscratch, sp",
     "beqz sp, 1f",
@@ -137,6 +140,7 @@ global_asm!(
     "call {give_up}",
     "6: wfi",
     "j 6b",
+    ".size trap_entry, . - trap_entry",
     ".bss",
     ".balign 16",
     "emergency_owner: .skip 16",

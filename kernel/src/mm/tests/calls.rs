@@ -87,6 +87,18 @@ fn the_number_of_areas_is_bounded() {
 }
 
 #[test]
+fn many_areas_are_charged_and_stop_at_the_groups_limit() {
+    let memory = group(Some(20));
+    let space = space(&memory);
+    let made = (0..area::MAX_AREAS).take_while(|n| space.map(fixed(0x1000_0000 + 2 * n * PAGE, 1)).is_ok()).count();
+    assert!((200..400).contains(&made), "{made} areas");
+    assert_eq!(memory.current_bytes(), 20 * PAGE as u64);
+    assert!(memory.take_refusal().is_some());
+    drop(space);
+    assert_all_freed(&memory);
+}
+
+#[test]
 fn the_break_moves_both_ways_and_stays_where_it_cannot() {
     let memory = group(None);
     let space = space(&memory);
