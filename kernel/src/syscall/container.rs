@@ -113,7 +113,10 @@ fn tell(thread: &Thread, at: UserAddr, args: &CreateArgs, message: &str) -> Resu
 
 async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>, Refusal> {
     let flags = CreateFlags::try_from(args.flags)?;
-    let id = read_buffer(thread, args.id, args.id_len, veridian_containers::ID_MAX)?;
+    let id = read_buffer(thread, args.id, args.id_len, veridian_containers::ID_MAX).map_err(|errno| match errno {
+        Errno::E2BIG => Errno::EINVAL,
+        other => other,
+    })?;
     let id = core::str::from_utf8(&id).map_err(|_| Errno::EINVAL).and_then(ContainerId::new).map_err(|errno| Refusal {
         errno,
         message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)),

@@ -5,7 +5,7 @@ use super::{
     place::{at, check_flags, here, open_file, path},
 };
 use crate::{
-    fs::{Context, DeviceNumber, DirectoryEntry, FileType, Location, RenameFlags},
+    fs::{Context, DeviceNumber, DirectoryEntry, FileType, Location, RenameFlags, Whence},
     security::Capabilities,
     task::Thread,
 };
@@ -178,6 +178,7 @@ fn read_entries(thread: &Thread, fd: i32, to: UserAddr, room: u32, push: Push) -
     let room = (room as usize).min(ENTRIES_BYTES_MAX);
     let mut bytes = Vec::new();
     let mut full = false;
+    let before = file.seek(Whence::Current, 0)?;
     file.read_directory(|DirectoryEntry { inode, file_type, next_offset, name }| {
         full = !push(&mut bytes, room, inode, next_offset, file_type.directory_entry_type(), name);
         !full
@@ -185,7 +186,11 @@ fn read_entries(thread: &Thread, fd: i32, to: UserAddr, room: u32, push: Push) -
     if bytes.is_empty() && full {
         return Err(Errno::EINVAL);
     }
-    thread.space().write_bytes(to, &bytes)?;
+    if let Err(errno) = thread.space().write_bytes(to, &bytes) {
+        // What the program did not get is read again.
+        file.seek(Whence::Set, before as i64)?;
+        return Err(errno);
+    }
     Ok(bytes.len())
 }
 

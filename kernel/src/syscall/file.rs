@@ -79,6 +79,7 @@ pub async fn pwrite64(thread: &Thread, fd: i32, from: UserAddr, length: usize, o
 /// that nobody reads is answered with SIGPIPE too.
 async fn write_all<S: Source>(thread: &Arc<Thread>, file: &File, source: &mut S) -> Result<usize, Errno> {
     let memory = thread.memory();
+    let whole = source.remaining();
     let mut done = 0;
     loop {
         let result = poll_fn(|cx| file.poll_write(cx, source, &memory)).await;
@@ -90,7 +91,8 @@ async fn write_all<S: Source>(thread: &Arc<Thread>, file: &File, source: &mut S)
             Err(_) | Ok(0) => return Ok(done),
             Ok(count) => done += count,
         }
-        if source.remaining() == 0 || file.any_object().is_none() {
+        // (An object may count bytes that it did not look at.)
+        if done >= whole || file.any_object().is_none() {
             return Ok(done);
         }
     }

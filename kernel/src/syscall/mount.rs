@@ -21,7 +21,8 @@ pub async fn mount(
     let target = path(thread, target)?;
     let source = match call {
         MountCall::Bind { .. } | MountCall::Move => path(thread, source)?,
-        _ => Vec::new(),
+        // Nothing is looked up by it, but it must be a string.
+        _ => text(thread, source, PATH_MAX - 1)?,
     };
     let (kind, data) = match call {
         MountCall::New(_) => (text(thread, kind, PATH_MAX - 1)?, text(thread, data, PAGE_SIZE - 1)?),

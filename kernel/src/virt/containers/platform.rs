@@ -218,11 +218,16 @@ impl View {
     /// A path of the configuration: from the caller's root, or beneath the bundle, out of which it must not lead
     /// (EXDEV).
     fn open(&self, bundle: &Location, path: &str) -> Result<Location, Error> {
-        let found = self.caller().resolve(bundle, path.as_bytes(), true)?;
-        if !path.starts_with('/') && !found.is_beneath(bundle) {
-            return Err(Error::new(Errno::EXDEV).reason("it leads out of the bundle"));
-        }
-        Ok(found)
+        let caller = self.caller();
+        let found = if path.starts_with('/') {
+            caller.resolve(bundle, path.as_bytes(), true)
+        } else {
+            caller.resolve_beneath(bundle, path.as_bytes())
+        };
+        found.map_err(|errno| match errno {
+            Errno::EXDEV => Error::new(errno).reason("it leads out of the bundle"),
+            _ => Error::new(errno),
+        })
     }
 }
 
