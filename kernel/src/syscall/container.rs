@@ -12,9 +12,7 @@ use crate::{
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
-    abi::{
-        Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size,
-    },
+    abi::{Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size},
     config::Config,
     engine::CreateRequest,
     line::DOCUMENT_LEN_MAX,
@@ -36,13 +34,9 @@ pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Resul
         Call::State => state(thread, &*container()?, UserAddr(words[1]), words[2]),
         Call::Delete => delete(&*container()?, DeleteFlags::try_from(flags(words[1])?)?).await,
         Call::List => list(thread, words[0] as u64, UserAddr(words[1])),
-        Call::Open
-        | Call::Pause
-        | Call::Resume
-        | Call::Exec
-        | Call::Update
-        | Call::Stats
-        | Call::Features => Err(Errno::ENOSYS),
+        Call::Open | Call::Pause | Call::Resume | Call::Exec | Call::Update | Call::Stats | Call::Features => {
+            Err(Errno::ENOSYS)
+        }
     }
 }
 
@@ -117,9 +111,8 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
         Errno::E2BIG => Errno::EINVAL,
         other => other,
     })?;
-    let id = core::str::from_utf8(&id).map_err(|_| Errno::EINVAL).and_then(ContainerId::new).map_err(|errno| Refusal {
-        errno,
-        message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)),
+    let id = core::str::from_utf8(&id).map_err(|_| Errno::EINVAL).and_then(ContainerId::new).map_err(|errno| {
+        Refusal { errno, message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)) }
     })?;
     let document = read_buffer(thread, args.config, args.config_len, DOCUMENT_LEN_MAX)?;
     let bundle = place::directory(thread, args.bundle_fd)?;

@@ -10,8 +10,8 @@ mod descriptor;
 mod directory;
 mod file;
 mod identity;
-mod memory;
 mod layout;
+mod memory;
 mod mount;
 pub mod number;
 mod place;
@@ -255,7 +255,10 @@ fn unknown(number: u32) -> Errno {
     });
     drop(said);
     if first && index < 16 {
-        log::info!("system call {number} ({}) is not there: ENOSYS", number::name(number as usize).unwrap_or("no name"));
+        log::info!(
+            "system call {number} ({}) is not there: ENOSYS",
+            number::name(number as usize).unwrap_or("no name")
+        );
     }
     Errno::ENOSYS
 }

@@ -115,12 +115,7 @@ impl Thread {
             credentials: SpinLock::new(new.credentials),
             namespaces: SpinLock::new(new.namespaces),
             name: SpinLock::new(new.name),
-            body: SpinLock::new(Some(Body {
-                space: new.space,
-                files: new.files,
-                fs: new.fs,
-                observer: new.on_exit,
-            })),
+            body: SpinLock::new(Some(Body { space: new.space, files: new.files, fs: new.fs, observer: new.on_exit })),
             family: SpinLock::new(Family::default()),
             child_event: WaitQueue::new(),
             group: AtomicU32::new(group),

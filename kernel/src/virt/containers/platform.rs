@@ -54,7 +54,12 @@ impl Platform for Kernel {
     type Root = Root;
     type Process = Process;
 
-    async fn create_cgroup(&self, caller: &Arc<Thread>, id: &ContainerId, limits: &Limits) -> Result<Arc<Cgroup>, Error> {
+    async fn create_cgroup(
+        &self,
+        caller: &Arc<Thread>,
+        id: &ContainerId,
+        limits: &Limits,
+    ) -> Result<Arc<Cgroup>, Error> {
         let memory = limits.memory.map(|bytes| bytes.0);
         let pids = limits.pids.map(u64::from);
         Ok(Cgroup::child(caller.cgroup(), id.as_str(), memory, pids))
@@ -204,11 +209,7 @@ struct View {
 
 impl View {
     fn of(thread: &Thread) -> Self {
-        Self {
-            context: thread.with_fs(|fs| fs.clone()),
-            credentials: thread.credentials(),
-            memory: thread.memory(),
-        }
+        Self { context: thread.with_fs(|fs| fs.clone()), credentials: thread.credentials(), memory: thread.memory() }
     }
 
     fn caller(&self) -> Caller<'_> {
