@@ -73,7 +73,7 @@ impl MemoryGroup {
     /// The group's last task and its container are gone. It stays on the books until its last frame is freed
     /// (a page may be shared with another group's task), as Linux keeps a removed group.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
         self.forget_if_empty();
     }
 
@@ -139,8 +139,10 @@ impl MemoryGroup {
 
     fn charged(&self, give: impl FnOnce(Owner) -> Result<Frame, OutOfFrames>) -> Result<Frame, OutOfMemory> {
         self.charge()?;
-        if mem::statistics().free <= reserve() {
+        // After the charge: either this sees that the group was closed, or the one who closes it sees the charge.
+        if self.closed.load(Ordering::SeqCst) || mem::statistics().free <= reserve() {
             self.uncharge();
+            self.forget_if_empty();
             return Err(OutOfMemory);
         }
         give(self.owner).map_err(|OutOfFrames| {
