@@ -23,9 +23,6 @@ use veridian_containers::abi::{Errno, WaitStatus};
 use veridian_containers::engine::Engine;
 use veridian_hal::{BootInfo, cpu, mem, power, sync::Once};
 
-/// The machine's exit status when there is no first process: as a shell says that a command was not found.
-const NO_INIT_STATUS: u8 = 127;
-
 /// What there is one of.
 struct Machine {
     pid_namespace: Arc<PidNamespace>,
@@ -68,7 +65,8 @@ pub fn main(boot: BootInfo) -> ! {
         Ok(()) => sched::run(),
         Err((errno, reason)) => {
             log::error!("{}: {reason} ({errno})", words.init);
-            power::exit(NO_INIT_STATUS)
+            // As when the kernel panics: no process has ended that could have given a status.
+            power::exit(power::PANIC_STATUS)
         }
     }
 }

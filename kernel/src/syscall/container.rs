@@ -9,7 +9,7 @@ use crate::{
     task::Thread,
     virt::containers::{Container, container_of, descriptor_for},
 };
-use alloc::{format, string::String, sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
     abi::{Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size},
@@ -60,8 +60,7 @@ fn write_sized<T: Args>(thread: &Thread, at: UserAddr, value: &T) -> Result<(), 
 
 fn read_buffer(thread: &Thread, at: u64, length: u64, max: usize) -> Result<Vec<u8>, Errno> {
     let length = usize::try_from(length).ok().filter(|length| *length <= max).ok_or(Errno::E2BIG)?;
-    let mut bytes = Vec::new();
-    bytes.resize(length, 0);
+    let mut bytes = vec![0; length];
     thread.space().read_bytes(UserAddr(at as usize), &mut bytes)?;
     Ok(bytes)
 }
@@ -114,6 +113,10 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     let id = core::str::from_utf8(&id).map_err(|_| Errno::EINVAL).and_then(ContainerId::new).map_err(|errno| {
         Refusal { errno, message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)) }
     })?;
+    if args.config_len > DOCUMENT_LEN_MAX as u64 {
+        let message = format!("the configuration has {} bytes; at most {DOCUMENT_LEN_MAX} are read", args.config_len);
+        return Err(Refusal { errno: Errno::E2BIG, message });
+    }
     let document = read_buffer(thread, args.config, args.config_len, DOCUMENT_LEN_MAX)?;
     let bundle = place::directory(thread, args.bundle_fd)?;
     let bundle_path = thread.with_fs(|fs| fs.path_of(&bundle))?;

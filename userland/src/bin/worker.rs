@@ -13,7 +13,7 @@ use veridian_userland::{println, program, text};
 program!(main);
 
 /// Bytes that a hog takes if nothing stops it.
-const HOG: usize = 64 << 20;
+const HOG: usize = 32 << 20;
 /// Nanoseconds in a millisecond.
 const MILLISECOND: u64 = 1_000_000;
 
