@@ -17,14 +17,11 @@ impl ContainerId {
     /// # Errors
     /// EINVAL if it is not of the grammar or too long.
     pub fn new(id: &str) -> Result<Self, Errno> {
-        let allowed =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-' | b'.');
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-' | b'.');
         if id.is_empty() || id.starts_with('.') || !id.bytes().all(allowed) {
             return Err(Errno::EINVAL);
         }
-        heapless::String::try_from(id)
-            .map(Self)
-            .map_err(|_| Errno::EINVAL)
+        heapless::String::try_from(id).map(Self).map_err(|_| Errno::EINVAL)
     }
 
     /// The id as text.
@@ -63,18 +60,7 @@ mod tests {
         for id in ["a", "web-1", "_x", "+x", "-x", "A.b", "0", &"f".repeat(64)] {
             assert_eq!(ContainerId::new(id).unwrap().as_str(), id);
         }
-        for id in [
-            "",
-            ".",
-            "..",
-            ".a",
-            "a/b",
-            "a b",
-            "ä",
-            "a\0",
-            "a\n",
-            &"f".repeat(65),
-        ] {
+        for id in ["", ".", "..", ".a", "a/b", "a b", "ä", "a\0", "a\n", &"f".repeat(65)] {
             assert_eq!(ContainerId::new(id), Err(Errno::EINVAL), "{id:?}");
         }
     }

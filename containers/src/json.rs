@@ -31,8 +31,7 @@ impl fmt::Display for Quoted<'_> {
 
 /// Reads an array of strings, and nothing after it.
 pub(crate) fn strings(text: &str) -> Result<Vec<String>, Reason> {
-    const NOT_AN_ARRAY: Reason =
-        "is not a JSON array of strings, such as [\"sh\",\"-c\",\"echo hi\"]";
+    const NOT_AN_ARRAY: Reason = "is not a JSON array of strings, such as [\"sh\",\"-c\",\"echo hi\"]";
     let mut strings = Vec::new();
     let mut rest = text.strip_prefix('[').ok_or(NOT_AN_ARRAY)?;
     rest = skip_space(rest);
@@ -51,11 +50,7 @@ pub(crate) fn strings(text: &str) -> Result<Vec<String>, Reason> {
             }
         }
     }
-    if skip_space(rest).is_empty() {
-        Ok(strings)
-    } else {
-        Err("has text after its JSON array")
-    }
+    if skip_space(rest).is_empty() { Ok(strings) } else { Err("has text after its JSON array") }
 }
 
 /// Reads a string whose opening quote has been read; returns what comes after the closing one.
@@ -63,17 +58,14 @@ fn string(text: &str) -> Result<(String, &str), Reason> {
     let mut string = String::new();
     let mut rest = text;
     loop {
-        let at = rest
-            .find(|c: char| c < ' ' || c == '"' || c == '\\')
-            .ok_or("has a JSON string without an end")?;
+        let at = rest.find(|c: char| c < ' ' || c == '"' || c == '\\').ok_or("has a JSON string without an end")?;
         string.push_str(&rest[..at]);
         let special = rest.as_bytes()[at];
         rest = &rest[at + 1..];
         match special {
             b'"' => return Ok((string, rest)),
             b'\\' => {
-                let (character, after) =
-                    escape(rest).ok_or("has a JSON string with a bad escape")?;
+                let (character, after) = escape(rest).ok_or("has a JSON string with a bad escape")?;
                 string.push(character);
                 rest = after;
             }
@@ -106,18 +98,13 @@ fn unicode(text: &str) -> Option<(char, &str)> {
     }
     let (second, rest) = code_unit(rest.strip_prefix("\\u")?)?;
     let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-    Some((
-        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low)?,
-        rest,
-    ))
+    Some((char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low)?, rest))
 }
 
 fn code_unit(text: &str) -> Option<(u32, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
     let hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| u32::from_str_radix(digits, 16).ok())
-        .flatten()
-        .map(|unit| (unit, rest))
+    hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten().map(|unit| (unit, rest))
 }
 
 fn skip_space(text: &str) -> &str {
@@ -136,10 +123,7 @@ mod tests {
             ("[ ]", &[]),
             (r#"["a"]"#, &["a"]),
             (r#"[ "a" , "" ,"b c"] "#, &["a", "", "b c"]),
-            (
-                r#"["\"\\\/\b\f\n\r\t","\u0041\u00e4\ud83d\ude00"]"#,
-                &["\"\\/\u{8}\u{c}\n\r\t", "Aä😀"],
-            ),
+            (r#"["\"\\\/\b\f\n\r\t","\u0041\u00e4\ud83d\ude00"]"#, &["\"\\/\u{8}\u{c}\n\r\t", "Aä😀"]),
         ] {
             assert_eq!(strings(text).unwrap(), expected, "{text}");
         }

@@ -26,10 +26,7 @@ pub enum Support {
 
 /// The enforced keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "each is the key of its name; the table describes them"
-)]
+#[expect(missing_docs, reason = "each is the key of its name; the table describes them")]
 pub enum KeyId {
     OciVersion,
     RootPath,
@@ -55,45 +52,20 @@ impl KeyId {
     /// The key as it is written.
     #[must_use]
     pub fn name(self) -> &'static str {
-        KEYS.iter()
-            .find(|key| key.support == Support::Enforced(self))
-            .map_or("", |key| key.name)
+        KEYS.iter().find(|key| key.support == Support::Enforced(self)).map_or("", |key| key.name)
     }
 }
 
 const fn once(id: KeyId, name: &'static str, value: &'static str, default: &'static str) -> Key {
-    Key {
-        name,
-        repeats: false,
-        support: Support::Enforced(id),
-        value,
-        default,
-    }
+    Key { name, repeats: false, support: Support::Enforced(id), value, default }
 }
 
-const fn repeated(
-    id: KeyId,
-    name: &'static str,
-    value: &'static str,
-    default: &'static str,
-) -> Key {
-    Key {
-        name,
-        repeats: true,
-        support: Support::Enforced(id),
-        value,
-        default,
-    }
+const fn repeated(id: KeyId, name: &'static str, value: &'static str, default: &'static str) -> Key {
+    Key { name, repeats: true, support: Support::Enforced(id), value, default }
 }
 
 const fn not_yet(name: &'static str) -> Key {
-    Key {
-        name,
-        repeats: true,
-        support: Support::NotYet,
-        value: "",
-        default: "",
-    }
+    Key { name, repeats: true, support: Support::NotYet, value: "", default: "" }
 }
 
 /// Every key of the language.
@@ -105,69 +77,29 @@ pub const KEYS: &[Key] = &[
         "path, absolute or relative to the bundle; any but `/` needs `namespace=mount`",
         "`/`",
     ),
-    once(
-        KeyId::RootReadonly,
-        "root_readonly",
-        "`true`, `false`; `true` needs `namespace=mount`",
-        "false",
-    ),
-    once(
-        KeyId::Hostname,
-        "hostname",
-        "RFC 1123 labels, 64 bytes at most; needs `namespace=uts`",
-        "the caller's",
-    ),
+    once(KeyId::RootReadonly, "root_readonly", "`true`, `false`; `true` needs `namespace=mount`", "false"),
+    once(KeyId::Hostname, "hostname", "RFC 1123 labels, 64 bytes at most; needs `namespace=uts`", "the caller's"),
     once(KeyId::ProcessCwd, "process_cwd", "absolute path", "`/`"),
     once(KeyId::ProcessUid, "process_uid", "0 to 4294967294", "0"),
     once(KeyId::ProcessGid, "process_gid", "0 to 4294967294", "0"),
-    once(
-        KeyId::ProcessTerminal,
-        "process_terminal",
-        "`false`; `true` is not enforced yet",
-        "false",
-    ),
-    repeated(
-        KeyId::ProcessArg,
-        "process_arg",
-        "one argument",
-        "at least one is required",
-    ),
+    once(KeyId::ProcessTerminal, "process_terminal", "`false`; `true` is not enforced yet", "false"),
+    repeated(KeyId::ProcessArg, "process_arg", "one argument", "at least one is required"),
     once(
         KeyId::ProcessArgs,
         "process_args",
         "JSON array of strings, `[\"sh\",\"-c\",\"echo hi\"]`; instead of `process_arg`",
         "",
     ),
-    repeated(
-        KeyId::ProcessEnv,
-        "process_env",
-        "`NAME=value`; nothing is inherited",
-        "none",
-    ),
+    repeated(KeyId::ProcessEnv, "process_env", "`NAME=value`; nothing is inherited", "none"),
     repeated(
         KeyId::Mount,
         "mount",
         "`destination:type:source[:option,option]`, made in order; needs `namespace=mount`",
         "none",
     ),
-    repeated(
-        KeyId::Namespace,
-        "namespace",
-        "`pid`, `mount`, `uts`: a new one; each once",
-        "the caller's",
-    ),
-    once(
-        KeyId::MemoryLimit,
-        "memory_limit",
-        "bytes, or with K, M, G; `0` and `max` are unlimited",
-        "unlimited",
-    ),
-    once(
-        KeyId::PidsLimit,
-        "pids_limit",
-        "tasks at one time, 1 to 4194304; `max` is unlimited",
-        "unlimited",
-    ),
+    repeated(KeyId::Namespace, "namespace", "`pid`, `mount`, `uts`: a new one; each once", "the caller's"),
+    once(KeyId::MemoryLimit, "memory_limit", "bytes, or with K, M, G; `0` and `max` are unlimited", "unlimited"),
+    once(KeyId::PidsLimit, "pids_limit", "tasks at one time, 1 to 4194304; `max` is unlimited", "unlimited"),
     not_yet("additional_gid"),
     not_yet("annotation"),
     not_yet("capability"),
@@ -218,10 +150,8 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// The known key that is most like a name, if any is like it.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static Key> {
-    let (key, distance) = KEYS
-        .iter()
-        .map(|key| (key, distance(key.name, name)))
-        .min_by_key(|&(_, distance)| distance)?;
+    let (key, distance) =
+        KEYS.iter().map(|key| (key, distance(key.name, name))).min_by_key(|&(_, distance)| distance)?;
     (distance <= 1 + key.name.len() / 4).then_some(key)
 }
 
@@ -232,11 +162,7 @@ const NAME_LEN_MAX: usize = 31;
 /// either case are alike, and so are `-`, `.` and `_`.
 fn distance(a: &str, b: &str) -> usize {
     let folded = |byte: u8| {
-        if matches!(byte, b'-' | b'.') {
-            b'_'
-        } else {
-            byte.to_ascii_lowercase()
-        }
+        if matches!(byte, b'-' | b'.') { b'_' } else { byte.to_ascii_lowercase() }
     };
     if b.len() > NAME_LEN_MAX {
         return usize::MAX;
@@ -266,17 +192,9 @@ mod tests {
     fn each_enforced_key_is_in_the_table_once_and_each_name_too() {
         let mut seen = [false; KeyId::COUNT];
         for (index, key) in KEYS.iter().enumerate() {
-            assert!(
-                KEYS[..index].iter().all(|other| other.name != key.name),
-                "{}",
-                key.name
-            );
+            assert!(KEYS[..index].iter().all(|other| other.name != key.name), "{}", key.name);
             if let Support::Enforced(id) = key.support {
-                assert!(
-                    !core::mem::replace(&mut seen[id as usize], true),
-                    "{}",
-                    key.name
-                );
+                assert!(!core::mem::replace(&mut seen[id as usize], true), "{}", key.name);
                 assert_eq!(id.name(), key.name);
             }
         }
@@ -296,26 +214,14 @@ mod tests {
         ] {
             assert_eq!(nearest(name).map(|key| key.name), Some(key), "{name}");
         }
-        for name in [
-            "x",
-            "colour",
-            "",
-            "a_very_long_key_that_is_like_no_other",
-            "ä",
-        ] {
+        for name in ["x", "colour", "", "a_very_long_key_that_is_like_no_other", "ä"] {
             assert!(nearest(name).is_none(), "{name}");
         }
     }
 
     #[test]
     fn distances_are_counted_right() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("", "ab", 2),
-            ("kitten", "sitting", 3),
-            ("ab", "ba", 2),
-        ] {
+        for (a, b, expected) in [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

@@ -73,10 +73,7 @@ impl<'a> Lines<'a> {
     /// A reader at the beginning of a document.
     #[must_use]
     pub const fn new(document: &'a [u8]) -> Self {
-        Self {
-            rest: Some(document),
-            number: 0,
-        }
+        Self { rest: Some(document), number: 0 }
     }
 }
 
@@ -87,14 +84,8 @@ impl<'a> Iterator for Lines<'a> {
         while let Some(rest) = self.rest {
             if self.number == 0 && rest.len() > DOCUMENT_LEN_MAX {
                 self.rest = None;
-                let breaks = rest[..DOCUMENT_LEN_MAX]
-                    .iter()
-                    .filter(|&&byte| byte == b'\n')
-                    .count();
-                return Some(Err(LineError {
-                    line: breaks as u32 + 1,
-                    kind: LineErrorKind::TooLong,
-                }));
+                let breaks = rest[..DOCUMENT_LEN_MAX].iter().filter(|&&byte| byte == b'\n').count();
+                return Some(Err(LineError { line: breaks as u32 + 1, kind: LineErrorKind::TooLong }));
             }
             self.number += 1;
             let line = match rest.iter().position(|&byte| byte == b'\n') {
@@ -110,18 +101,11 @@ impl<'a> Iterator for Lines<'a> {
             match split(line) {
                 Ok(None) => {}
                 Ok(Some((key, value))) => {
-                    return Some(Ok(Line {
-                        number: self.number,
-                        key,
-                        value,
-                    }));
+                    return Some(Ok(Line { number: self.number, key, value }));
                 }
                 Err(kind) => {
                     self.rest = None;
-                    return Some(Err(LineError {
-                        line: self.number,
-                        kind,
-                    }));
+                    return Some(Err(LineError { line: self.number, kind }));
                 }
             }
         }
@@ -133,9 +117,7 @@ impl core::iter::FusedIterator for Lines<'_> {}
 
 /// Splits a line at its first `=`; `None` for a blank line or a comment. (A `\r` at its end is trimmed away.)
 fn split(line: &[u8]) -> Result<Option<(&str, &str)>, LineErrorKind> {
-    let line = core::str::from_utf8(line)
-        .map_err(|_| LineErrorKind::NotUtf8)?
-        .trim();
+    let line = core::str::from_utf8(line).map_err(|_| LineErrorKind::NotUtf8)?.trim();
     if line.as_bytes().contains(&0) {
         return Err(LineErrorKind::Nul);
     }
@@ -144,11 +126,7 @@ fn split(line: &[u8]) -> Result<Option<(&str, &str)>, LineErrorKind> {
     }
     let (key, value) = line.split_once('=').ok_or(LineErrorKind::NoEquals)?;
     let key = key.trim_end();
-    if key.is_empty() {
-        Err(LineErrorKind::NoKey)
-    } else {
-        Ok(Some((key, value.trim_start())))
-    }
+    if key.is_empty() { Err(LineErrorKind::NoKey) } else { Ok(Some((key, value.trim_start()))) }
 }
 
 #[cfg(test)]
@@ -171,10 +149,7 @@ mod tests {
 
     #[test]
     fn comments_and_blank_lines_count_but_do_not_appear() {
-        assert_eq!(
-            read(b"# x\n\n  \t\r\n a = b = c \r\n  #=\nd=\n"),
-            [Ok((4, "a", "b = c")), Ok((6, "d", ""))]
-        );
+        assert_eq!(read(b"# x\n\n  \t\r\n a = b = c \r\n  #=\nd=\n"), [Ok((4, "a", "b = c")), Ok((6, "d", ""))]);
         assert_eq!(read(b""), []);
         assert_eq!(read(b"\n\n"), []);
         assert_eq!(read(b"a=b"), [Ok((1, "a", "b"))]);

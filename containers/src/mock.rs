@@ -122,22 +122,10 @@ impl Mock {
     /// Ends a container's process. The end is reported by whoever takes it from [`take_exits`](Self::take_exits).
     pub fn end(&self, key: ContainerKey, status: WaitStatus) {
         let mut state = self.0.lock();
-        let found = state
-            .world
-            .processes
-            .values_mut()
-            .find(|process| process.key == key);
+        let found = state.world.processes.values_mut().find(|process| process.key == key);
         if let Some(process) = found.filter(|process| process.phase != MockPhase::Ended) {
             process.phase = MockPhase::Ended;
-            state.exits.push((
-                key,
-                Exit {
-                    status,
-                    oom_killed: false,
-                    memory_peak: 4096,
-                    tasks_peak: 1,
-                },
-            ));
+            state.exits.push((key, Exit { status, oom_killed: false, memory_peak: 4096, tasks_peak: 1 }));
         }
     }
 
@@ -170,11 +158,7 @@ impl Mock {
     }
 
     /// [`attempt`](Self::attempt) that may wait first.
-    async fn operation(
-        &self,
-        call: &str,
-        operand: &(dyn core::fmt::Debug + Sync),
-    ) -> Result<(), Error> {
+    async fn operation(&self, call: &str, operand: &(dyn core::fmt::Debug + Sync)) -> Result<(), Error> {
         let mut waits = self.0.lock().waits;
         poll_fn(|context| {
             if core::mem::take(&mut waits) {
@@ -196,13 +180,7 @@ impl Mock {
 
     fn with_namespaces(&self, namespaces: &Handle, change: impl FnOnce(&mut MockNamespaces)) {
         let mut state = self.0.lock();
-        change(
-            state
-                .world
-                .namespaces
-                .get_mut(&namespaces.0)
-                .expect("the namespaces exist"),
-        );
+        change(state.world.namespaces.get_mut(&namespaces.0).expect("the namespaces exist"));
     }
 }
 
@@ -214,36 +192,18 @@ impl Platform for Mock {
     type Root = Handle;
     type Process = Handle;
 
-    async fn create_cgroup(
-        &self,
-        (): &(),
-        id: &ContainerId,
-        limits: &Limits,
-    ) -> Result<Handle, Error> {
+    async fn create_cgroup(&self, (): &(), id: &ContainerId, limits: &Limits) -> Result<Handle, Error> {
         self.operation("create_cgroup", id).await?;
         let handle = self.new_handle();
-        let taken = self
-            .0
-            .lock()
-            .world
-            .cgroups
-            .insert(handle, (id.to_string(), *limits));
+        let taken = self.0.lock().world.cgroups.insert(handle, (id.to_string(), *limits));
         assert_eq!(taken, None);
         Ok(Handle(handle))
     }
 
-    async fn create_namespaces(
-        &self,
-        (): &(),
-        _: &Handle,
-        new: NamespaceSet,
-    ) -> Result<Handle, Error> {
+    async fn create_namespaces(&self, (): &(), _: &Handle, new: NamespaceSet) -> Result<Handle, Error> {
         self.operation("create_namespaces", &new.bits()).await?;
         let handle = self.new_handle();
-        let made = MockNamespaces {
-            new,
-            ..MockNamespaces::default()
-        };
+        let made = MockNamespaces { new, ..MockNamespaces::default() };
         self.0.lock().world.namespaces.insert(handle, made);
         Ok(Handle(handle))
     }
@@ -257,41 +217,21 @@ impl Platform for Mock {
         Ok(())
     }
 
-    async fn open_root(
-        &self,
-        (): &(),
-        namespaces: &Handle,
-        (): &(),
-        path: &str,
-    ) -> Result<Handle, Error> {
+    async fn open_root(&self, (): &(), namespaces: &Handle, (): &(), path: &str) -> Result<Handle, Error> {
         self.operation("open_root", &path).await?;
-        self.with_namespaces(namespaces, |set| {
-            assert!(set.new.contains(NamespaceSet::MOUNT))
-        });
+        self.with_namespaces(namespaces, |set| assert!(set.new.contains(NamespaceSet::MOUNT)));
         let handle = self.new_handle();
         self.0.lock().world.roots.insert(handle, path.to_string());
         Ok(Handle(handle))
     }
 
-    async fn mount(
-        &self,
-        (): &(),
-        namespaces: &Handle,
-        _: &Handle,
-        (): &(),
-        mount: &Mount,
-    ) -> Result<(), Error> {
+    async fn mount(&self, (): &(), namespaces: &Handle, _: &Handle, (): &(), mount: &Mount) -> Result<(), Error> {
         self.operation("mount", &mount.destination).await?;
         self.with_namespaces(namespaces, |set| set.mounts.push(mount.clone()));
         Ok(())
     }
 
-    async fn pivot_root(
-        &self,
-        namespaces: &Handle,
-        root: &Handle,
-        readonly: bool,
-    ) -> Result<(), Error> {
+    async fn pivot_root(&self, namespaces: &Handle, root: &Handle, readonly: bool) -> Result<(), Error> {
         self.operation("pivot_root", &readonly).await?;
         self.with_namespaces(namespaces, |set| set.root = Some((root.0, readonly)));
         Ok(())
@@ -308,11 +248,7 @@ impl Platform for Mock {
         let handle = self.new_handle();
         let made = MockProcess {
             key,
-            housing: (
-                housing.cgroup.0,
-                housing.namespaces.0,
-                housing.root.map(|root| root.0),
-            ),
+            housing: (housing.cgroup.0, housing.namespaces.0, housing.root.map(|root| root.0)),
             args: process.args.clone(),
             phase: MockPhase::Held,
             signals: Vec::new(),
@@ -324,11 +260,7 @@ impl Platform for Mock {
     async fn start_process(&self, process: &Handle) -> Result<(), Error> {
         self.operation("start_process", process).await?;
         let mut state = self.0.lock();
-        let process = state
-            .world
-            .processes
-            .get_mut(&process.0)
-            .expect("the process exists");
+        let process = state.world.processes.get_mut(&process.0).expect("the process exists");
         if process.phase == MockPhase::Ended {
             return Err(Error::new(Errno::ESRCH));
         }
@@ -341,11 +273,7 @@ impl Platform for Mock {
         self.attempt("signal_process", &signal)?;
         let key = {
             let mut state = self.0.lock();
-            let process = state
-                .world
-                .processes
-                .get_mut(&process.0)
-                .expect("the process exists");
+            let process = state.world.processes.get_mut(&process.0).expect("the process exists");
             if process.phase == MockPhase::Ended {
                 return Err(Error::new(Errno::ESRCH));
             }
@@ -371,39 +299,21 @@ impl Platform for Mock {
     fn close_root(&self, root: Handle) {
         self.record("close_root", &root);
         let mut state = self.0.lock();
-        assert!(
-            state
-                .world
-                .processes
-                .values()
-                .all(|process| process.housing.2 != Some(root.0))
-        );
+        assert!(state.world.processes.values().all(|process| process.housing.2 != Some(root.0)));
         assert!(state.world.roots.remove(&root.0).is_some());
     }
 
     fn remove_namespaces(&self, namespaces: Handle) {
         self.record("remove_namespaces", &namespaces);
         let mut state = self.0.lock();
-        assert!(
-            state
-                .world
-                .processes
-                .values()
-                .all(|process| process.housing.1 != namespaces.0)
-        );
+        assert!(state.world.processes.values().all(|process| process.housing.1 != namespaces.0));
         assert!(state.world.namespaces.remove(&namespaces.0).is_some());
     }
 
     fn remove_cgroup(&self, cgroup: Handle) {
         self.record("remove_cgroup", &cgroup);
         let mut state = self.0.lock();
-        assert!(
-            state
-                .world
-                .processes
-                .values()
-                .all(|process| process.housing.0 != cgroup.0)
-        );
+        assert!(state.world.processes.values().all(|process| process.housing.0 != cgroup.0));
         assert!(state.world.cgroups.remove(&cgroup.0).is_some());
     }
 }

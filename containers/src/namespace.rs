@@ -49,16 +49,8 @@ pub enum NamespaceKind {
 
 impl NamespaceKind {
     /// Every kind, in printing order.
-    pub const ALL: [Self; 8] = [
-        Self::Pid,
-        Self::Network,
-        Self::Mount,
-        Self::Ipc,
-        Self::Uts,
-        Self::User,
-        Self::Cgroup,
-        Self::Time,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Pid, Self::Network, Self::Mount, Self::Ipc, Self::Uts, Self::User, Self::Cgroup, Self::Time];
 
     /// The word of the OCI configuration.
     #[must_use]

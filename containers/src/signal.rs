@@ -35,11 +35,7 @@ impl Signal {
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         let index = self.0.get() as usize - 1;
-        if index < NAMES.len() {
-            Some(NAMES[index])
-        } else {
-            None
-        }
+        if index < NAMES.len() { Some(NAMES[index]) } else { None }
     }
 }
 
@@ -64,10 +60,7 @@ impl core::str::FromStr for Signal {
             Some(prefix) if prefix.eq_ignore_ascii_case("SIG") => &text[3..],
             _ => text,
         };
-        let index = NAMES
-            .iter()
-            .position(|known| known.eq_ignore_ascii_case(name))
-            .ok_or(Errno::EINVAL)?;
+        let index = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)).ok_or(Errno::EINVAL)?;
         Self::new(index as u32 + 1).ok_or(Errno::EINVAL)
     }
 }
@@ -123,19 +116,7 @@ mod tests {
         for text in ["KILL", "SIGKILL", "kill", "sigkill", "9"] {
             assert_eq!(text.parse(), Ok(Signal::SIGKILL));
         }
-        for text in [
-            "",
-            "0",
-            "65",
-            "SIG",
-            "SIGSIGKILL",
-            "KILLL",
-            "-9",
-            "+9",
-            "9 ",
-            "99999999999",
-            "ſigkill",
-        ] {
+        for text in ["", "0", "65", "SIG", "SIGSIGKILL", "KILLL", "-9", "+9", "9 ", "99999999999", "ſigkill"] {
             assert_eq!(text.parse::<Signal>(), Err(Errno::EINVAL), "{text:?}");
         }
         assert_eq!("64".parse::<Signal>().unwrap().name(), None);

@@ -64,12 +64,8 @@ pub fn size(text: &str) -> Result<Bytes, Reason> {
         Some(b'G') => (&text[..text.len() - 1], 30),
         _ => (text, 0),
     };
-    let number =
-        decimal(digits).ok_or("is not a size: a decimal number of bytes, or one with K, M or G")?;
-    number
-        .checked_mul(1 << shift)
-        .map(Bytes)
-        .ok_or("is too large a size")
+    let number = decimal(digits).ok_or("is not a size: a decimal number of bytes, or one with K, M or G")?;
+    number.checked_mul(1 << shift).map(Bytes).ok_or("is too large a size")
 }
 
 /// A limit in bytes: a [`size`]; `0` and `max` are no limit.
@@ -146,11 +142,7 @@ pub fn destination(text: &str) -> Result<(), Reason> {
             _ => below_root = true,
         }
     }
-    if below_root {
-        Ok(())
-    } else {
-        Err("is the root itself, which root_path sets")
-    }
+    if below_root { Ok(()) } else { Err("is the root itself, which root_path sets") }
 }
 
 /// Text that can stand as a value on a line: no NUL, no line break, no white space at its ends.
@@ -173,11 +165,7 @@ pub fn one_line(text: &str) -> Result<(), Reason> {
 /// # Errors
 /// Text with one.
 pub fn no_nul(text: &str) -> Result<(), Reason> {
-    if text.as_bytes().contains(&0) {
-        Err("contains a NUL")
-    } else {
-        Ok(())
-    }
+    if text.as_bytes().contains(&0) { Err("contains a NUL") } else { Ok(()) }
 }
 
 /// A host name: labels of letters, digits and inner hyphens, separated by dots (RFC 1123), at most
@@ -192,18 +180,14 @@ pub fn hostname(text: &str) -> Result<(), Reason> {
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= LABEL_LEN_MAX
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     if text.split('.').all(is_label) {
         Ok(())
     } else {
-        Err(
-            "is not a host name: labels of letters, digits and inner hyphens, separated by dots (RFC 1123)",
-        )
+        Err("is not a host name: labels of letters, digits and inner hyphens, separated by dots (RFC 1123)")
     }
 }
 
@@ -212,10 +196,7 @@ pub fn hostname(text: &str) -> Result<(), Reason> {
 /// # Errors
 /// A text without `=` or with nothing before it, and what [`one_line`] refuses.
 pub fn environment(text: &str) -> Result<(), Reason> {
-    let name = text
-        .split_once('=')
-        .map(|(name, _)| name)
-        .ok_or("has no `=`: an environment entry is NAME=value")?;
+    let name = text.split_once('=').map(|(name, _)| name).ok_or("has no `=`: an environment entry is NAME=value")?;
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("has no proper name before its `=`: an environment entry is NAME=value");
     }
@@ -228,38 +209,22 @@ pub fn environment(text: &str) -> Result<(), Reason> {
 /// What is no SemVer, and any other major version.
 pub fn oci_version(text: &str) -> Result<(), Reason> {
     const NOT_SEM_VER: Reason = "is not a version: MAJOR.MINOR.PATCH (SemVer 2.0.0)";
-    let (version, build) = text
-        .split_once('+')
-        .map_or((text, None), |(version, build)| (version, Some(build)));
-    let (core, pre_release) = version
-        .split_once('-')
-        .map_or((version, None), |(core, pre_release)| {
-            (core, Some(pre_release))
-        });
+    let (version, build) = text.split_once('+').map_or((text, None), |(version, build)| (version, Some(build)));
+    let (core, pre_release) =
+        version.split_once('-').map_or((version, None), |(core, pre_release)| (core, Some(pre_release)));
 
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let is_number = |part: &str| is_digits(part) && (part == "0" || !part.starts_with('0'));
-    let is_word = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
+    let is_word =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if core.split('.').count() != 3
         || !core.split('.').all(is_number)
-        || !pre_release.is_none_or(|ids| {
-            ids.split('.')
-                .all(|id| is_word(id) && (!is_digits(id) || is_number(id)))
-        })
+        || !pre_release.is_none_or(|ids| ids.split('.').all(|id| is_word(id) && (!is_digits(id) || is_number(id))))
         || !build.is_none_or(|ids| ids.split('.').all(is_word))
     {
         return Err(NOT_SEM_VER);
     }
-    if core.starts_with("1.") {
-        Ok(())
-    } else {
-        Err("is not an OCI version this kernel reads: 1.x")
-    }
+    if core.starts_with("1.") { Ok(()) } else { Err("is not an OCI version this kernel reads: 1.x") }
 }
 
 #[cfg(test)]
@@ -280,17 +245,7 @@ mod tests {
     fn ids_are_decimal_and_below_the_largest() {
         assert_eq!(user_id("0"), Ok(0));
         assert_eq!(user_id("4294967294"), Ok(4_294_967_294));
-        for text in [
-            "",
-            "alice",
-            "-1",
-            "+1",
-            "4294967295",
-            "4294967296",
-            "99999999999999999999",
-            "0x1",
-            "1 ",
-        ] {
+        for text in ["", "alice", "-1", "+1", "4294967295", "4294967296", "99999999999999999999", "0x1", "1 "] {
             assert!(user_id(text).is_err(), "{text:?}");
         }
     }
@@ -302,19 +257,8 @@ mod tests {
         assert_eq!(size("64M"), Ok(Bytes(64 << 20)));
         assert_eq!(size("17179869183G"), Ok(Bytes(17_179_869_183 << 30)));
         assert_eq!(size("18446744073709551615"), Ok(Bytes(u64::MAX)));
-        for text in [
-            "",
-            "K",
-            "64Q",
-            "64k",
-            "1KB",
-            "1.5G",
-            "-1",
-            "17179869184G",
-            "18446744073709551616",
-            "1 K",
-            "64é",
-        ] {
+        for text in ["", "K", "64Q", "64k", "1KB", "1.5G", "-1", "17179869184G", "18446744073709551616", "1 K", "64é"]
+        {
             assert!(size(text).is_err(), "{text:?}");
         }
         assert_eq!(size_limit("0"), Ok(None));
@@ -349,9 +293,7 @@ mod tests {
         for text in ["/a", "/a/b", "//a", "/a/", "/./a", "/...", "/ä"] {
             assert_eq!(destination(text), Ok(()), "{text:?}");
         }
-        for text in [
-            "", "a", "/", "//", "/.", "/..", "/a/..", "/a/../b", "/a\0", "/a\nb", "/a ",
-        ] {
+        for text in ["", "a", "/", "//", "/.", "/..", "/a/..", "/a/../b", "/a\0", "/a\nb", "/a "] {
             assert!(destination(text).is_err(), "{text:?}");
         }
         assert!(path(&"a".repeat(PATH_LEN_MAX)).is_ok());
@@ -365,9 +307,7 @@ mod tests {
             assert_eq!(hostname(text), Ok(()), "{text:?}");
         }
         let whole = [label.as_str(), "bc"].join(".");
-        for text in [
-            "", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "ä", "a b", &long, &whole, "a\0",
-        ] {
+        for text in ["", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "ä", "a b", &long, &whole, "a\0"] {
             assert!(hostname(text).is_err(), "{text:?}");
         }
     }
@@ -377,41 +317,19 @@ mod tests {
         for text in ["A=", "A=b", "A=b=c", "a.b=c", "BASH_FUNC_x%%=() { :; }"] {
             assert_eq!(environment(text), Ok(()), "{text:?}");
         }
-        for text in [
-            "", "A", "=b", "A =b", " A=b", "A=b ", "A=\0", "A=\n", "\u{7}=x",
-        ] {
+        for text in ["", "A", "=b", "A =b", " A=b", "A=b ", "A=\0", "A=\n", "\u{7}=x"] {
             assert!(environment(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn oci_versions_are_sem_vers_of_major_1() {
-        for text in [
-            "1.0.2",
-            "1.3.0",
-            "1.0.0-rc.1",
-            "1.1.0+dev",
-            "1.0.0-a-b.0+001.x",
-            "1.10.0--",
-        ] {
+        for text in ["1.0.2", "1.3.0", "1.0.0-rc.1", "1.1.0+dev", "1.0.0-a-b.0+001.x", "1.10.0--"] {
             assert_eq!(oci_version(text), Ok(()), "{text:?}");
         }
-        let bad = [
-            "",
-            "1",
-            "1.0",
-            "1.0.0.0",
-            "v1.0.0",
-            "01.0.0",
-            "1.00.0",
-            "1.0.0-",
-            "1.0.0+",
-            "1.0.0-01",
-            "1.0.0-a..b",
-        ];
-        for text in bad.into_iter().chain([
-            "2.0.0", "0.9.0", "10.0.0", "1.0.x", "1.0.2 ", "1.0.0-ä", "1..0",
-        ]) {
+        let bad =
+            ["", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.00.0", "1.0.0-", "1.0.0+", "1.0.0-01", "1.0.0-a..b"];
+        for text in bad.into_iter().chain(["2.0.0", "0.9.0", "10.0.0", "1.0.x", "1.0.2 ", "1.0.0-ä", "1..0"]) {
             assert!(oci_version(text).is_err(), "{text:?}");
         }
         assert!(oci_version(&String::from("1.0.0\0")).is_err());

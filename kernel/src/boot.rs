@@ -5,6 +5,8 @@
 //! (`loglevel=error`); other `name=value` words become the environment of init, and what stands behind ` -- ` its
 //! arguments, as on Linux.
 
+#[cfg(feature = "containers")]
+use crate::virt::containers::Kernel;
 use crate::{
     cgroup::{Cgroup, memory::Books},
     device::random,
@@ -14,21 +16,12 @@ use crate::{
     security::Credentials,
     task::{self, NewThread, Signals, Thread},
 };
-#[cfg(feature = "containers")]
-use crate::virt::containers::Kernel;
 use alloc::{string::String, sync::Arc, vec::Vec};
 use log::LevelFilter;
 use veridian_containers::abi::{Errno, WaitStatus};
 #[cfg(feature = "containers")]
 use veridian_containers::engine::Engine;
-use veridian_hal::{
-    BootInfo,
-    cpu, mem, power,
-    sync::Once,
-};
-
-/// The machine's exit status when there is no first process: as a shell says that a command was not found.
-const NO_INIT_STATUS: u8 = 127;
+use veridian_hal::{BootInfo, cpu, mem, power, sync::Once};
 
 /// What there is one of.
 struct Machine {
@@ -72,7 +65,8 @@ pub fn main(boot: BootInfo) -> ! {
         Ok(()) => sched::run(),
         Err((errno, reason)) => {
             log::error!("{}: {reason} ({errno})", words.init);
-            power::exit(NO_INIT_STATUS)
+            // As when the kernel panics: no process has ended that could have given a status.
+            power::exit(power::PANIC_STATUS)
         }
     }
 }

@@ -45,16 +45,17 @@ impl Archive {
 
     fn entry(&mut self, path: &str, mode: u32, data: &[u8]) {
         let name_start = self.bytes.len() + HEADER;
-        let mut data_start = (name_start + path.len() + 1).next_multiple_of(4);
+        let mut name_size = path.len() + 1;
+        let mut data_start = (name_start + name_size).next_multiple_of(4);
         if mode & KIND == REGULAR && !data.is_empty() {
             data_start = data_start.next_multiple_of(PAGE);
+            name_size = data_start - name_start;
         }
         let links = if mode & KIND == DIRECTORY { 2 } else { 1 };
         self.entries += 1;
         // Magic, inode, mode, uid, gid, links, mtime, size, device (2), rdev (2), name size, checksum.
         let size = u32::try_from(data.len()).expect("a file of an initrd is smaller than 4 GiB");
-        let name_size = (data_start - name_start) as u32;
-        let fields = [self.entries, mode, 0, 0, links, 0, size, 0, 0, 0, 0, name_size, 0];
+        let fields = [self.entries, mode, 0, 0, links, 0, size, 0, 0, 0, 0, name_size as u32, 0];
         self.bytes.extend_from_slice(b"070701");
         for field in fields {
             self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());

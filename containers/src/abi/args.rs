@@ -94,13 +94,7 @@ pub struct ListEntry {
 
 impl Default for ListEntry {
     fn default() -> Self {
-        Self {
-            size: 0,
-            status: 0,
-            pid: 0,
-            id_len: 0,
-            id: [0; ID_MAX],
-        }
+        Self { size: 0, status: 0, pid: 0, id_len: 0, id: [0; ID_MAX] }
     }
 }
 
@@ -201,16 +195,9 @@ mod tests {
 
     #[test]
     fn an_older_program_leaves_zero_and_a_newer_one_must() {
-        let full = Grown {
-            size: 24,
-            a: 1,
-            b: 2,
-        };
+        let full = Grown { size: 24, a: 1, b: 2 };
         assert_eq!(read_args::<Grown>(full.as_bytes()), Ok(full));
-        assert_eq!(
-            read_args::<Grown>(&full.as_bytes()[..16]),
-            Ok(Grown { b: 0, ..full })
-        );
+        assert_eq!(read_args::<Grown>(&full.as_bytes()[..16]), Ok(Grown { b: 0, ..full }));
         let mut newer = [0; 40];
         newer[..24].copy_from_slice(full.as_bytes());
         assert_eq!(read_args::<Grown>(&newer), Ok(full));

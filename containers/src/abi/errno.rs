@@ -67,11 +67,7 @@ impl Errno {
     }
 
     const fn entry(self) -> (&'static str, &'static str) {
-        match TABLE[if (self.get() as usize) < TABLE.len() {
-            self.get() as usize
-        } else {
-            0
-        }] {
+        match TABLE[if (self.get() as usize) < TABLE.len() { self.get() as usize } else { 0 }] {
             Some(entry) => entry,
             None => ("E?", "Unknown error"),
         }
@@ -277,17 +273,12 @@ mod tests {
 
     #[test]
     fn names_and_texts_are_linux_s() {
-        assert_eq!(
-            Errno::ENOENT.to_string(),
-            "ENOENT: No such file or directory"
-        );
+        assert_eq!(Errno::ENOENT.to_string(), "ENOENT: No such file or directory");
         assert_eq!(Errno::EHWPOISON.get(), 133);
         assert_eq!(Errno::new(41).unwrap().name(), "E?");
         assert_eq!(Errno::new(4095).unwrap().name(), "E?");
         assert_eq!(Errno::EWOULDBLOCK, Errno::EAGAIN);
-        let named = (1..=133)
-            .filter(|&n| Errno::new(n).unwrap().name() != "E?")
-            .count();
+        let named = (1..=133).filter(|&n| Errno::new(n).unwrap().name() != "E?").count();
         assert_eq!(named, 131);
     }
 }

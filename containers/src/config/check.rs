@@ -21,10 +21,7 @@ pub(super) struct Problem {
 
 impl Problem {
     fn new(key: KeyId, reason: &'static str) -> Self {
-        Self {
-            key: Some(key),
-            reason: Cow::Borrowed(reason),
-        }
+        Self { key: Some(key), reason: Cow::Borrowed(reason) }
     }
 
     /// The problem as an error on the line where its key was given last; 0 for not at all.
@@ -40,44 +37,26 @@ pub(super) fn together(settings: &Settings) -> Result<(), Problem> {
     match args.first().map(String::as_str) {
         None => return Err(Problem::new(KeyId::ProcessArg, "at least one is required")),
         Some("") => {
-            return Err(Problem::new(
-                KeyId::ProcessArg,
-                "the first, which names the program, is empty",
-            ));
+            return Err(Problem::new(KeyId::ProcessArg, "the first, which names the program, is empty"));
         }
         Some(_) => {}
     }
     if settings.hostname.is_some() && !settings.namespaces.contains(NamespaceSet::UTS) {
-        return Err(Problem::new(
-            KeyId::Hostname,
-            "needs namespace=uts, or it would be set for the caller too",
-        ));
+        return Err(Problem::new(KeyId::Hostname, "needs namespace=uts, or it would be set for the caller too"));
     }
     if !settings.namespaces.contains(NamespaceSet::MOUNT) {
         if settings.root.path != "/" {
-            return Err(Problem::new(
-                KeyId::RootPath,
-                "any root but / needs namespace=mount",
-            ));
+            return Err(Problem::new(KeyId::RootPath, "any root but / needs namespace=mount"));
         }
         if settings.root.readonly {
-            return Err(Problem::new(
-                KeyId::RootReadonly,
-                "needs namespace=mount, or the caller's root would change",
-            ));
+            return Err(Problem::new(KeyId::RootReadonly, "needs namespace=mount, or the caller's root would change"));
         }
         if !settings.mounts.is_empty() {
-            return Err(Problem::new(
-                KeyId::Mount,
-                "needs namespace=mount, or it would be mounted for the caller too",
-            ));
+            return Err(Problem::new(KeyId::Mount, "needs namespace=mount, or it would be mounted for the caller too"));
         }
     }
     if !fits_in_a_document(settings) {
-        return Err(Problem {
-            key: None,
-            reason: Cow::Borrowed("the canonical text is longer than 65536 bytes"),
-        });
+        return Err(Problem { key: None, reason: Cow::Borrowed("the canonical text is longer than 65536 bytes") });
     }
     Ok(())
 }
@@ -116,19 +95,12 @@ pub(super) fn each(settings: &Settings) -> Result<(), ConfigError> {
         }
     }
     if !NAMESPACES.contains(settings.namespaces) {
-        return refuse(
-            KeyId::Namespace,
-            "a kind that this kernel does not enforce yet",
-        );
+        return refuse(KeyId::Namespace, "a kind that this kernel does not enforce yet");
     }
     if settings.limits.memory.is_some_and(|bytes| bytes.0 == 0) {
         return refuse(KeyId::MemoryLimit, "0 bytes: say none for unlimited");
     }
-    if settings
-        .limits
-        .pids
-        .is_some_and(|pids| pids == 0 || pids > PIDS_MAX)
-    {
+    if settings.limits.pids.is_some_and(|pids| pids == 0 || pids > PIDS_MAX) {
         return refuse(KeyId::PidsLimit, "not from 1 to 4194304");
     }
     for (key, len, most) in [
@@ -143,11 +115,7 @@ pub(super) fn each(settings: &Settings) -> Result<(), ConfigError> {
 
 /// Whether a list of this length is within its bound.
 pub(super) fn bounded(len: usize, most: usize) -> Result<(), String> {
-    if len <= most {
-        Ok(())
-    } else {
-        Err(alloc::format!("more than {most} of them"))
-    }
+    if len <= most { Ok(()) } else { Err(alloc::format!("more than {most} of them")) }
 }
 
 fn consistent(mount: &Mount) -> Result<(), Reason> {
@@ -158,9 +126,7 @@ fn consistent(mount: &Mount) -> Result<(), Reason> {
         Filesystem::Bind { .. } => Ok(()),
         _ if mount.cleared != MountFlags::empty() => Err("only a bind mount has flags to clear"),
         Filesystem::Tmpfs { mode, .. } if mode > 0o7777 => Err("the mode is more than 7777"),
-        Filesystem::Tmpfs {
-            size: Some(size), ..
-        } if size.0 == 0 => Err("a size of 0: say none for unlimited"),
+        Filesystem::Tmpfs { size: Some(size), .. } if size.0 == 0 => Err("a size of 0: say none for unlimited"),
         Filesystem::Tmpfs { .. } | Filesystem::Dev => Ok(()),
     }
 }
@@ -177,8 +143,7 @@ fn fits_in_a_document(settings: &Settings) -> bool {
         }
     }
 
-    most_printed(settings) <= DOCUMENT_LEN_MAX
-        || canonical(settings, &mut Counter(DOCUMENT_LEN_MAX)).is_ok()
+    most_printed(settings) <= DOCUMENT_LEN_MAX || canonical(settings, &mut Counter(DOCUMENT_LEN_MAX)).is_ok()
 }
 
 /// No less than the length of the canonical text, and cheaper to know.
@@ -190,18 +155,8 @@ fn most_printed(settings: &Settings) -> usize {
     /// All keys that are given once, with numbers at their longest.
     const FIXED: usize = 512;
     let process = &settings.process;
-    let texts = [&settings.oci_version, &settings.root.path, &process.cwd]
-        .into_iter()
-        .chain(&settings.hostname);
+    let texts = [&settings.oci_version, &settings.root.path, &process.cwd].into_iter().chain(&settings.hostname);
     let lists = process.args.iter().chain(&process.env);
-    let mounts = settings
-        .mounts
-        .iter()
-        .flat_map(|mount| [&mount.destination, &mount.source]);
-    texts
-        .chain(lists)
-        .chain(mounts)
-        .map(|text| ITEM + BYTE * text.len())
-        .sum::<usize>()
-        + FIXED
+    let mounts = settings.mounts.iter().flat_map(|mount| [&mount.destination, &mount.source]);
+    texts.chain(lists).chain(mounts).map(|text| ITEM + BYTE * text.len()).sum::<usize>() + FIXED
 }

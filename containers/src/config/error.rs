@@ -16,16 +16,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(
-        line: u32,
-        key: impl Into<Cow<'static, str>>,
-        reason: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            line: NonZeroU32::new(line),
-            key: key.into(),
-            reason: reason.into(),
-        }
+    pub(super) fn new(line: u32, key: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { line: NonZeroU32::new(line), key: key.into(), reason: reason.into() }
     }
 
     /// The line, counted from 1; `None` if it is on none: something is missing, or there are no lines.

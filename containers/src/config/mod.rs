@@ -21,9 +21,7 @@ use core::fmt;
 use core::ops::Deref;
 
 pub use error::ConfigError;
-pub use model::{
-    Filesystem, Limits, Mount, MountFlags, OCI_VERSION, Process, Root, Settings, TMPFS_MODE,
-};
+pub use model::{Filesystem, Limits, Mount, MountFlags, OCI_VERSION, Process, Root, Settings, TMPFS_MODE};
 pub use print::Identity;
 
 use crate::NamespaceSet;
@@ -35,9 +33,7 @@ pub const ENV_MAX: usize = 1024;
 /// The most mounts a container may have.
 pub const MOUNTS_MAX: usize = 256;
 /// The kinds of namespaces that can be made new.
-pub const NAMESPACES: NamespaceSet = NamespaceSet::PID
-    .union(NamespaceSet::MOUNT)
-    .union(NamespaceSet::UTS);
+pub const NAMESPACES: NamespaceSet = NamespaceSet::PID.union(NamespaceSet::MOUNT).union(NamespaceSet::UTS);
 
 /// A configuration that was checked: all of it can be enforced, and it can be printed on lines of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +56,7 @@ impl Config {
     /// The first thing that is wrong, without a line.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
         check::each(&settings)?;
-        check::together(&settings)
-            .map_err(|problem| problem.on_line(&[0; crate::keys::KeyId::COUNT]))?;
+        check::together(&settings).map_err(|problem| problem.on_line(&[0; crate::keys::KeyId::COUNT]))?;
         Ok(Self(settings))
     }
 

@@ -119,18 +119,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             oci_version: String::from(OCI_VERSION),
-            root: Root {
-                path: String::from("/"),
-                readonly: false,
-            },
+            root: Root { path: String::from("/"), readonly: false },
             hostname: None,
-            process: Process {
-                cwd: String::from("/"),
-                uid: 0,
-                gid: 0,
-                args: Vec::new(),
-                env: Vec::new(),
-            },
+            process: Process { cwd: String::from("/"), uid: 0, gid: 0, args: Vec::new(), env: Vec::new() },
             mounts: Vec::new(),
             namespaces: NamespaceSet::empty(),
             limits: Limits::default(),

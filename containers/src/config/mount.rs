@@ -10,8 +10,7 @@ use super::variables::Variables;
 use crate::text::{self, Bytes};
 
 /// Types that belong to the language and are not there yet.
-const TYPES_NOT_YET: &str =
-    "proc sysfs devpts devtmpfs mqueue cgroup cgroup2 overlay ext4 virtiofs";
+const TYPES_NOT_YET: &str = "proc sysfs devpts devtmpfs mqueue cgroup cgroup2 overlay ext4 virtiofs";
 
 /// Options that belong to the language (runtime-spec, config.md#linux-mount-options) and are not enforced yet.
 const OPTIONS_NOT_YET: &str = "async atime defaults diratime dirsync iversion lazytime loud mand noatime \
@@ -26,20 +25,12 @@ const TMPFS_NOT_YET: &str = "uid gid nr_inodes nr_blocks huge mpol";
 /// Reads the value of a `mount` line.
 pub(super) fn parse(value: &str, variables: &mut Variables<'_>) -> Result<Mount, String> {
     let mut fields = Fields { rest: Some(value) };
-    let (Some(destination), Some(kind), Some(source)) =
-        (fields.next(), fields.next(), fields.next())
-    else {
-        return Err(about(
-            value,
-            "is not a mount: destination:type:source[:option,option]",
-        ));
+    let (Some(destination), Some(kind), Some(source)) = (fields.next(), fields.next(), fields.next()) else {
+        return Err(about(value, "is not a mount: destination:type:source[:option,option]"));
     };
     let options = fields.next();
     if fields.rest.is_some() {
-        return Err(about(
-            value,
-            "has more than four fields; `\\:` is a colon inside one",
-        ));
+        return Err(about(value, "has more than four fields; `\\:` is a colon inside one"));
     }
 
     let destination = read_field(destination, variables)?;
@@ -56,18 +47,8 @@ pub(super) fn parse(value: &str, variables: &mut Variables<'_>) -> Result<Mount,
     let filesystem = reading.filesystem(&read_field(kind, variables)?)?;
     // Only a bind mount has flags to take over, and so only there is clearing one different from not setting it.
     let is_bind = matches!(filesystem, Filesystem::Bind { .. });
-    let cleared = if is_bind {
-        reading.cleared
-    } else {
-        MountFlags::empty()
-    };
-    Ok(Mount {
-        destination,
-        filesystem,
-        source,
-        set: reading.set,
-        cleared,
-    })
+    let cleared = if is_bind { reading.cleared } else { MountFlags::empty() };
+    Ok(Mount { destination, filesystem, source, set: reading.set, cleared })
 }
 
 /// The fields of a value, with their escapes.
@@ -111,18 +92,11 @@ fn unescape(field: &str) -> Result<Cow<'_, str>, String> {
     let mut plain = String::with_capacity(field.len());
     let mut characters = field.chars();
     while let Some(character) = characters.next() {
-        let escaped = if character == '\\' {
-            characters.next()
-        } else {
-            Some(character)
-        };
+        let escaped = if character == '\\' { characters.next() } else { Some(character) };
         match (character, escaped) {
             ('\\', Some(escaped @ ('\\' | ':'))) => plain.push(escaped),
             ('\\', _) => {
-                return Err(about(
-                    field,
-                    "has a backslash that is neither `\\:` nor `\\\\`",
-                ));
+                return Err(about(field, "has a backslash that is neither `\\:` nor `\\\\`"));
             }
             _ => plain.push(character),
         }
@@ -174,37 +148,23 @@ impl Reading {
         if (self.set | self.cleared).contains(flag) {
             return Err(twice(option));
         }
-        if set {
-            &mut self.set
-        } else {
-            &mut self.cleared
-        }
-        .insert(flag);
+        if set { &mut self.set } else { &mut self.cleared }.insert(flag);
         Ok(())
     }
 
     fn filesystem(&self, kind: &str) -> Result<Filesystem, String> {
         if kind != "tmpfs" && (self.size.is_some() || self.mode.is_some()) {
-            return Err(format!(
-                "size= and mode= are for a tmpfs, not for {}",
-                Shown(kind)
-            ));
+            return Err(format!("size= and mode= are for a tmpfs, not for {}", Shown(kind)));
         }
         match (kind, self.bind) {
             ("bind" | "none", Some(recursive)) => Ok(Filesystem::Bind { recursive }),
             ("bind", None) => Ok(Filesystem::Bind { recursive: false }),
             ("rbind", None | Some(true)) => Ok(Filesystem::Bind { recursive: true }),
-            ("rbind", Some(false)) => Err(String::from(
-                "type rbind and option bind contradict each other",
-            )),
-            ("tmpfs" | "dev", Some(_)) => Err(format!(
-                "a bind mount has the type bind, not {}",
-                Shown(kind)
-            )),
-            ("tmpfs", None) => Ok(Filesystem::Tmpfs {
-                size: self.size.flatten(),
-                mode: self.mode.unwrap_or(TMPFS_MODE),
-            }),
+            ("rbind", Some(false)) => Err(String::from("type rbind and option bind contradict each other")),
+            ("tmpfs" | "dev", Some(_)) => Err(format!("a bind mount has the type bind, not {}", Shown(kind))),
+            ("tmpfs", None) => {
+                Ok(Filesystem::Tmpfs { size: self.size.flatten(), mode: self.mode.unwrap_or(TMPFS_MODE) })
+            }
             ("dev", None) => Ok(Filesystem::Dev),
             _ if listed(TYPES_NOT_YET, kind) => Err(not_yet("file system", kind)),
             _ => Err(about(kind, "is not a file system: bind, rbind, tmpfs, dev")),
@@ -218,11 +178,7 @@ fn tmpfs_size(size: &str) -> Result<Option<Bytes>, text::Reason> {
         return Err("is known, but this kernel does not enforce a share of memory yet");
     }
     let upper = size.to_ascii_uppercase();
-    if upper == "MAX" {
-        Err("is not a size")
-    } else {
-        text::size_limit(&upper)
-    }
+    if upper == "MAX" { Err("is not a size") } else { text::size_limit(&upper) }
 }
 
 fn once<T>(slot: &mut Option<T>, option: &str, value: T) -> Result<(), String> {
@@ -241,10 +197,7 @@ fn twice(option: &str) -> String {
 }
 
 fn not_yet(what: &str, name: &str) -> String {
-    format!(
-        "the {what} {} is known, but this kernel does not enforce it yet",
-        Shown(name)
-    )
+    format!("the {what} {} is known, but this kernel does not enforce it yet", Shown(name))
 }
 
 #[cfg(test)]
@@ -252,10 +205,7 @@ mod tests {
     use super::*;
 
     fn parse(value: &str) -> Result<Mount, String> {
-        super::parse(
-            value,
-            &mut Variables::new(&[("COLON", "a:b\\"), ("OPTIONS", "ro,nosuid")]),
-        )
+        super::parse(value, &mut Variables::new(&[("COLON", "a:b\\"), ("OPTIONS", "ro,nosuid")]))
     }
 
     #[test]
@@ -270,10 +220,7 @@ mod tests {
         ] {
             let mount = parse(value).unwrap();
             assert_eq!(mount.filesystem, Filesystem::Bind { recursive }, "{value}");
-            assert_eq!(
-                (mount.destination.as_str(), mount.source.as_str()),
-                ("/d", "/s")
-            );
+            assert_eq!((mount.destination.as_str(), mount.source.as_str()), ("/d", "/s"));
         }
     }
 
@@ -283,38 +230,17 @@ mod tests {
         assert_eq!(mount.set, MountFlags::READ_ONLY | MountFlags::NO_DEV);
         assert_eq!(mount.cleared, MountFlags::NO_SUID | MountFlags::NO_EXEC);
         let mount = parse("/d:tmpfs:tmpfs:rw,noexec,size=64m,mode=755").unwrap();
-        assert_eq!(
-            (mount.set, mount.cleared),
-            (MountFlags::NO_EXEC, MountFlags::empty())
-        );
-        assert_eq!(
-            mount.filesystem,
-            Filesystem::Tmpfs {
-                size: Some(Bytes(64 << 20)),
-                mode: 0o755
-            }
-        );
+        assert_eq!((mount.set, mount.cleared), (MountFlags::NO_EXEC, MountFlags::empty()));
+        assert_eq!(mount.filesystem, Filesystem::Tmpfs { size: Some(Bytes(64 << 20)), mode: 0o755 });
         let mount = parse("/d:tmpfs:t:size=0").unwrap();
-        assert_eq!(
-            mount.filesystem,
-            Filesystem::Tmpfs {
-                size: None,
-                mode: 0o1777
-            }
-        );
-        assert_eq!(
-            parse("/dev:dev:dev:${OPTIONS}").unwrap().set,
-            MountFlags::READ_ONLY | MountFlags::NO_SUID
-        );
+        assert_eq!(mount.filesystem, Filesystem::Tmpfs { size: None, mode: 0o1777 });
+        assert_eq!(parse("/dev:dev:dev:${OPTIONS}").unwrap().set, MountFlags::READ_ONLY | MountFlags::NO_SUID);
     }
 
     #[test]
     fn a_colon_is_escaped_and_one_in_a_variable_does_not_divide() {
         let mount = parse(r"/a\:b\\:bind:${COLON}").unwrap();
-        assert_eq!(
-            (mount.destination.as_str(), mount.source.as_str()),
-            (r"/a:b\", r"a:b\")
-        );
+        assert_eq!((mount.destination.as_str(), mount.source.as_str()), (r"/a:b\", r"a:b\"));
     }
 
     #[test]
@@ -359,16 +285,8 @@ mod tests {
 
     #[test]
     fn known_but_not_enforced_sounds_different_from_unknown() {
-        for value in [
-            "/proc:proc:proc",
-            "/d:tmpfs:t:noatime",
-            "/d:tmpfs:t:uid=1",
-            "/d:tmpfs:t:size=50%",
-        ] {
-            assert!(
-                parse(value).unwrap_err().contains("does not enforce"),
-                "{value}"
-            );
+        for value in ["/proc:proc:proc", "/d:tmpfs:t:noatime", "/d:tmpfs:t:uid=1", "/d:tmpfs:t:size=50%"] {
+            assert!(parse(value).unwrap_err().contains("does not enforce"), "{value}");
         }
         assert!(!parse("/d:floppy:s").unwrap_err().contains("enforce"));
         assert!(!parse("/d:tmpfs:t:bogus").unwrap_err().contains("enforce"));

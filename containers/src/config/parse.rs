@@ -19,11 +19,8 @@ pub(super) fn settings(
     document: &[u8],
     variables: &[(&str, &str)],
 ) -> Result<(Settings, [u32; KeyId::COUNT]), ConfigError> {
-    let mut reader = Reader {
-        settings: Settings::default(),
-        lines: [0; KeyId::COUNT],
-        variables: Variables::new(variables),
-    };
+    let mut reader =
+        Reader { settings: Settings::default(), lines: [0; KeyId::COUNT], variables: Variables::new(variables) };
     for line in Lines::new(document) {
         let line = line?;
         reader.take(&line)?;
@@ -40,48 +37,33 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn take(&mut self, line: &Line<'_>) -> Result<(), ConfigError> {
         let Some(key) = keys::find(line.key) else {
-            return Err(ConfigError::new(
-                line.number,
-                Cow::Owned(shown_key(line.key)),
-                unknown(line.key),
-            ));
+            return Err(ConfigError::new(line.number, Cow::Owned(shown_key(line.key)), unknown(line.key)));
         };
         let error = |reason: Cow<'static, str>| ConfigError::new(line.number, key.name, reason);
         let Support::Enforced(id) = key.support else {
-            return Err(error(Cow::Borrowed(
-                "is known, but this kernel does not enforce it yet",
-            )));
+            return Err(error(Cow::Borrowed("is known, but this kernel does not enforce it yet")));
         };
         let before = core::mem::replace(&mut self.lines[id as usize], line.number);
         if before != 0 && !key.repeats {
-            return Err(error(Cow::Owned(format!(
-                "is given twice; first on line {before}"
-            ))));
+            return Err(error(Cow::Owned(format!("is given twice; first on line {before}"))));
         }
-        self.set(id, line.value)
-            .map_err(|reason| error(Cow::Owned(reason)))
+        self.set(id, line.value).map_err(|reason| error(Cow::Owned(reason)))
     }
 
     fn set(&mut self, id: KeyId, value: &str) -> Result<(), String> {
         let settings = &mut self.settings;
         let variables = &mut self.variables;
         match id {
-            KeyId::OciVersion => {
-                settings.oci_version = checked(value, variables, text::oci_version)?
-            }
+            KeyId::OciVersion => settings.oci_version = checked(value, variables, text::oci_version)?,
             KeyId::RootPath => settings.root.path = checked(value, variables, text::path)?,
             KeyId::RootReadonly => settings.root.readonly = read(value, variables, text::boolean)?,
             KeyId::Hostname => settings.hostname = Some(checked(value, variables, text::hostname)?),
-            KeyId::ProcessCwd => {
-                settings.process.cwd = checked(value, variables, text::absolute_path)?
-            }
+            KeyId::ProcessCwd => settings.process.cwd = checked(value, variables, text::absolute_path)?,
             KeyId::ProcessUid => settings.process.uid = read(value, variables, text::user_id)?,
             KeyId::ProcessGid => settings.process.gid = read(value, variables, text::user_id)?,
             KeyId::ProcessTerminal => {
                 if read(value, variables, text::boolean)? {
-                    return Err(String::from(
-                        "true is known, but this kernel does not enforce it yet",
-                    ));
+                    return Err(String::from("true is known, but this kernel does not enforce it yet"));
                 }
             }
             KeyId::ProcessArg => {
@@ -95,10 +77,7 @@ impl Reader<'_> {
                 self.set_arguments(value)?;
             }
             KeyId::ProcessEnv => {
-                settings
-                    .process
-                    .env
-                    .push(checked(value, variables, text::environment)?);
+                settings.process.env.push(checked(value, variables, text::environment)?);
                 bounded(settings.process.env.len(), ENV_MAX)?;
             }
             KeyId::Mount => {
@@ -106,9 +85,7 @@ impl Reader<'_> {
                 bounded(settings.mounts.len(), MOUNTS_MAX)?;
             }
             KeyId::Namespace => self.add_namespace(value)?,
-            KeyId::MemoryLimit => {
-                settings.limits.memory = read(value, variables, text::size_limit)?
-            }
+            KeyId::MemoryLimit => settings.limits.memory = read(value, variables, text::size_limit)?,
             KeyId::PidsLimit => settings.limits.pids = read(value, variables, text::pids_limit)?,
         }
         Ok(())
@@ -118,10 +95,7 @@ impl Reader<'_> {
     fn not_with(&self, other: KeyId) -> Result<(), String> {
         match self.lines[other as usize] {
             0 => Ok(()),
-            line => Err(format!(
-                "cannot be given together with {} (line {line})",
-                other.name()
-            )),
+            line => Err(format!("cannot be given together with {} (line {line})", other.name())),
         }
     }
 
@@ -144,24 +118,14 @@ impl Reader<'_> {
 
     fn add_namespace(&mut self, value: &str) -> Result<(), String> {
         let value = self.variables.expand(value)?;
-        let (name, path) = value
-            .split_once(':')
-            .map_or((&*value, None), |(name, path)| (name, Some(path)));
-        let kind = NamespaceKind::from_name(name).ok_or_else(|| {
-            about(
-                name,
-                "is not a namespace: pid, network, mount, ipc, uts, user, cgroup, time",
-            )
-        })?;
+        let (name, path) = value.split_once(':').map_or((&*value, None), |(name, path)| (name, Some(path)));
+        let kind = NamespaceKind::from_name(name)
+            .ok_or_else(|| about(name, "is not a namespace: pid, network, mount, ipc, uts, user, cgroup, time"))?;
         if !NAMESPACES.contains(kind.flag()) {
-            return Err(format!(
-                "{kind} is known, but this kernel does not enforce it yet"
-            ));
+            return Err(format!("{kind} is known, but this kernel does not enforce it yet"));
         }
         if path.is_some() {
-            return Err(format!(
-                "joining one (`{kind}:path`) is known, but this kernel does not enforce it yet"
-            ));
+            return Err(format!("joining one (`{kind}:path`) is known, but this kernel does not enforce it yet"));
         }
         if self.settings.namespaces.contains(kind.flag()) {
             return Err(format!("{kind} is given twice"));
@@ -172,11 +136,7 @@ impl Reader<'_> {
 }
 
 /// Expands and reads a value.
-fn read<T>(
-    value: &str,
-    variables: &mut Variables<'_>,
-    reader: fn(&str) -> Result<T, Reason>,
-) -> Result<T, String> {
+fn read<T>(value: &str, variables: &mut Variables<'_>, reader: fn(&str) -> Result<T, Reason>) -> Result<T, String> {
     let value = variables.expand(value)?;
     reader(&value).map_err(|reason| about(&value, reason))
 }

@@ -53,12 +53,7 @@ fn print_mount(mount: &Mount, out: &mut impl Write) -> fmt::Result {
         Filesystem::Tmpfs { .. } => "tmpfs",
         Filesystem::Dev => "dev",
     };
-    write!(
-        out,
-        "mount={}:{kind}:{}",
-        Field(&mount.destination),
-        Field(&mount.source)
-    )?;
+    write!(out, "mount={}:{kind}:{}", Field(&mount.destination), Field(&mount.source))?;
     let mut separator = ':';
     for (flag, set, cleared) in [
         (MountFlags::NO_DEV, "nodev", "dev"),
@@ -103,10 +98,7 @@ struct LiteralWriter<'a, W> {
 
 impl<'a, W: Write> LiteralWriter<'a, W> {
     fn new(out: &'a mut W) -> Self {
-        Self {
-            out,
-            after_dollar: false,
-        }
+        Self { out, after_dollar: false }
     }
 }
 
@@ -114,11 +106,7 @@ impl<W: Write> Write for LiteralWriter<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
         while let Some(at) = rest.find('{') {
-            let dollar = if at == 0 {
-                self.after_dollar
-            } else {
-                rest.as_bytes()[at - 1] == b'$'
-            };
+            let dollar = if at == 0 { self.after_dollar } else { rest.as_bytes()[at - 1] == b'$' };
             self.out.write_str(&rest[..at])?;
             // The dollar that belongs to the brace is out already: one more makes `$${`.
             self.out.write_str(if dollar { "${" } else { "{" })?;

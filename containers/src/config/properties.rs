@@ -15,67 +15,33 @@ fn tricky() -> impl Strategy<Value = String> {
 fn mounts() -> impl Strategy<Value = Mount> {
     let filesystem = prop_oneof![
         any::<bool>().prop_map(|recursive| Filesystem::Bind { recursive }),
-        (proptest::option::of(1..=u64::MAX), 0..=0o7777_u16).prop_map(|(size, mode)| {
-            Filesystem::Tmpfs {
-                size: size.map(Bytes),
-                mode,
-            }
-        }),
+        (proptest::option::of(1..=u64::MAX), 0..=0o7777_u16)
+            .prop_map(|(size, mode)| { Filesystem::Tmpfs { size: size.map(Bytes), mode } }),
         Just(Filesystem::Dev),
     ];
     let flags = || (0..16_u32).prop_map(MountFlags::from_bits_truncate);
-    (tricky(), filesystem, tricky(), flags(), flags()).prop_map(
-        |(destination, filesystem, source, set, cleared)| {
-            let is_bind = matches!(filesystem, Filesystem::Bind { .. });
-            Mount {
-                destination: std::format!("/m{destination}.").replace("..", "."),
-                filesystem,
-                source: std::format!("s{source}."),
-                set,
-                cleared: if is_bind {
-                    cleared - set
-                } else {
-                    MountFlags::empty()
-                },
-            }
-        },
-    )
+    (tricky(), filesystem, tricky(), flags(), flags()).prop_map(|(destination, filesystem, source, set, cleared)| {
+        let is_bind = matches!(filesystem, Filesystem::Bind { .. });
+        Mount {
+            destination: std::format!("/m{destination}.").replace("..", "."),
+            filesystem,
+            source: std::format!("s{source}."),
+            set,
+            cleared: if is_bind { cleared - set } else { MountFlags::empty() },
+        }
+    })
 }
 
 /// Settings that are mostly valid.
 fn any_settings() -> impl Strategy<Value = Settings> {
-    let root = (tricky(), any::<bool>()).prop_map(|(path, readonly)| Root {
-        path: path + ".",
-        readonly,
-    });
+    let root = (tricky(), any::<bool>()).prop_map(|(path, readonly)| Root { path: path + ".", readonly });
     let strings = |prefix: &'static str| {
-        proptest::collection::vec(
-            tricky().prop_map(move |text| std::format!("{prefix}{text}")),
-            1..4,
-        )
+        proptest::collection::vec(tricky().prop_map(move |text| std::format!("{prefix}{text}")), 1..4)
     };
-    let process = (
-        tricky(),
-        0..u32::MAX,
-        0..u32::MAX,
-        strings(""),
-        strings("N="),
-    )
-        .prop_map(|(cwd, uid, gid, args, env)| Process {
-            cwd: std::format!("/{cwd}"),
-            uid,
-            gid,
-            args,
-            env,
-        });
-    let limits = (
-        proptest::option::of(1..=u64::MAX),
-        proptest::option::of(1..=crate::text::PIDS_MAX),
-    )
-        .prop_map(|(memory, pids)| Limits {
-            memory: memory.map(Bytes),
-            pids,
-        });
+    let process = (tricky(), 0..u32::MAX, 0..u32::MAX, strings(""), strings("N="))
+        .prop_map(|(cwd, uid, gid, args, env)| Process { cwd: std::format!("/{cwd}"), uid, gid, args, env });
+    let limits = (proptest::option::of(1..=u64::MAX), proptest::option::of(1..=crate::text::PIDS_MAX))
+        .prop_map(|(memory, pids)| Limits { memory: memory.map(Bytes), pids });
     let hostname = proptest::option::of("[a-z0-9]{1,8}(\\.[A-Z]{1,3})?");
     let namespaces = (0..2_u32, 0..2_u32).prop_map(|(pid, uts)| {
         let mut set = NamespaceSet::MOUNT;
@@ -83,25 +49,17 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         set.set(NamespaceSet::UTS, uts == 1);
         set
     });
-    (
-        root,
-        hostname,
-        process,
-        proptest::collection::vec(mounts(), 0..4),
-        namespaces,
-        limits,
+    (root, hostname, process, proptest::collection::vec(mounts(), 0..4), namespaces, limits).prop_map(
+        |(root, hostname, process, mounts, namespaces, limits)| Settings {
+            oci_version: "1.2.3-rc.1+x".into(),
+            root,
+            hostname: hostname.filter(|_| namespaces.contains(NamespaceSet::UTS)),
+            process,
+            mounts,
+            namespaces,
+            limits,
+        },
     )
-        .prop_map(
-            |(root, hostname, process, mounts, namespaces, limits)| Settings {
-                oci_version: "1.2.3-rc.1+x".into(),
-                root,
-                hostname: hostname.filter(|_| namespaces.contains(NamespaceSet::UTS)),
-                process,
-                mounts,
-                namespaces,
-                limits,
-            },
-        )
 }
 
 /// Documents of lines that have something to do with the language.

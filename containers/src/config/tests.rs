@@ -7,10 +7,7 @@ use crate::line::DOCUMENT_LEN_MAX;
 use crate::text::Bytes;
 
 fn parse(document: &str) -> Result<Config, ConfigError> {
-    Config::parse(
-        document.as_bytes(),
-        &[("CONTAINER_ID", "web"), ("BUNDLE", "/srv/a:b")],
-    )
+    Config::parse(document.as_bytes(), &[("CONTAINER_ID", "web"), ("BUNDLE", "/srv/a:b")])
 }
 
 fn message(document: &str) -> String {
@@ -46,10 +43,7 @@ fn every_enforced_key_means_what_it_says() {
     .unwrap();
     let expected = Settings {
         oci_version: "1.3.0".into(),
-        root: Root {
-            path: "rootfs".into(),
-            readonly: true,
-        },
+        root: Root { path: "rootfs".into(), readonly: true },
         hostname: Some("web.example".into()),
         process: Process {
             cwd: "/srv".into(),
@@ -68,10 +62,7 @@ fn every_enforced_key_means_what_it_says() {
             },
             Mount {
                 destination: "/tmp".into(),
-                filesystem: Filesystem::Tmpfs {
-                    size: Some(Bytes(64 << 20)),
-                    mode: 0o700,
-                },
+                filesystem: Filesystem::Tmpfs { size: Some(Bytes(64 << 20)), mode: 0o700 },
                 source: "tmpfs".into(),
                 set: MountFlags::NO_EXEC,
                 cleared: MountFlags::empty(),
@@ -85,10 +76,7 @@ fn every_enforced_key_means_what_it_says() {
             },
         ],
         namespaces: NAMESPACES,
-        limits: Limits {
-            memory: Some(Bytes(64 << 20)),
-            pids: Some(32),
-        },
+        limits: Limits { memory: Some(Bytes(64 << 20)), pids: Some(32) },
     };
     assert_eq!(*config, expected);
     assert_eq!(config.program(), "/bin/httpd");
@@ -97,32 +85,17 @@ fn every_enforced_key_means_what_it_says() {
 #[test]
 fn what_is_not_given_has_its_default() {
     let config = parse("process_arg=/bin/true").unwrap();
-    let process = Process {
-        args: vec!["/bin/true".into()],
-        ..Settings::default().process
-    };
-    assert_eq!(
-        *config,
-        Settings {
-            process,
-            ..Settings::default()
-        }
-    );
+    let process = Process { args: vec!["/bin/true".into()], ..Settings::default().process };
+    assert_eq!(*config, Settings { process, ..Settings::default() });
     for unlimited in ["memory_limit=0", "memory_limit=max", "pids_limit=max"] {
-        assert_eq!(
-            parse(&std::format!("process_arg=/bin/true\n{unlimited}")).unwrap(),
-            config
-        );
+        assert_eq!(parse(&std::format!("process_arg=/bin/true\n{unlimited}")).unwrap(), config);
     }
 }
 
 #[test]
 fn arguments_are_an_array_or_lines_and_not_both() {
     let lines = parse("process_arg=sh\nprocess_arg=-c\nprocess_arg=echo web").unwrap();
-    assert_eq!(
-        parse(r#"process_args=["sh", "-c", "echo ${CONTAINER_ID}"]"#).unwrap(),
-        lines
-    );
+    assert_eq!(parse(r#"process_args=["sh", "-c", "echo ${CONTAINER_ID}"]"#).unwrap(), lines);
     assert_eq!(
         message("process_arg=sh\nprocess_args=[\"sh\"]"),
         "line 2: process_args: cannot be given together with process_arg (line 1)"
@@ -137,24 +110,12 @@ fn arguments_are_an_array_or_lines_and_not_both() {
 fn every_error_names_its_line_its_key_and_its_reason() {
     for (document, expected) in [
         ("", "process_arg: at least one is required"),
-        (
-            "hello",
-            "line 1: no `=`: a line is key=value, or begins with # as a comment",
-        ),
+        ("hello", "line 1: no `=`: a line is key=value, or begins with # as a comment"),
         ("\n=x", "line 2: no key before the `=`"),
         ("colour=red", "line 1: colour: unknown key"),
-        (
-            "memory_limt=64M",
-            "line 1: memory_limt: unknown key; did you mean memory_limit?",
-        ),
-        (
-            "Hostname=a",
-            "line 1: Hostname: unknown key; did you mean hostname?",
-        ),
-        (
-            "hostname=a\n\nhostname=a",
-            "line 3: hostname: is given twice; first on line 1",
-        ),
+        ("memory_limt=64M", "line 1: memory_limt: unknown key; did you mean memory_limit?"),
+        ("Hostname=a", "line 1: Hostname: unknown key; did you mean hostname?"),
+        ("hostname=a\n\nhostname=a", "line 3: hostname: is given twice; first on line 1"),
         (
             "hostname=",
             "line 1: hostname: \"\" is not a host name: labels of letters, digits and inner hyphens, separated by dots (RFC 1123)",
@@ -163,134 +124,55 @@ fn every_error_names_its_line_its_key_and_its_reason() {
             "memory_limit=64Q",
             "line 1: memory_limit: \"64Q\" is not a size: a decimal number of bytes, or one with K, M or G",
         ),
-        (
-            "memory_limit=",
-            "line 1: memory_limit: \"\" is not a size: a decimal number of bytes, or one with K, M or G",
-        ),
-        (
-            "memory_limit=99999999999999G",
-            "line 1: memory_limit: \"99999999999999G\" is too large a size",
-        ),
-        (
-            "pids_limit=-1",
-            "line 1: pids_limit: \"-1\" is not a limit on tasks: a number from 1 to 4194304, or max",
-        ),
-        (
-            "process_uid=alice",
-            "line 1: process_uid: \"alice\" is not an id: a decimal number below 4294967295",
-        ),
-        (
-            "root_readonly=True",
-            "line 1: root_readonly: \"True\" is neither true nor false",
-        ),
-        (
-            "process_cwd=srv",
-            "line 1: process_cwd: \"srv\" is not an absolute path",
-        ),
-        (
-            "oci_version=2.0.0",
-            "line 1: oci_version: \"2.0.0\" is not an OCI version this kernel reads: 1.x",
-        ),
+        ("memory_limit=", "line 1: memory_limit: \"\" is not a size: a decimal number of bytes, or one with K, M or G"),
+        ("memory_limit=99999999999999G", "line 1: memory_limit: \"99999999999999G\" is too large a size"),
+        ("pids_limit=-1", "line 1: pids_limit: \"-1\" is not a limit on tasks: a number from 1 to 4194304, or max"),
+        ("process_uid=alice", "line 1: process_uid: \"alice\" is not an id: a decimal number below 4294967295"),
+        ("root_readonly=True", "line 1: root_readonly: \"True\" is neither true nor false"),
+        ("process_cwd=srv", "line 1: process_cwd: \"srv\" is not an absolute path"),
+        ("oci_version=2.0.0", "line 1: oci_version: \"2.0.0\" is not an OCI version this kernel reads: 1.x"),
         ("root_path=", "line 1: root_path: \"\" is an empty path"),
-        (
-            "process_env=HOME",
-            "line 1: process_env: \"HOME\" has no `=`: an environment entry is NAME=value",
-        ),
-        (
-            "process_arg=",
-            "line 1: process_arg: the first, which names the program, is empty",
-        ),
+        ("process_env=HOME", "line 1: process_env: \"HOME\" has no `=`: an environment entry is NAME=value"),
+        ("process_arg=", "line 1: process_arg: the first, which names the program, is empty"),
         (
             "process_args=sh",
             "line 1: process_args: \"sh\" is not a JSON array of strings, such as [\"sh\",\"-c\",\"echo hi\"]",
         ),
-        (
-            "process_args=[]",
-            "line 1: process_args: at least one argument is required",
-        ),
-        (
-            "process_args=[\"a\\u0000\"]",
-            "line 1: process_args: \"a\\0\" contains a NUL",
-        ),
+        ("process_args=[]", "line 1: process_args: at least one argument is required"),
+        ("process_args=[\"a\\u0000\"]", "line 1: process_args: \"a\\0\" contains a NUL"),
         (
             "namespace=Pid",
             "line 1: namespace: \"Pid\" is not a namespace: pid, network, mount, ipc, uts, user, cgroup, time",
         ),
-        (
-            "namespace=pid\nnamespace=pid",
-            "line 2: namespace: pid is given twice",
-        ),
-        (
-            "mount=/a:tmpfs",
-            "line 1: mount: \"/a:tmpfs\" is not a mount: destination:type:source[:option,option]",
-        ),
-        (
-            "mount=a:tmpfs:t",
-            "line 1: mount: \"a\" is not an absolute path",
-        ),
-        (
-            "root_path=${ROOT}",
-            "line 1: root_path: the variable ${ROOT} is not defined",
-        ),
-        (
-            "root_path=${BUNDLE",
-            "line 1: root_path: \"${BUNDLE\" has a `${` without its `}`",
-        ),
-        (
-            "root_path=${}",
-            "line 1: root_path: \"\" is not the name of a variable: letters, digits and `_`",
-        ),
+        ("namespace=pid\nnamespace=pid", "line 2: namespace: pid is given twice"),
+        ("mount=/a:tmpfs", "line 1: mount: \"/a:tmpfs\" is not a mount: destination:type:source[:option,option]"),
+        ("mount=a:tmpfs:t", "line 1: mount: \"a\" is not an absolute path"),
+        ("root_path=${ROOT}", "line 1: root_path: the variable ${ROOT} is not defined"),
+        ("root_path=${BUNDLE", "line 1: root_path: \"${BUNDLE\" has a `${` without its `}`"),
+        ("root_path=${}", "line 1: root_path: \"\" is not the name of a variable: letters, digits and `_`"),
     ] {
         assert_eq!(message(document), expected);
     }
-    assert_eq!(
-        Config::parse(b"a=\xff", &[]).unwrap_err().to_string(),
-        "line 1: not UTF-8"
-    );
-    assert_eq!(
-        Config::parse(b"\nhostname=\0", &[])
-            .unwrap_err()
-            .to_string(),
-        "line 2: a NUL byte"
-    );
+    assert_eq!(Config::parse(b"a=\xff", &[]).unwrap_err().to_string(), "line 1: not UTF-8");
+    assert_eq!(Config::parse(b"\nhostname=\0", &[]).unwrap_err().to_string(), "line 2: a NUL byte");
 }
 
 #[test]
 fn what_needs_a_namespace_says_which() {
     for (line, expected) in [
-        (
-            "hostname=web",
-            "line 2: hostname: needs namespace=uts, or it would be set for the caller too",
-        ),
-        (
-            "root_path=rootfs",
-            "line 2: root_path: any root but / needs namespace=mount",
-        ),
-        (
-            "root_readonly=true",
-            "line 2: root_readonly: needs namespace=mount, or the caller's root would change",
-        ),
-        (
-            "mount=/a:tmpfs:t",
-            "line 2: mount: needs namespace=mount, or it would be mounted for the caller too",
-        ),
+        ("hostname=web", "line 2: hostname: needs namespace=uts, or it would be set for the caller too"),
+        ("root_path=rootfs", "line 2: root_path: any root but / needs namespace=mount"),
+        ("root_readonly=true", "line 2: root_readonly: needs namespace=mount, or the caller's root would change"),
+        ("mount=/a:tmpfs:t", "line 2: mount: needs namespace=mount, or it would be mounted for the caller too"),
     ] {
-        assert_eq!(
-            message(&std::format!(
-                "process_arg=/bin/true\n{line}\nnamespace=pid"
-            )),
-            expected
-        );
+        assert_eq!(message(&std::format!("process_arg=/bin/true\n{line}\nnamespace=pid")), expected);
     }
 }
 
 #[test]
 fn what_is_known_but_not_enforced_is_refused_in_other_words_than_the_unknown() {
     for key in KEYS {
-        let refusal = std::format!(
-            "line 1: {}: is known, but this kernel does not enforce it yet",
-            key.name
-        );
+        let refusal = std::format!("line 1: {}: is known, but this kernel does not enforce it yet", key.name);
         let refused = message(&std::format!("{}=${{", key.name)) == refusal;
         assert_eq!(refused, key.support == Support::NotYet, "{}", key.name);
     }
@@ -298,72 +180,35 @@ fn what_is_known_but_not_enforced_is_refused_in_other_words_than_the_unknown() {
         ("process_terminal=true", "process_terminal: true is"),
         ("namespace=network", "namespace: network is"),
         ("namespace=time", "namespace: time is"),
-        (
-            "namespace=pid:/proc/1/ns/pid",
-            "namespace: joining one (`pid:path`) is",
-        ),
-        (
-            "mount=/proc:proc:proc",
-            "mount: the file system \"proc\" is",
-        ),
-        (
-            "mount=/a:tmpfs:t:noatime",
-            "mount: the option \"noatime\" is",
-        ),
+        ("namespace=pid:/proc/1/ns/pid", "namespace: joining one (`pid:path`) is"),
+        ("mount=/proc:proc:proc", "mount: the file system \"proc\" is"),
+        ("mount=/a:tmpfs:t:noatime", "mount: the option \"noatime\" is"),
     ] {
-        let expected =
-            std::format!("line 1: {what} known, but this kernel does not enforce it yet");
+        let expected = std::format!("line 1: {what} known, but this kernel does not enforce it yet");
         assert_eq!(message(line), expected);
     }
 }
 
 #[test]
 fn the_first_error_wins() {
-    assert_eq!(
-        parse("process_uid=x\nnonsense\nhostname=_")
-            .unwrap_err()
-            .line()
-            .unwrap()
-            .get(),
-        1
-    );
-    assert_eq!(
-        parse("hostname=web\nprocess_uid=x").unwrap_err().key(),
-        "process_uid"
-    );
+    assert_eq!(parse("process_uid=x\nnonsense\nhostname=_").unwrap_err().line().unwrap().get(), 1);
+    assert_eq!(parse("hostname=web\nprocess_uid=x").unwrap_err().key(), "process_uid");
 }
 
 #[test]
 fn documents_and_lists_have_bounds() {
-    let many = |line: &str, count: usize| {
-        std::format!("process_arg=a\n{}", std::format!("{line}\n").repeat(count))
-    };
+    let many = |line: &str, count: usize| std::format!("process_arg=a\n{}", std::format!("{line}\n").repeat(count));
     assert!(parse(&many("process_env=A=b", ENV_MAX)).is_ok());
-    assert_eq!(
-        message(&many("process_env=A=b", ENV_MAX + 1)),
-        "line 1026: process_env: more than 1024 of them"
-    );
+    assert_eq!(message(&many("process_env=A=b", ENV_MAX + 1)), "line 1026: process_env: more than 1024 of them");
     assert!(parse(&many("process_arg=b", ARGS_MAX - 1)).is_ok());
-    assert_eq!(
-        message(&many("process_arg=b", ARGS_MAX)),
-        "line 1025: process_arg: more than 1024 of them"
-    );
+    assert_eq!(message(&many("process_arg=b", ARGS_MAX)), "line 1025: process_arg: more than 1024 of them");
     let mounts = std::format!("namespace=mount\n{}", many("mount=/a:dev:dev", MOUNTS_MAX));
     assert!(parse(&mounts).is_ok());
-    assert!(
-        message(&std::format!("{mounts}mount=/a:dev:dev"))
-            .ends_with("mount: more than 256 of them")
-    );
+    assert!(message(&std::format!("{mounts}mount=/a:dev:dev")).ends_with("mount: more than 256 of them"));
     let array = std::format!("process_args=[{}\"a\"]", "\"a\",".repeat(ARGS_MAX));
-    assert_eq!(
-        message(&array),
-        "line 1: process_args: more than 1024 of them"
-    );
+    assert_eq!(message(&array), "line 1: process_args: more than 1024 of them");
     let long = std::format!("process_arg=a\n#{}", "x".repeat(DOCUMENT_LEN_MAX));
-    assert_eq!(
-        message(&long),
-        "line 2: the configuration is too long: more than 65536 bytes"
-    );
+    assert_eq!(message(&long), "line 2: the configuration is too long: more than 65536 bytes");
 }
 
 #[test]
@@ -386,10 +231,7 @@ fn a_message_does_not_repeat_a_whole_document() {
 #[test]
 fn what_grows_past_a_document_when_printed_is_refused() {
     let argument = "\u{1}".repeat(20_000);
-    assert_eq!(
-        message(&std::format!("process_arg={argument}x")),
-        "the canonical text is longer than 65536 bytes"
-    );
+    assert_eq!(message(&std::format!("process_arg={argument}x")), "the canonical text is longer than 65536 bytes");
 }
 
 #[test]
@@ -415,9 +257,7 @@ const IDENTITY: &str = "b40681208857ada21ac73c8058b2da6ea4b874ff5f8e3da9eeff5a8a
 #[test]
 fn settings_of_another_front_end_are_held_to_the_same_rules() {
     let valid = || {
-        let mut settings = parse("process_arg=/bin/true\nnamespace=mount\nmount=/a:tmpfs:t")
-            .unwrap()
-            .into_settings();
+        let mut settings = parse("process_arg=/bin/true\nnamespace=mount\nmount=/a:tmpfs:t").unwrap().into_settings();
         settings.process.env.push("A=b".into());
         settings
     };
@@ -440,18 +280,8 @@ fn settings_of_another_front_end_are_held_to_the_same_rules() {
         |settings| settings.mounts[0].destination = "/".into(),
         |settings| settings.mounts[0].source = "a\nb".into(),
         |settings| settings.mounts[0].cleared = MountFlags::NO_DEV,
-        |settings| {
-            settings.mounts[0].filesystem = Filesystem::Tmpfs {
-                size: None,
-                mode: 0o10000,
-            }
-        },
-        |settings| {
-            settings.mounts[0].filesystem = Filesystem::Tmpfs {
-                size: Some(Bytes(0)),
-                mode: 0,
-            }
-        },
+        |settings| settings.mounts[0].filesystem = Filesystem::Tmpfs { size: None, mode: 0o10000 },
+        |settings| settings.mounts[0].filesystem = Filesystem::Tmpfs { size: Some(Bytes(0)), mode: 0 },
         |settings| settings.mounts = vec![settings.mounts[0].clone(); MOUNTS_MAX + 1],
         |settings| settings.namespaces = NamespaceSet::empty(),
         |settings| settings.namespaces |= NamespaceSet::USER,
@@ -474,21 +304,12 @@ fn the_documentation_has_the_keys_of_the_table() {
         let row = match key.support {
             Support::Enforced(_) => {
                 let times = if key.repeats { " (repeats)" } else { "" };
-                let default = if key.default.is_empty() {
-                    ""
-                } else {
-                    key.default
-                };
+                let default = if key.default.is_empty() { "" } else { key.default };
                 std::format!("| `{}`{times} | {} | {default} |\n", key.name, key.value)
             }
             Support::NotYet => std::format!("`{}`", key.name),
         };
         assert!(documentation.contains(&row), "docs/config.md lacks: {row}");
     }
-    assert_eq!(
-        KeyId::COUNT,
-        KEYS.iter()
-            .filter(|key| key.support != Support::NotYet)
-            .count()
-    );
+    assert_eq!(KeyId::COUNT, KEYS.iter().filter(|key| key.support != Support::NotYet).count());
 }

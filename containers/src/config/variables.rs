@@ -15,10 +15,7 @@ pub(super) struct Variables<'a> {
 
 impl<'a> Variables<'a> {
     pub(super) const fn new(values: &'a [(&'a str, &'a str)]) -> Self {
-        Self {
-            values,
-            budget: DOCUMENT_LEN_MAX,
-        }
+        Self { values, budget: DOCUMENT_LEN_MAX }
     }
 
     /// Replaces each `${NAME}`, and `$${` by `${`. Any other `$` is itself.
@@ -36,9 +33,8 @@ impl<'a> Variables<'a> {
                 rest = after;
             } else {
                 expanded.push_str(before);
-                let (name, after) = after
-                    .split_once('}')
-                    .ok_or_else(|| format!("{} has a `${{` without its `}}`", Shown(text)))?;
+                let (name, after) =
+                    after.split_once('}').ok_or_else(|| format!("{} has a `${{` without its `}}`", Shown(text)))?;
                 let value = self.value(name)?;
                 self.budget = self
                     .budget
@@ -61,15 +57,10 @@ impl<'a> Variables<'a> {
         let first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
         let other = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if !name.bytes().next().is_some_and(first) || !name.bytes().all(other) {
-            return Err(format!(
-                "{} is not the name of a variable: letters, digits and `_`",
-                Shown(name)
-            ));
+            return Err(format!("{} is not the name of a variable: letters, digits and `_`", Shown(name)));
         }
         let known = self.values.iter().find(|(known, _)| *known == name);
-        known
-            .map(|(_, value)| *value)
-            .ok_or_else(|| format!("the variable ${{{name:.64}}} is not defined"))
+        known.map(|(_, value)| *value).ok_or_else(|| format!("the variable ${{{name:.64}}} is not defined"))
     }
 }
 
@@ -103,9 +94,7 @@ mod tests {
 
     #[test]
     fn undefined_unterminated_and_badly_named_variables_are_errors() {
-        for text in [
-            "${", "${A", "${B}", "${}", "${1A}", "${A B}", "${A${A}}", "${ä}", "a${A}${",
-        ] {
+        for text in ["${", "${A", "${B}", "${}", "${1A}", "${A B}", "${A${A}}", "${ä}", "a${A}${"] {
             assert!(expand(text).is_err(), "{text}");
         }
     }

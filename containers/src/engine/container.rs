@@ -69,11 +69,7 @@ pub struct Exit {
 
 impl From<Exit> for WaitResult {
     fn from(exit: Exit) -> Self {
-        let flags = if exit.oom_killed {
-            ExitFlags::OOM_KILLED
-        } else {
-            ExitFlags::empty()
-        };
+        let flags = if exit.oom_killed { ExitFlags::OOM_KILLED } else { ExitFlags::empty() };
         Self {
             size: size_of::<Self>() as u64,
             status: exit.status.encode(),
@@ -85,28 +81,9 @@ impl From<Exit> for WaitResult {
 }
 
 impl<P: Platform> Container<P> {
-    pub(super) fn new(
-        key: ContainerKey,
-        id: ContainerId,
-        flags: CreateFlags,
-        config: Config,
-        bundle: String,
-    ) -> Self {
-        let state = State {
-            lifecycle: Lifecycle::new(),
-            parts: None,
-            exit: None,
-            waiters: Vec::new(),
-            next_ticket: 0,
-        };
-        Self {
-            key,
-            id,
-            flags,
-            config,
-            bundle,
-            state: Mutex::new(state),
-        }
+    pub(super) fn new(key: ContainerKey, id: ContainerId, flags: CreateFlags, config: Config, bundle: String) -> Self {
+        let state = State { lifecycle: Lifecycle::new(), parts: None, exit: None, waiters: Vec::new(), next_ticket: 0 };
+        Self { key, id, flags, config, bundle, state: Mutex::new(state) }
     }
 
     /// Its key, for all time.
@@ -153,10 +130,7 @@ impl<P: Platform> Container<P> {
 
     /// Waits for its end. Dropping the future forgets the wait.
     pub const fn stopped(&self) -> Stopped<'_, P> {
-        Stopped {
-            container: self,
-            ticket: None,
-        }
+        Stopped { container: self, ticket: None }
     }
 
     /// How many wait for its end.
@@ -176,9 +150,7 @@ impl<P: Platform> Container<P> {
             }
             (Err((errno, reason)), _) => {
                 drop(state);
-                Err(Error::new(errno)
-                    .reason(reason)
-                    .operand(String::from(self.id.as_str())))
+                Err(Error::new(errno).reason(reason).operand(String::from(self.id.as_str())))
             }
         }
     }
@@ -207,10 +179,7 @@ impl<P: Platform> Container<P> {
     pub(super) fn parts_if_alive(&self) -> (Option<Status>, Option<Arc<Parts<P>>>) {
         let state = self.state.lock();
         let alive = state.exit.is_none();
-        (
-            state.lifecycle.status(),
-            state.parts.as_ref().filter(|_| alive).cloned(),
-        )
+        (state.lifecycle.status(), state.parts.as_ref().filter(|_| alive).cloned())
     }
 
     /// Its last process has ended.
@@ -232,10 +201,7 @@ impl<P: Platform> Container<P> {
 
 impl<P: Platform> fmt::Debug for Container<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Container")
-            .field("id", &self.id)
-            .field("status", &self.status())
-            .finish_non_exhaustive()
+        f.debug_struct("Container").field("id", &self.id).field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
@@ -255,11 +221,7 @@ impl<P: Platform> Future for Stopped<'_, P> {
         if let Some(exit) = state.exit {
             return Poll::Ready(exit);
         }
-        match state
-            .waiters
-            .iter_mut()
-            .find(|(ticket, _)| Some(*ticket) == self.ticket)
-        {
+        match state.waiters.iter_mut().find(|(ticket, _)| Some(*ticket) == self.ticket) {
             Some((_, waker)) => waker.clone_from(context.waker()),
             None => {
                 let ticket = state.next_ticket;
@@ -277,10 +239,7 @@ impl<P: Platform> Drop for Stopped<'_, P> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut state = self.container.state.lock();
-        let found = state
-            .waiters
-            .iter()
-            .position(|&(waiting, _)| waiting == ticket);
+        let found = state.waiters.iter().position(|&(waiting, _)| waiting == ticket);
         let waiter = found.map(|index| state.waiters.swap_remove(index));
         drop(state);
         drop(waiter);

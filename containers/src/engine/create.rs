@@ -32,22 +32,10 @@ impl<P: Platform> Engine<P> {
     /// EEXIST if the id is taken, ENOMEM if the table cannot grow, else the platform's error with the step that
     /// failed. Everything is then as it was before, and so it is if the future is dropped before it is ready.
     pub async fn create(&self, request: CreateRequest<'_, P>) -> Result<Arc<Container<P>>, Error> {
-        let CreateRequest {
-            id,
-            config,
-            flags,
-            bundle,
-            bundle_path,
-            caller,
-        } = request;
-        let reserved = self.table.lock().reserve(id, |key, id| {
-            Container::new(key, id, flags, config, bundle_path)
-        });
+        let CreateRequest { id, config, flags, bundle, bundle_path, caller } = request;
+        let reserved = self.table.lock().reserve(id, |key, id| Container::new(key, id, flags, config, bundle_path));
         let container = reserved.map_err(|error| error.at(Step::Reserve))?;
-        let mut reservation = Reservation {
-            engine: self,
-            key: Some(container.key()),
-        };
+        let mut reservation = Reservation { engine: self, key: Some(container.key()) };
         let parts = self.build(&container, bundle, caller).await?;
         container.built(parts);
         reservation.key = None;
@@ -65,24 +53,15 @@ impl<P: Platform> Engine<P> {
         let config = container.config();
         let mut parts = Parts::new(Arc::clone(&self.platform));
 
-        let cgroup = platform
-            .create_cgroup(caller, container.id(), &config.limits)
-            .await;
-        let cgroup = &*parts
-            .cgroup
-            .insert(cgroup.map_err(failed(Step::Cgroup, container.id().as_str()))?);
+        let cgroup = platform.create_cgroup(caller, container.id(), &config.limits).await;
+        let cgroup = &*parts.cgroup.insert(cgroup.map_err(failed(Step::Cgroup, container.id().as_str()))?);
 
-        let namespaces = platform
-            .create_namespaces(caller, cgroup, config.namespaces)
-            .await;
+        let namespaces = platform.create_namespaces(caller, cgroup, config.namespaces).await;
         let namespaces = namespaces.map_err(failed(Step::Namespaces, container.id().as_str()))?;
         let namespaces = &*parts.namespaces.insert(namespaces);
 
         if let Some(hostname) = &config.hostname {
-            platform
-                .set_hostname(namespaces, hostname)
-                .await
-                .map_err(failed(Step::Hostname, hostname))?;
+            platform.set_hostname(namespaces, hostname).await.map_err(failed(Step::Hostname, hostname))?;
         }
 
         if config.has_own_root() {
@@ -90,25 +69,15 @@ impl<P: Platform> Engine<P> {
             let root = platform.open_root(caller, namespaces, bundle, path).await;
             let root = &*parts.root.insert(root.map_err(failed(Step::Root, path))?);
             for mount in &config.mounts {
-                let mounted = platform
-                    .mount(caller, namespaces, root, bundle, mount)
-                    .await;
+                let mounted = platform.mount(caller, namespaces, root, bundle, mount).await;
                 mounted.map_err(failed(Step::Mount, &mount.destination))?;
             }
-            let pivoted = platform
-                .pivot_root(namespaces, root, config.root.readonly)
-                .await;
+            let pivoted = platform.pivot_root(namespaces, root, config.root.readonly).await;
             pivoted.map_err(failed(Step::PivotRoot, path))?;
         }
 
-        let housing = Housing {
-            cgroup,
-            namespaces,
-            root: parts.root.as_ref(),
-        };
-        let process = platform
-            .load_process(caller, container.key(), housing, &config.process)
-            .await;
+        let housing = Housing { cgroup, namespaces, root: parts.root.as_ref() };
+        let process = platform.load_process(caller, container.key(), housing, &config.process).await;
         parts.process = Some(process.map_err(failed(Step::Process, config.program()))?);
         Ok(parts)
     }
@@ -145,13 +114,7 @@ pub(super) struct Parts<P: Platform> {
 
 impl<P: Platform> Parts<P> {
     const fn new(platform: Arc<P>) -> Self {
-        Self {
-            platform,
-            cgroup: None,
-            namespaces: None,
-            root: None,
-            process: None,
-        }
+        Self { platform, cgroup: None, namespaces: None, root: None, process: None }
     }
 
     /// The process of a container that is built.

@@ -62,12 +62,7 @@ impl Error {
     /// An error of this number.
     #[must_use]
     pub const fn new(errno: Errno) -> Self {
-        Self {
-            errno,
-            operand: None,
-            reason: None,
-            step: None,
-        }
+        Self { errno, operand: None, reason: None, step: None }
     }
 
     /// Names the operand that failed, unless one is named already.
@@ -139,29 +134,15 @@ mod tests {
 
     #[test]
     fn the_operand_comes_first_and_the_step_last() {
-        let error = Error::from(Errno::ENOENT)
-            .operand("/srv/www")
-            .at(Step::Mount);
-        assert_eq!(
-            error.to_string(),
-            "\"/srv/www\": ENOENT: No such file or directory (mount)"
-        );
-        let error = Error::new(Errno::EBUSY)
-            .reason("it is running, not stopped")
-            .operand("web");
-        assert_eq!(
-            error.to_string(),
-            "\"web\": EBUSY: it is running, not stopped"
-        );
+        let error = Error::from(Errno::ENOENT).operand("/srv/www").at(Step::Mount);
+        assert_eq!(error.to_string(), "\"/srv/www\": ENOENT: No such file or directory (mount)");
+        let error = Error::new(Errno::EBUSY).reason("it is running, not stopped").operand("web");
+        assert_eq!(error.to_string(), "\"web\": EBUSY: it is running, not stopped");
     }
 
     #[test]
     fn what_was_known_first_is_kept() {
-        let error = Error::new(Errno::ENOEXEC)
-            .operand("/bin/sh")
-            .reason("no ELF file")
-            .operand("x")
-            .reason("y");
+        let error = Error::new(Errno::ENOEXEC).operand("/bin/sh").reason("no ELF file").operand("x").reason("y");
         assert_eq!(error.to_string(), "\"/bin/sh\": ENOEXEC: no ELF file");
     }
 }

@@ -53,10 +53,7 @@ pub(super) type Refusal = (Errno, &'static str);
 
 impl Lifecycle {
     pub(super) const fn new() -> Self {
-        Self {
-            phase: Phase::Creating,
-            ended: false,
-        }
+        Self { phase: Phase::Creating, ended: false }
     }
 
     /// The OCI state; `None` once it is deleted.
@@ -65,9 +62,7 @@ impl Lifecycle {
             (Phase::Creating, _) => Status::Creating,
             (Phase::Created | Phase::Starting, false) => Status::Created,
             (Phase::Started, false) => Status::Running,
-            (Phase::Created | Phase::Starting | Phase::Started | Phase::Deleting, _) => {
-                Status::Stopped
-            }
+            (Phase::Created | Phase::Starting | Phase::Started | Phase::Deleting, _) => Status::Stopped,
             (Phase::Deleted, _) => return None,
         })
     }
@@ -145,10 +140,7 @@ mod tests {
         lifecycle
     }
 
-    use Event::{
-        Built, DeleteRequested, Deleted, Exited, SignalRequested, StartFailed, StartRequested,
-        Started,
-    };
+    use Event::{Built, DeleteRequested, Deleted, Exited, SignalRequested, StartFailed, StartRequested, Started};
 
     #[test]
     fn a_life_goes_from_creating_to_deleted() {
@@ -170,12 +162,8 @@ mod tests {
 
     #[test]
     fn a_refused_request_changes_nothing_and_says_the_errno_of_the_abi() {
-        let (einval, esrch, ebusy, enoent) = (
-            Some(Errno::EINVAL),
-            Some(Errno::ESRCH),
-            Some(Errno::EBUSY),
-            Some(Errno::ENOENT),
-        );
+        let (einval, esrch, ebusy, enoent) =
+            (Some(Errno::EINVAL), Some(Errno::ESRCH), Some(Errno::EBUSY), Some(Errno::ENOENT));
         // State, then what start, signal and delete answer in it.
         let rows: &[(&[Event], [Option<Errno>; 3])] = &[
             (&[], [einval, esrch, ebusy]),
@@ -185,30 +173,15 @@ mod tests {
             (&[Built, StartRequested], [einval, None, ebusy]),
             (&[Built, StartRequested, StartFailed], [None, None, ebusy]),
             (&[Built, StartRequested, Exited], [einval, esrch, ebusy]),
-            (
-                &[Built, StartRequested, Exited, Started],
-                [einval, esrch, None],
-            ),
-            (
-                &[Built, StartRequested, Exited, StartFailed],
-                [einval, esrch, None],
-            ),
+            (&[Built, StartRequested, Exited, Started], [einval, esrch, None]),
+            (&[Built, StartRequested, Exited, StartFailed], [einval, esrch, None]),
             (&[Built, StartRequested, Started], [einval, None, ebusy]),
-            (
-                &[Built, StartRequested, Started, Exited],
-                [einval, esrch, None],
-            ),
+            (&[Built, StartRequested, Started, Exited], [einval, esrch, None]),
             (&[Built, Exited, DeleteRequested], [einval, esrch, ebusy]),
-            (
-                &[Built, Exited, DeleteRequested, Deleted],
-                [einval, esrch, enoent],
-            ),
+            (&[Built, Exited, DeleteRequested, Deleted], [einval, esrch, enoent]),
         ];
         for (events, answers) in rows {
-            for (request, answer) in [StartRequested, SignalRequested, DeleteRequested]
-                .into_iter()
-                .zip(answers)
-            {
+            for (request, answer) in [StartRequested, SignalRequested, DeleteRequested].into_iter().zip(answers) {
                 let before = after(events);
                 let mut lifecycle = before;
                 let refused = lifecycle.apply(request).err().map(|(errno, _)| errno);

@@ -46,10 +46,7 @@ impl<P: Platform> Engine<P> {
     /// table slow.
     #[must_use]
     pub fn new(platform: P, hash_key: [u64; 2]) -> Self {
-        Self {
-            platform: Arc::new(platform),
-            table: Mutex::new(Table::new(hash_key)),
-        }
+        Self { platform: Arc::new(platform), table: Mutex::new(Table::new(hash_key)) }
     }
 
     /// The kernel below.
@@ -93,11 +90,7 @@ impl<P: Platform> Engine<P> {
         self.platform
             .start_process(parts.process())
             .await
-            .map_err(|error| {
-                error
-                    .operand(String::from(container.id().as_str()))
-                    .at(Step::Start)
-            })?;
+            .map_err(|error| error.operand(String::from(container.id().as_str())).at(Step::Start))?;
         starting.0 = None;
         container.apply(Event::Started);
         Ok(())
@@ -140,9 +133,7 @@ impl<P: Platform> Engine<P> {
         if flags.contains(DeleteFlags::FORCE)
             && let Ok(parts) = container.request(Event::SignalRequested)
         {
-            let killed = self
-                .platform
-                .signal_process(parts.process(), Signal::SIGKILL);
+            let killed = self.platform.signal_process(parts.process(), Signal::SIGKILL);
             drop(parts);
             match killed {
                 Ok(()) => {}
@@ -154,11 +145,7 @@ impl<P: Platform> Engine<P> {
         }
         let parts = container.request(Event::DeleteRequested)?;
         container.forget_parts();
-        let deletion = Deletion {
-            engine: self,
-            container,
-            parts: Some(parts),
-        };
+        let deletion = Deletion { engine: self, container, parts: Some(parts) };
         // Another CPU may be inside `kill` or `state`, which hold the parts but never wait.
         poll_fn(|context| match &deletion.parts {
             Some(parts) if Arc::strong_count(parts) > 1 => {

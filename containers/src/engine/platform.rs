@@ -110,10 +110,7 @@ pub trait Platform: Send + Sync {
     ) -> impl Future<Output = Result<Self::Process, Error>> + Send;
 
     /// Lets the held process run. ESRCH if it was killed in the meantime.
-    fn start_process(
-        &self,
-        process: &Self::Process,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    fn start_process(&self, process: &Self::Process) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes a signal pending for the process. SIGKILL ends it even while it is held. From outside its pid
     /// namespace SIGKILL and SIGSTOP also reach a pid 1 that does not want them; other signals do not reach a

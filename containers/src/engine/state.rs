@@ -13,20 +13,14 @@ impl<P: Platform> Engine<P> {
     ///
     /// # Errors
     /// ENOENT once it is deleted.
-    pub fn state_json(
-        &self,
-        container: &Container<P>,
-        caller: &P::Caller,
-    ) -> Result<String, Error> {
+    pub fn state_json(&self, container: &Container<P>, caller: &P::Caller) -> Result<String, Error> {
         let (status, parts) = container.parts_if_alive();
         let Some(status) = status else {
             let error = Error::new(Errno::ENOENT).reason("it is deleted");
             return Err(error.operand(String::from(container.id().as_str())));
         };
         // As runc does: 0 when there is no process.
-        let pid = parts.map_or(0, |parts| {
-            self.platform().process_id(parts.process(), caller)
-        });
+        let pid = parts.map_or(0, |parts| self.platform().process_id(parts.process(), caller));
         let config = container.config();
         let mut json = String::new();
         let written = write!(
@@ -53,9 +47,7 @@ impl<P: Platform> Engine<P> {
         let mut entry = ListEntry {
             size: size_of::<ListEntry>() as u64,
             status: status? as u32,
-            pid: parts.map_or(0, |parts| {
-                self.platform().process_id(parts.process(), caller)
-            }),
+            pid: parts.map_or(0, |parts| self.platform().process_id(parts.process(), caller)),
             id_len: id.len() as u64,
             ..ListEntry::default()
         };

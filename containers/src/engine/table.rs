@@ -34,11 +34,7 @@ impl BuildHasher for Keyed {
 
 impl<P: Platform> Table<P> {
     pub(super) const fn new(hash_key: [u64; 2]) -> Self {
-        Self {
-            by_id: HashMap::with_hasher(Keyed(hash_key)),
-            by_key: BTreeMap::new(),
-            last_key: 0,
-        }
+        Self { by_id: HashMap::with_hasher(Keyed(hash_key)), by_key: BTreeMap::new(), last_key: 0 }
     }
 
     /// Enters a new container. EEXIST if the id is taken, ENOMEM if there is no room.
@@ -53,9 +49,7 @@ impl<P: Platform> Table<P> {
         }
         self.by_id.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         self.last_key += 1;
-        let Some(serial) = NonZeroU64::new(self.last_key) else {
-            unreachable!("2^64 containers")
-        };
+        let Some(serial) = NonZeroU64::new(self.last_key) else { unreachable!("2^64 containers") };
         let key = ContainerKey::new(serial);
         let container = Arc::new(make(key, id.clone()));
         self.by_id.insert(id, Arc::clone(&container));
@@ -83,9 +77,6 @@ impl<P: Platform> Table<P> {
             Some(serial) => Bound::Excluded(ContainerKey::new(serial)),
             None => Bound::Unbounded,
         };
-        self.by_key
-            .range((after, Bound::Unbounded))
-            .next()
-            .map(|(_, container)| Arc::clone(container))
+        self.by_key.range((after, Bound::Unbounded)).next().map(|(_, container)| Arc::clone(container))
     }
 }

@@ -73,7 +73,7 @@ impl MemoryGroup {
     /// The group's last task and its container are gone. It stays on the books until its last frame is freed
     /// (a page may be shared with another group's task), as Linux keeps a removed group.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
         self.forget_if_empty();
     }
 
@@ -92,6 +92,11 @@ impl MemoryGroup {
     /// A copy of `original`, charged to this group.
     pub fn copied_frame(&self, original: &Frame) -> Result<Frame, OutOfMemory> {
         self.charged(|owner| Frame::copy_of(original, owner))
+    }
+
+    /// A charge for memory of the kernel's own that a task makes it take; nothing yet.
+    pub fn kernel_charge(self: &Arc<Self>) -> KernelCharge {
+        KernelCharge { group: self.clone(), frames: 0 }
     }
 
     /// Bytes charged now.
@@ -134,8 +139,10 @@ impl MemoryGroup {
 
     fn charged(&self, give: impl FnOnce(Owner) -> Result<Frame, OutOfFrames>) -> Result<Frame, OutOfMemory> {
         self.charge()?;
-        if mem::statistics().free <= reserve() {
+        // After the charge: either this sees that the group was closed, or the one who closes it sees the charge.
+        if self.closed.load(Ordering::SeqCst) || mem::statistics().free <= reserve() {
             self.uncharge();
+            self.forget_if_empty();
             return Err(OutOfMemory);
         }
         give(self.owner).map_err(|OutOfFrames| {
@@ -173,6 +180,31 @@ impl MemoryGroup {
 
     fn release(&self) {
         self.current.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What a group is charged for kernel memory that holds the books of its tasks, in frames. Given back when dropped.
+#[derive(Debug)]
+pub struct KernelCharge {
+    group: Arc<MemoryGroup>,
+    frames: usize,
+}
+
+impl KernelCharge {
+    /// Charges as much as `bytes` fill whole frames, if that is more than before.
+    pub fn cover(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
+        while self.frames < bytes / PAGE_SIZE {
+            self.group.charge()?;
+            self.frames += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for KernelCharge {
+    fn drop(&mut self) {
+        (0..self.frames).for_each(|_| self.group.uncharge());
+        self.group.forget_if_empty();
     }
 }
 

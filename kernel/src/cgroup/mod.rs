@@ -29,7 +29,12 @@ pub struct Cgroup {
 impl Cgroup {
     /// The group that everything is in, without limits.
     pub fn root() -> Arc<Self> {
-        Arc::new(Self { path: String::from("/"), killed: AtomicBool::new(false), memory: MemoryGroup::root(), pids: PidsGroup::root() })
+        Arc::new(Self {
+            path: String::from("/"),
+            killed: AtomicBool::new(false),
+            memory: MemoryGroup::root(),
+            pids: PidsGroup::root(),
+        })
     }
 
     /// A group below `parent`; `None` is no limit of its own.

@@ -3,9 +3,10 @@
 use crate::{
     cgroup::MemoryGroup,
     fs::{
-        FileObject, Readiness, WaitQueue,
+        FileObject, Readiness,
         io::{Sink, Source, moved},
     },
+    sched::WaitQueue,
 };
 use alloc::{collections::VecDeque, vec::Vec};
 use core::task::{Context, Poll};

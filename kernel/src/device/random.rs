@@ -36,24 +36,32 @@ static GENERATORS: Once<PerCpu<SpinLock<Generator>>> = Once::new();
 
 /// Fills `bytes` with random ones, fit for keys.
 pub fn fill(bytes: &mut [u8]) {
-    let generators =
-        GENERATORS.call_once(|| PerCpu::new(|cpu| SpinLock::new(Generator::seeded([cpu as u8; 32]))));
+    let generators = GENERATORS.call_once(|| PerCpu::new(|cpu| SpinLock::new(Generator::seeded([cpu as u8; 32]))));
     let mut generator = generators.get().lock();
     generator.reseed_if_due();
     generator.given_bytes += bytes.len();
     generator.rng.fill_bytes(bytes);
 }
 
-/// 64 random bits: keys of hash tables, identities.
-pub fn number() -> u64 {
-    let mut bytes = [0; 8];
+/// Random bytes: keys, AT_RANDOM.
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     fill(&mut bytes);
-    u64::from_ne_bytes(bytes)
+    bytes
 }
 
-/// Whether the machine has a generator of its own. Without one, the seeds are as good as the clock's jitter.
-pub fn has_hardware_generator() -> bool {
-    cpu::hardware_random().is_some()
+/// 64 random bits: keys of hash tables.
+pub fn u64() -> u64 {
+    u64::from_ne_bytes(bytes())
+}
+
+/// Seeds the generators, and says so if the machine has no generator of its own: the seeds are then as good as the
+/// clock's jitter.
+pub fn seed() {
+    if cpu::hardware_random().is_none() {
+        log::warn!("no generator of random numbers in this machine: seeds are of the clock's jitter alone");
+    }
+    fill(&mut []);
 }
 
 impl Generator {

@@ -51,20 +51,15 @@ impl Caller<'_> {
     }
 
     /// chown(2); `None` leaves an id as it is.
-    pub fn chown<'a>(
-        &self,
-        subject: impl Into<Subject<'a>>,
-        uid: Option<u32>,
-        gid: Option<u32>,
-    ) -> Result<(), Errno> {
+    pub fn chown<'a>(&self, subject: impl Into<Subject<'a>>, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
         let subject = subject.into();
         let _change = subject.begin_change()?;
         let mut attributes = subject.inode.attributes.lock();
         let owns = attributes.uid == self.credentials.fsuid;
         let may_uid = uid.is_none_or(|uid| owns && uid == attributes.uid);
-        let may_gid =
-            gid.is_none_or(|gid| owns && (gid == attributes.gid || self.credentials.in_group(gid)));
-        if !(may_uid && may_gid) && !self.credentials.capable(Capabilities::CHOWN) {
+        let may_gid = gid.is_none_or(|gid| owns && (gid == attributes.gid || self.credentials.in_group(gid)));
+        let may = may_uid && may_gid || self.credentials.capable(Capabilities::CHOWN);
+        if !may {
             return Err(Errno::EPERM);
         }
         attributes.uid = uid.unwrap_or(attributes.uid);

@@ -110,7 +110,7 @@ impl Caller<'_> {
     /// unlink(2).
     pub fn unlink(&self, base: &Location, path: &[u8]) -> Result<(), Errno> {
         let mut walk = Walk::new(self, base, path)?;
-        let last = walk.to_last()?;
+        let last = walk.reach_last()?;
         if last.kind != LastKind::Name {
             return Err(Errno::EISDIR);
         }
@@ -125,7 +125,7 @@ impl Caller<'_> {
     /// rmdir(2).
     pub fn rmdir(&self, base: &Location, path: &[u8]) -> Result<(), Errno> {
         let mut walk = Walk::new(self, base, path)?;
-        let last = walk.to_last()?;
+        let last = walk.reach_last()?;
         match last.kind {
             LastKind::Root => return Err(Errno::EBUSY),
             LastKind::Dot => return Err(Errno::EINVAL),
@@ -149,7 +149,7 @@ impl Caller<'_> {
         }
         let mut from = Walk::new(self, old_base, old_path)?;
         let mut to = Walk::new(self, new_base, new_path)?;
-        let (old, new) = (from.to_last()?, to.to_last()?);
+        let (old, new) = (from.reach_last()?, to.reach_last()?);
         if !Arc::ptr_eq(&from.at.mount, &to.at.mount) {
             return Err(Errno::EXDEV);
         }
@@ -239,7 +239,7 @@ impl Caller<'_> {
 
     /// Walks to the directory of a name that does not exist; EEXIST if it does.
     fn absent_name(&self, walk: &mut Walk<'_>) -> Result<Last, Errno> {
-        let last = walk.to_last()?;
+        let last = walk.reach_last()?;
         if last.kind != LastKind::Name {
             return Err(Errno::EEXIST);
         }
@@ -401,14 +401,16 @@ fn swap_names(
     Ok(())
 }
 
-
 /// Removes `dentry` from `directory` if it is still there, empty and not mounted on: what takes back its making.
 pub(super) fn withdraw(directory: &Arc<Dentry>, dentry: &Arc<Dentry>) {
     let Some(place) = dentry.place() else { return };
     let structure = directory.inode().superblock().structure.lock();
     let Ok(entries) = directory.inode().entries() else { return };
     let is_there = entries.read().get(&place.name).is_some_and(|there| Arc::ptr_eq(there, dentry));
-    if is_there && !dentry.is_mountpoint() && (!dentry.inode().is_directory() || dentry.inode().close_if_empty().is_ok()) {
+    if is_there
+        && !dentry.is_mountpoint()
+        && (!dentry.inode().is_directory() || dentry.inode().close_if_empty().is_ok())
+    {
         entries.write().remove(&place.name);
         lose_name(directory, dentry);
     }

@@ -1,8 +1,10 @@
 //! Where a process stands in the tree of files, and who asks.
 
-use super::{Dentry, Inode, Mount, MountNamespace};
+use super::{Dentry, Inode, Mount, MountNamespace, initrd};
 use crate::{cgroup::MemoryGroup, security::Credentials};
-use alloc::sync::Arc;
+use alloc::{format, string::String, sync::Arc};
+use veridian_containers::abi::Errno;
+use veridian_hal::boot_info::Initrd;
 
 /// A place in a mount: what a path resolves to. Holding one keeps both alive.
 #[derive(Clone, Debug)]
@@ -27,6 +29,16 @@ impl Location {
     /// Whether it is the root of its mount.
     pub fn is_mount_root(&self) -> bool {
         Arc::ptr_eq(&self.dentry, self.mount.root())
+    }
+
+    /// Whether it can be reached from `above` by going down.
+    pub fn is_beneath(&self, above: &Self) -> bool {
+        let mut at = self.clone();
+        while !Arc::ptr_eq(&at.mount, &above.mount) {
+            let Some(place) = at.mount.place() else { return false };
+            at = place;
+        }
+        above.dentry.contains(&at.dentry)
     }
 
     /// Steps onto whatever is mounted here, as often as something is.
@@ -67,6 +79,18 @@ impl Context {
     pub fn at_root_of(namespace: Arc<MountNamespace>) -> Self {
         let root = namespace.root();
         Self { cwd: root.clone(), root, umask: 0o022, namespace }
+    }
+
+    /// The same view of a copy of all mounts (CLONE_NEWNS).
+    pub fn with_new_namespace(&self) -> Result<Self, Errno> {
+        self.namespace.copy(self)
+    }
+
+    /// The first process's: at the root of a file system unpacked from `initrd`. An error comes with its reason.
+    pub fn boot(initrd: Initrd, memory: &Arc<MemoryGroup>) -> Result<Self, (Errno, String)> {
+        let namespace = initrd::unpack(&initrd, memory)
+            .map_err(|error| (error.errno(), format!("the initial RAM disk: {error}")))?;
+        Ok(Self::at_root_of(namespace))
     }
 }
 

@@ -171,7 +171,7 @@ impl Entries {
     }
 
     /// The entries from `cookie` on: an entry made or removed meanwhile moves no other.
-    pub fn from_cookie(&self, cookie: u64) -> impl Iterator<Item = (u64, &Arc<Dentry>)> {
+    pub fn since(&self, cookie: u64) -> impl Iterator<Item = (u64, &Arc<Dentry>)> {
         self.by_cookie.range(cookie..).map(|(&cookie, dentry)| (cookie, dentry))
     }
 

@@ -27,11 +27,7 @@ const NODES: [(&[u8], DeviceNumber, u16); 7] = [
 ];
 
 /// A new `dev` file system, mounted nowhere yet.
-pub(super) fn mount(
-    options: &TmpfsOptions,
-    flags: MountFlags,
-    memory: &MemoryGroup,
-) -> Result<Arc<Mount>, Errno> {
+pub(super) fn mount(options: &TmpfsOptions, flags: MountFlags, memory: &MemoryGroup) -> Result<Arc<Mount>, Errno> {
     let options = TmpfsOptions { mode: Some(options.mode.unwrap_or(0o755)), ..*options };
     let root = tmpfs::tree("dev", MAGIC, &options, memory)?;
     populate(&root, memory)?;

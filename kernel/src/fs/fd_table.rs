@@ -1,11 +1,15 @@
 //! Descriptor tables: small numbers for open files.
 
-use super::File;
+use super::{Caller, Context, File, OpenFlags};
+use crate::{cgroup::MemoryGroup, device, security::Credentials};
 use alloc::{sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 
 /// The most descriptors of a process (RLIMIT_NOFILE).
 pub const DESCRIPTORS_MAX: usize = 1024;
+
+/// Standard input, output and error.
+const STANDARD_STREAMS: usize = 3;
 
 /// A process's descriptors. A clone (fork) shares the open files.
 ///
@@ -25,6 +29,35 @@ impl FdTable {
     /// A table without descriptors.
     pub const fn new() -> Self {
         Self { slots: Vec::new() }
+    }
+
+    /// The first process's: the console as descriptors 0, 1 and 2.
+    pub fn with_console(
+        context: &Context,
+        credentials: &Credentials,
+        memory: &Arc<MemoryGroup>,
+    ) -> Result<Self, Errno> {
+        let caller = Caller { context, credentials, memory };
+        // Linux opens the root file system's node; here the console is there whether the node is or not.
+        let console = match caller.open(&context.root, b"/dev/console", OpenFlags::RDWR, 0) {
+            Ok(console) => console,
+            Err(_) => {
+                let console = Arc::new(device::console::Console);
+                File::of_object(console, OpenFlags::RDWR, credentials.fsuid, credentials.fsgid)?
+            }
+        };
+        let mut table = Self::new();
+        for _ in 0..STANDARD_STREAMS {
+            table.insert(console.clone(), false)?;
+        }
+        Ok(table)
+    }
+
+    /// A table with descriptors 0, 1 and 2 of this one, as far as they are open.
+    pub fn standard_streams(&self) -> Self {
+        let slots = self.slots.iter().take(STANDARD_STREAMS);
+        let stays_open = |slot: &Slot| Slot { file: slot.file.clone(), close_on_exec: false };
+        Self { slots: slots.map(|slot| slot.as_ref().map(stays_open)).collect() }
     }
 
     /// The open file of `fd`; EBADF.
@@ -84,13 +117,13 @@ impl FdTable {
     }
 
     /// Closes what is to be closed on exec.
-    pub fn close_for_exec(&mut self) -> Vec<Arc<File>> {
+    pub fn close_on_exec(&mut self) -> Vec<Arc<File>> {
         let closing = self.slots.iter_mut().filter(|slot| slot.as_ref().is_some_and(|slot| slot.close_on_exec));
         closing.filter_map(Option::take).map(|slot| slot.file).collect()
     }
 
     /// Whether `fd` is closed on exec; EBADF.
-    pub fn close_on_exec(&self, fd: i32) -> Result<bool, Errno> {
+    pub fn is_closed_on_exec(&self, fd: i32) -> Result<bool, Errno> {
         self.slot(fd).map(|slot| slot.close_on_exec)
     }
 

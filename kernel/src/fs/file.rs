@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use core::{
     any::Any,
     sync::atomic::{AtomicU32, Ordering},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use veridian_containers::abi::Errno;
 use veridian_hal::{
@@ -191,7 +191,10 @@ impl File {
                 Poll::Ready(result)
             }
             Content::Directory(_) => Poll::Ready(Err(Errno::EISDIR)),
-            _ => self.positioned().and_then(|()| self.poll_object(|object| object.poll_read(cx, sink))),
+            _ => {
+                self.positioned()?;
+                self.poll_object(|object| object.poll_read(cx, sink))
+            }
         }
     }
 
@@ -240,7 +243,8 @@ impl File {
         memory: &MemoryGroup,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
-            return self.positioned().and_then(|()| self.poll_object(|object| object.poll_write(cx, source, memory)));
+            self.positioned()?;
+            return self.poll_object(|object| object.poll_write(cx, source, memory));
         };
         if self.flags().contains(OpenFlags::APPEND) {
             let before = *self.offset.lock();
@@ -330,7 +334,7 @@ impl File {
         if entries.is_closed() {
             return Err(Errno::ENOENT);
         }
-        for (cookie, dentry) in entries.from_cookie((*offset).max(FIRST_COOKIE)) {
+        for (cookie, dentry) in entries.since((*offset).max(FIRST_COOKIE)) {
             let Some(place) = dentry.place() else { continue };
             let inode = dentry.inode();
             let (number, file_type, next_offset) = (inode.number(), inode.file_type(), cookie + 1);

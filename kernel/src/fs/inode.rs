@@ -220,8 +220,7 @@ impl Inode {
             Content::Directory(entries) => (entries.read().len() as u64, 0),
             Content::Device(..) | Content::Fifo(_) | Content::Anonymous => (0, 0),
         };
-        let special =
-            if let Content::Device(_, number) = self.content { number } else { DeviceNumber::new(0, 0) };
+        let special = if let Content::Device(_, number) = self.content { number } else { DeviceNumber::new(0, 0) };
         let attributes = *self.attributes.lock();
         Status {
             device: self.superblock.device(),

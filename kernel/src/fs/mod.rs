@@ -2,7 +2,8 @@
 //! systems tmpfs (which also holds what the initial RAM disk brought) and dev; pipes.
 //!
 //! Owns: all of these. A [`Location`] (mount and dentry) is what a path resolves to, once; everything afterwards acts
-//! on it. May call: `mm` (the trait `PageSource`), `cgroup`, `security`, `device`, hal. Called by: `syscall`, `task`, `virt`.
+//! on it. May call: `mm` (the trait `PageSource`), `cgroup`, `security`, `device`,
+//! `sched` (wait queues), hal. Called by: `syscall`, `task`, `virt`.
 //!
 //! Lock order (a lock is taken only while holding locks above it). None belongs to the whole machine:
 //! 1. a process's [`Context`] and [`FdTable`] (the task's own);
@@ -36,21 +37,22 @@ pub mod pipe;
 mod superblock;
 mod time;
 pub mod tmpfs;
-mod wait;
 
 #[cfg(test)]
 mod tests;
 
+pub use attributes::Subject;
 pub use context::{Caller, Context, Location};
 pub use dentry::Dentry;
 pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{DirectoryEntry, File, Whence};
 pub use inode::{DeviceNumber, FileType, Inode, Status};
-pub use mount::{Mount, MountFlags, MountNamespace};
+pub use mount::{
+    ContainerMounts, Mount, MountCall, MountFlags, MountNamespace, MountRequest, MountSource, TmpfsOptions, UmountFlags,
+};
 pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
 pub use object::{FileObject, Readiness};
-pub use open::OpenFlags;
+pub use open::{Executable, OpenFlags};
 pub use permission::Access;
 pub use superblock::{Statistics, Superblock};
 pub use time::{SetTime, Timestamp};
-pub use wait::WaitQueue;

@@ -73,6 +73,15 @@ impl OpenFlags {
     }
 }
 
+/// A program that may be executed.
+#[derive(Clone, Debug)]
+pub struct Executable {
+    /// Its bytes.
+    pub source: Arc<File>,
+    /// The ids that it sets: none on a nosuid mount.
+    pub set_ids: SetIds,
+}
+
 impl Caller<'_> {
     /// openat(2). `mode` is for a file that is made. A fifo may still have to wait for its other end:
     /// [`File::poll_opened`].
@@ -91,7 +100,7 @@ impl Caller<'_> {
         let exclusive = flags.contains(OpenFlags::EXCL);
         let mut walk = Walk::new(self, base, path)?;
         loop {
-            let last = walk.to_last()?;
+            let last = walk.reach_last()?;
             if last.slash || last.kind != LastKind::Name {
                 return Err(Errno::EISDIR);
             }
@@ -120,20 +129,21 @@ impl Caller<'_> {
     }
 
     /// Opens a program for execve(2): a regular file, executable for the caller, on a mount that lets it.
-    pub fn open_executable(&self, base: &Location, path: &[u8]) -> Result<Arc<File>, Errno> {
+    pub fn open_executable(&self, base: &Location, path: &[u8]) -> Result<Executable, Errno> {
         let location = self.resolve(base, path, true)?;
         self.executable(location)
     }
 
     /// As [`Self::open_executable`], of a place already known.
-    pub fn executable(&self, location: Location) -> Result<Arc<File>, Errno> {
+    pub fn executable(&self, location: Location) -> Result<Executable, Errno> {
         let inode = location.inode();
         if !matches!(inode.content, Content::Regular(_)) || location.mount.flags().contains(MountFlags::NOEXEC) {
             return Err(Errno::EACCES);
         }
         inode.permit(self.credentials, Access::EXECUTE)?;
         location.mount.touch_accessed(inode);
-        Ok(File::new(location, Access::READ, OpenFlags::empty(), None, false))
+        let set_ids = set_ids(&location);
+        Ok(Executable { source: File::new(location, Access::READ, OpenFlags::empty(), None, false), set_ids })
     }
 
     fn open_path(&self, base: &Location, path: &[u8], flags: OpenFlags) -> Result<Arc<File>, Errno> {
@@ -201,17 +211,13 @@ impl Caller<'_> {
     }
 }
 
-impl File {
-    /// The ids that executing the file sets: none on a nosuid mount.
-    pub fn set_ids(&self) -> SetIds {
-        let nosuid = |location: &Location| location.mount.flags().contains(MountFlags::NOSUID);
-        if self.location().is_none_or(nosuid) {
-            return SetIds::default();
-        }
-        let status = self.inode().status();
-        SetIds {
-            uid: (status.mode & 0o4000 != 0).then_some(status.uid),
-            gid: (status.mode & 0o2010 == 0o2010).then_some(status.gid),
-        }
+fn set_ids(location: &Location) -> SetIds {
+    if location.mount.flags().contains(MountFlags::NOSUID) {
+        return SetIds::default();
+    }
+    let status = location.inode().status();
+    SetIds {
+        uid: (status.mode & 0o4000 != 0).then_some(status.uid),
+        gid: (status.mode & 0o2010 == 0o2010).then_some(status.gid),
     }
 }

@@ -4,7 +4,7 @@
 //! root of a bind mount has no parent any more for who sees it through that mount.
 
 use super::{
-    Access, Caller, Dentry, Location, PATH_MAX,
+    Access, Caller, Context, Dentry, Location, PATH_MAX,
     inode::Content,
     name::{LINKS_FOLLOWED_MAX, NAME_MAX},
 };
@@ -16,30 +16,44 @@ impl Caller<'_> {
     /// What `path` leads to from `base` (`context.cwd` or an open directory). A symbolic link as the last component is
     /// followed if `follow`, or if a slash comes after it.
     pub fn resolve(&self, base: &Location, path: &[u8], follow: bool) -> Result<Location, Errno> {
-        let mut walk = Walk::new(self, base, path)?;
-        loop {
-            let last = walk.to_last()?;
-            match walk.look(&last)? {
-                Look::At(found) => return Ok(found),
-                Look::Absent => return Err(Errno::ENOENT),
-                Look::Link(link) if follow || last.slash => walk.follow(&link.dentry)?,
-                Look::Link(link) => return Ok(link),
-            }
+        Walk::new(self, base, path)?.reach_end(follow)
+    }
+
+    /// As [`Self::resolve`] with links followed, of a path that must not lead out of `base` on any part of its way:
+    /// EXDEV for a `..` above it and for an absolute link (openat2(2), RESOLVE_BENEATH).
+    pub fn resolve_beneath(&self, base: &Location, path: &[u8]) -> Result<Location, Errno> {
+        if path.first() == Some(&b'/') {
+            return Err(Errno::EXDEV);
         }
+        let mut walk = Walk::new(self, base, path)?;
+        walk.floor = Some(base.clone());
+        walk.reach_end(true)
+    }
+
+    /// The directory that `path` leads to, if the caller may enter it (chdir(2)).
+    pub fn resolve_directory(&self, base: &Location, path: &[u8]) -> Result<Location, Errno> {
+        let location = self.resolve(base, path, true)?;
+        if !location.inode().is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        location.inode().permit(self.credentials, Access::EXECUTE)?;
+        Ok(location)
     }
 
     /// As [`Self::resolve`], and an empty path is `base` itself (AT_EMPTY_PATH).
     pub fn resolve_or_base(&self, base: &Location, path: &[u8], follow: bool) -> Result<Location, Errno> {
         if path.is_empty() { Ok(base.clone()) } else { self.resolve(base, path, follow) }
     }
+}
 
+impl Context {
     /// The path from the process's root to `at`, for getcwd(2): ENOENT when it was removed; begins with
     /// `(unreachable)` when it is not beneath the root.
     pub fn path_of(&self, at: &Location) -> Result<Vec<u8>, Errno> {
         let mut at = at.clone();
         let mut names: Vec<Arc<[u8]>> = Vec::new();
         let mut reachable = true;
-        while at != self.context.root {
+        while at != self.root {
             if at.is_mount_root() {
                 let Some(place) = at.mount.place() else {
                     reachable = false;
@@ -68,6 +82,8 @@ impl Caller<'_> {
 pub(super) struct Walk<'a> {
     caller: &'a Caller<'a>,
     pub at: Location,
+    /// What the walk must not leave.
+    floor: Option<Location>,
     path: Cow<'a, [u8]>,
     position: usize,
     links: u32,
@@ -109,11 +125,24 @@ impl<'a> Walk<'a> {
             return Err(Errno::ENAMETOOLONG);
         }
         let at = if path[0] == b'/' { caller.context.root.clone() } else { base.clone() };
-        Ok(Self { caller, at, path: Cow::Borrowed(path), position: 0, links: 0 })
+        Ok(Self { caller, at, floor: None, path: Cow::Borrowed(path), position: 0, links: 0 })
+    }
+
+    /// Walks to the end. A symbolic link there is followed if `follow`, or if a slash comes after it.
+    fn reach_end(mut self, follow: bool) -> Result<Location, Errno> {
+        loop {
+            let last = self.reach_last()?;
+            match self.look(&last)? {
+                Look::At(found) => return Ok(found),
+                Look::Absent => return Err(Errno::ENOENT),
+                Look::Link(link) if follow || last.slash => self.follow(&link.dentry)?,
+                Look::Link(link) => return Ok(link),
+            }
+        }
     }
 
     /// Walks all components but the last, following links.
-    pub fn to_last(&mut self) -> Result<Last, Errno> {
+    pub fn reach_last(&mut self) -> Result<Last, Errno> {
         loop {
             let component = self.next_component();
             let after = self.skip_slashes(component.end);
@@ -189,6 +218,9 @@ impl<'a> Walk<'a> {
         path.extend_from_slice(target);
         path.extend_from_slice(&self.path[self.position..]);
         if path.first() == Some(&b'/') {
+            if self.floor.is_some() {
+                return Err(Errno::EXDEV);
+            }
             self.at = self.caller.context.root.clone();
         }
         self.path = Cow::Owned(path);
@@ -225,6 +257,9 @@ impl<'a> Walk<'a> {
     }
 
     fn up(&mut self) -> Result<(), Errno> {
+        if self.floor.as_ref() == Some(&self.at) {
+            return Err(Errno::EXDEV);
+        }
         while self.at != self.caller.context.root {
             if !self.at.is_mount_root() {
                 let parent = self.at.dentry.parent().ok_or(Errno::ENOENT)?;

@@ -1,10 +1,10 @@
 //! Pipes (pipe(7)): 64 KiB of frames charged to who writes them, with or without a name.
 
 use super::{
-    FileObject, Readiness, WaitQueue,
+    FileObject, Readiness,
     io::{Sink, Source, moved},
 };
-use crate::cgroup::MemoryGroup;
+use crate::{cgroup::MemoryGroup, sched::WaitQueue};
 use alloc::{collections::VecDeque, sync::Arc};
 use core::{
     ops::Range,

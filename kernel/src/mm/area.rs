@@ -11,6 +11,9 @@ use super::{PageSource, layout};
 /// Areas that a space may have (Linux's vm.max_map_count).
 pub(super) const MAX_AREAS: usize = 65530;
 
+/// What an area takes of the kernel's heap, its share of tree nodes and a source of its own included.
+pub(super) const AREA_BYTES: usize = 256;
+
 /// What the pages of an area come from.
 #[derive(Clone)]
 pub(super) enum Backing {
@@ -47,6 +50,11 @@ impl Area {
         backing
             && (self.protection, self.allowed, self.shared, self.grows_down)
                 == (other.protection, other.allowed, other.shared, other.grows_down)
+    }
+
+    /// Whether each of its pages takes a frame of its own once it is written.
+    pub fn takes_frames(&self) -> bool {
+        self.protection.contains(Protection::WRITE) && !self.shared
     }
 
     /// The same area, as seen from `bytes` further on.
@@ -133,6 +141,10 @@ impl Areas {
     /// Whether there is room for the areas that changing `range` adds.
     pub fn check_changing(&self, range: &Range<usize>) -> Result<(), Errno> {
         self.check_more(self.edges_inside(range))
+    }
+
+    pub fn count(&self) -> usize {
+        self.by_start.len()
     }
 
     fn check_more(&self, more: usize) -> Result<(), Errno> {

@@ -55,6 +55,7 @@ impl AddressSpace {
             return Ok(());
         }
         state.areas.check_changing(&range)?;
+        state.cover_areas()?;
         for (piece, mut area) in state.areas.carve(range) {
             if area.protection != protection {
                 self.apply(&mut state, &piece, area.shared, protection);
@@ -111,12 +112,16 @@ impl AddressSpace {
             _ => None,
         };
         let mut state = self.state.lock();
+        state.cover_areas()?;
         let (range, area) = state.areas.find(old.start).ok_or(Errno::EFAULT)?;
         if old.end > range.end {
             return Err(Errno::EFAULT);
         }
         let (at_its_end, moved) = (old.end == range.end, area.advanced(old.start - range.start));
         check_source_end(&moved, new_length)?;
+        if new_length > old.len() && moved.takes_frames() && !layout::machine_holds(new_length) {
+            return Err(Errno::ENOMEM);
+        }
         let (start, gone) = match target {
             Some(target) => {
                 state.check_growth(&target, 2)?;

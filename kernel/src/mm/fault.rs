@@ -12,7 +12,7 @@ use veridian_hal::{
 
 use super::{
     AddressSpace, FaultError, PageSource,
-    area::{Area, Backing},
+    area::{AREA_BYTES, Area, Backing},
     layout,
     space::State,
 };
@@ -45,8 +45,10 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM; this space is as it was.
     pub fn fork(&self, memory: Arc<MemoryGroup>) -> Result<Arc<Self>, Errno> {
-        Self::with_state(memory, |table| {
+        Self::with_state(memory.clone(), |table| {
             let state = self.state.lock();
+            let mut books = memory.kernel_charge();
+            books.cover(state.areas.count() * AREA_BYTES)?;
             let ranges = state.areas.iter().map(|(r, area)| (UserAddr(r.start)..UserAddr(r.end), !area.shared));
             // Where this fails on the way, pages of ours have lost the right to write: the next write claims it
             // back, as nobody else holds the frames then.
@@ -55,6 +57,7 @@ impl AddressSpace {
                 areas: state.areas.clone(),
                 parked: state.parked.clone(),
                 limits: state.limits,
+                books,
                 heap: state.heap.clone(),
                 resident,
                 peak_resident: resident,

@@ -1,7 +1,7 @@
 //! Where things lie in an address space. Nothing is placed at random yet: the same program gets the same
 //! addresses in each run.
 
-use veridian_hal::{PAGE_SIZE, UserAddr, arch::USER_END};
+use veridian_hal::{PAGE_SIZE, UserAddr, arch::USER_END, mem};
 
 /// No mapping begins below (Linux's vm.mmap_min_addr): a null pointer with an offset faults.
 pub const LOWEST: usize = 64 * 1024;
@@ -28,4 +28,9 @@ pub(super) fn whole_pages(length: usize) -> Option<usize> {
 pub(super) fn user_range(start: UserAddr, length: usize) -> Option<core::ops::Range<usize>> {
     let end = start.0.checked_add(whole_pages(length)?)?;
     (start.is_page_aligned() && end <= TOP).then_some(start.0..end)
+}
+
+/// Whether the machine has frames enough for `bytes`, were it empty.
+pub(super) fn machine_holds(bytes: usize) -> bool {
+    bytes / PAGE_SIZE <= mem::statistics().total
 }

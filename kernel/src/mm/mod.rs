@@ -22,9 +22,11 @@ mod space;
 #[cfg(test)]
 mod tests;
 mod user_access;
+mod user_buffer;
 
 pub use change::{Destination, Discard};
 pub use space::{AddressSpace, Content, Limits, Mapping, Place};
+pub use user_buffer::UserBuffer;
 
 /// What a mapped file gives: its pages. Called with an address space's lock held: must not touch user memory.
 pub trait PageSource: Send + Sync {

@@ -11,11 +11,11 @@ use veridian_hal::{
 
 use super::{
     PageSource,
-    area::{Area, Areas, Backing},
+    area::{AREA_BYTES, Area, Areas, Backing},
     layout,
     shared::SharedMemory,
 };
-use crate::cgroup::MemoryGroup;
+use crate::cgroup::{MemoryGroup, memory::KernelCharge};
 
 /// What a process sees as its memory. Shared by `Arc` among the threads that run in it.
 pub struct AddressSpace {
@@ -31,6 +31,8 @@ pub(super) struct State {
     /// wait here until the program gets at them again.
     pub parked: BTreeMap<usize, Frame>,
     pub limits: Limits,
+    /// What the areas cost the kernel; few areas cost nothing.
+    pub books: KernelCharge,
     /// From the end of the program to the program break.
     pub heap: Range<usize>,
     /// Pages that are mapped now, and the most that were.
@@ -102,12 +104,15 @@ pub struct Mapping {
     pub allowed: Protection,
     /// What is there.
     pub content: Content,
+    /// Whether to refuse more writable memory than the machine has at all, which the program could never fill
+    /// (Linux's heuristic overcommit; MAP_NORESERVE goes without).
+    pub bounded: bool,
 }
 
 impl Mapping {
     /// An anonymous private mapping.
     pub fn private(place: Place, length: usize, protection: Protection) -> Self {
-        Self { place, length, protection, allowed: Protection::all(), content: Content::Private }
+        Self { place, length, protection, allowed: Protection::all(), content: Content::Private, bounded: true }
     }
 
     fn area(&self) -> Result<Area, Errno> {
@@ -155,6 +160,7 @@ impl AddressSpace {
             areas: Areas::default(),
             parked: BTreeMap::new(),
             limits,
+            books: memory.kernel_charge(),
             heap: 0..0,
             resident: 0,
             peak_resident: 0,
@@ -219,9 +225,14 @@ impl AddressSpace {
         }
         let length = layout::whole_pages(mapping.length).ok_or(Errno::ENOMEM)?;
         let area = mapping.area()?;
+        let takes_frames = area.takes_frames() || matches!(mapping.content, Content::Shared);
+        if mapping.bounded && takes_frames && !layout::machine_holds(length) {
+            return Err(Errno::ENOMEM);
+        }
         let mut state = self.state.lock();
         let range = state.place(mapping.place, length)?;
         state.check_growth(&range, 1)?;
+        state.cover_areas()?;
         let gone = state.clear(&self.table, range.clone());
         state.areas.insert(range.clone(), area);
         drop(state);
@@ -237,6 +248,7 @@ impl AddressSpace {
         let range = layout::user_range(start, length).filter(|r| !r.is_empty()).ok_or(Errno::EINVAL)?;
         let mut state = self.state.lock();
         state.areas.check_replacing(&range, 0)?;
+        state.cover_areas()?;
         let gone = state.clear(&self.table, range);
         drop(state);
         drop(gone);
@@ -302,6 +314,11 @@ impl State {
         self.areas.check_replacing(range, new)
     }
 
+    /// Charges for the areas there are and the few that one call adds.
+    pub fn cover_areas(&mut self) -> Result<(), Errno> {
+        Ok(self.books.cover((self.areas.count() + 3) * AREA_BYTES)?)
+    }
+
     /// Empties `range`. The areas are given back so that their sources are dropped without the lock.
     #[must_use]
     pub fn clear(&mut self, table: &PageTable, range: Range<usize>) -> Vec<(Range<usize>, Area)> {
@@ -343,9 +360,6 @@ impl State {
         if new > old {
             // A free page stays between the heap and what lies above it.
             let grown = old..new;
-            if !self.areas.is_free(&(old..new + PAGE_SIZE)) || self.check_growth(&grown, 1).is_err() {
-                return gone;
-            }
             let area = Area {
                 protection: Protection::READ | Protection::WRITE,
                 allowed: Protection::all(),
@@ -353,6 +367,10 @@ impl State {
                 shared: false,
                 grows_down: false,
             };
+            let room = self.areas.is_free(&(old..new + PAGE_SIZE)) && layout::machine_holds(grown.len());
+            if !room || self.check_growth(&grown, 1).is_err() {
+                return gone;
+            }
             self.areas.insert(grown, area);
         } else if new < old {
             if self.areas.check_replacing(&(new..old), 0).is_err() {

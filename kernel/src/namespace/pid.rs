@@ -53,7 +53,12 @@ impl PidNamespace {
             return Err(Errno::ENOSPC);
         }
         let table = SpinLock::new(Table::new());
-        Ok(Arc::new(Self { parent: Some(parent.clone()), level: parent.level + 1, table, departures: WaitQueue::new() }))
+        Ok(Arc::new(Self {
+            parent: Some(parent.clone()),
+            level: parent.level + 1,
+            table,
+            departures: WaitQueue::new(),
+        }))
     }
 
     /// Numbers for a new process, here and in every namespace above. EAGAIN when there is none left, ENOMEM when

@@ -68,11 +68,12 @@ fn processors() -> &'static PerCpu<Processor> {
 /// Makes `future` a task of its own; the CPUs run it to its end.
 pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     let home = cpu::id();
+    let virtual_now = processors().of(home).queue.lock().virtual_now();
     enqueue(Arc::new(Task {
         future: SpinLock::new(Some(Box::pin(future))),
         state: AtomicU8::new(QUEUED),
         cpu: AtomicUsize::new(home),
-        virtual_time: AtomicU64::new(processors().of(home).queue.lock().virtual_now()),
+        virtual_time: AtomicU64::new(virtual_now),
     }));
 }
 

@@ -7,6 +7,10 @@ use core::{
 };
 use veridian_hal::sync::SpinLock;
 
+/// A queue that has grown to this is woken as a whole before another waker comes: who still waits comes back, who was
+/// killed or gave up does not. So wakers of the dead cannot pile up.
+const SWEPT_AT: usize = 64;
+
 /// Wakers of those who wait for one thing.
 #[derive(Debug, Default)]
 pub struct WaitQueue(SpinLock<Vec<Waker>>);
@@ -21,9 +25,13 @@ impl WaitQueue {
     /// event falls between the look and the sleep.
     pub fn register(&self, context: &Context<'_>) {
         let mut wakers = self.0.lock();
-        if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-            wakers.push(context.waker().clone());
+        if wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            return;
         }
+        let swept = if wakers.len() >= SWEPT_AT { core::mem::take(&mut *wakers) } else { Vec::new() };
+        wakers.push(context.waker().clone());
+        drop(wakers);
+        swept.into_iter().for_each(Waker::wake);
     }
 
     /// Wakes everyone who waits.

@@ -111,9 +111,9 @@ impl Credentials {
     /// setreuid(2); `None` leaves an id as it is.
     pub fn set_re_uid(&self, uid: Option<u32>, euid: Option<u32>) -> Result<Self, Errno> {
         let may = self.capable(Capabilities::SETUID);
-        if uid.is_some_and(|id| ![self.uid, self.euid].contains(&id)) && !may
-            || euid.is_some_and(|id| ![self.uid, self.euid, self.suid].contains(&id)) && !may
-        {
+        let known = uid.is_none_or(|id| [self.uid, self.euid].contains(&id))
+            && euid.is_none_or(|id| [self.uid, self.euid, self.suid].contains(&id));
+        if !known && !may {
             return Err(Errno::EPERM);
         }
         let mut new = self.clone();
@@ -171,9 +171,9 @@ impl Credentials {
     /// setregid(2); `None` leaves an id as it is.
     pub fn set_re_gid(&self, gid: Option<u32>, egid: Option<u32>) -> Result<Self, Errno> {
         let may = self.capable(Capabilities::SETGID);
-        if gid.is_some_and(|id| ![self.gid, self.egid].contains(&id)) && !may
-            || egid.is_some_and(|id| ![self.gid, self.egid, self.sgid].contains(&id)) && !may
-        {
+        let known = gid.is_none_or(|id| [self.gid, self.egid].contains(&id))
+            && egid.is_none_or(|id| [self.gid, self.egid, self.sgid].contains(&id));
+        if !known && !may {
             return Err(Errno::EPERM);
         }
         let mut new = self.clone();
@@ -214,8 +214,7 @@ impl Credentials {
         new.egid = ids.gid.unwrap_or(self.egid);
         (new.suid, new.fsuid) = (new.euid, new.euid);
         (new.sgid, new.fsgid) = (new.egid, new.egid);
-        new.permitted =
-            if new.uid == 0 || new.euid == 0 { Capabilities::all() } else { Capabilities::empty() };
+        new.permitted = if new.uid == 0 || new.euid == 0 { Capabilities::all() } else { Capabilities::empty() };
         new.effective = if new.euid == 0 { new.permitted } else { Capabilities::empty() };
         new
     }

@@ -2,25 +2,22 @@
 //!
 //! Who may: the caller needs CAP_SYS_ADMIN and must not be in a container itself (EPERM).
 
+use super::place;
 use crate::{
     boot,
-    fs::Location,
     security::Capabilities,
     task::Thread,
     virt::containers::{Container, container_of, descriptor_for},
 };
-use alloc::{format, string::String, sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
-    abi::{
-        Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size,
-    },
+    abi::{Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size},
     config::Config,
     engine::CreateRequest,
     line::DOCUMENT_LEN_MAX,
 };
 use veridian_hal::UserAddr;
-use zerocopy::IntoBytes;
 
 /// Serves one of the container calls.
 pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Result<usize, Errno> {
@@ -37,13 +34,9 @@ pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Resul
         Call::State => state(thread, &*container()?, UserAddr(words[1]), words[2]),
         Call::Delete => delete(&*container()?, DeleteFlags::try_from(flags(words[1])?)?).await,
         Call::List => list(thread, words[0] as u64, UserAddr(words[1])),
-        Call::Open
-        | Call::Pause
-        | Call::Resume
-        | Call::Exec
-        | Call::Update
-        | Call::Stats
-        | Call::Features => Err(Errno::ENOSYS),
+        Call::Open | Call::Pause | Call::Resume | Call::Exec | Call::Update | Call::Stats | Call::Features => {
+            Err(Errno::ENOSYS)
+        }
     }
 }
 
@@ -67,8 +60,7 @@ fn write_sized<T: Args>(thread: &Thread, at: UserAddr, value: &T) -> Result<(), 
 
 fn read_buffer(thread: &Thread, at: u64, length: u64, max: usize) -> Result<Vec<u8>, Errno> {
     let length = usize::try_from(length).ok().filter(|length| *length <= max).ok_or(Errno::E2BIG)?;
-    let mut bytes = Vec::new();
-    bytes.resize(length, 0);
+    let mut bytes = vec![0; length];
     thread.space().read_bytes(UserAddr(at as usize), &mut bytes)?;
     Ok(bytes)
 }
@@ -114,13 +106,19 @@ fn tell(thread: &Thread, at: UserAddr, args: &CreateArgs, message: &str) -> Resu
 
 async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>, Refusal> {
     let flags = CreateFlags::try_from(args.flags)?;
-    let id = read_buffer(thread, args.id, args.id_len, veridian_containers::ID_MAX)?;
-    let id = core::str::from_utf8(&id).map_err(|_| Errno::EINVAL).and_then(ContainerId::new).map_err(|errno| Refusal {
-        errno,
-        message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)),
+    let id = read_buffer(thread, args.id, args.id_len, veridian_containers::ID_MAX).map_err(|errno| match errno {
+        Errno::E2BIG => Errno::EINVAL,
+        other => other,
     })?;
+    let id = core::str::from_utf8(&id).map_err(|_| Errno::EINVAL).and_then(ContainerId::new).map_err(|errno| {
+        Refusal { errno, message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)) }
+    })?;
+    if args.config_len > DOCUMENT_LEN_MAX as u64 {
+        let message = format!("the configuration has {} bytes; at most {DOCUMENT_LEN_MAX} are read", args.config_len);
+        return Err(Refusal { errno: Errno::E2BIG, message });
+    }
     let document = read_buffer(thread, args.config, args.config_len, DOCUMENT_LEN_MAX)?;
-    let bundle = directory(thread, args.bundle_fd)?;
+    let bundle = place::directory(thread, args.bundle_fd)?;
     let bundle_path = thread.with_fs(|fs| fs.path_of(&bundle))?;
     let bundle_path = String::from_utf8(bundle_path).map_err(|_| Errno::EINVAL)?;
     let config = Config::parse(&document, &[("CONTAINER_ID", id.as_str()), ("BUNDLE", &bundle_path)])
@@ -129,14 +127,6 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     let request = CreateRequest { id, config, flags, bundle: &bundle, bundle_path, caller: thread };
     let created = boot::engine().create(request).await;
     created.map_err(|error| Refusal { errno: error.errno(), message: format!("{error}") })
-}
-
-/// The directory that `descriptor` stands for; AT_FDCWD is the working directory.
-fn directory(thread: &Thread, descriptor: i32) -> Result<Location, Errno> {
-    if descriptor == linux_raw_sys::general::AT_FDCWD {
-        return Ok(thread.with_fs(|fs| fs.cwd.clone()));
-    }
-    thread.with_files(|files| files.get(descriptor))?.directory().cloned()
 }
 
 async fn start(container: &Container) -> Result<usize, Errno> {

@@ -4,7 +4,7 @@ use crate::{
     security::{Capabilities, Credentials},
     task::Thread,
 };
-use alloc::vec::Vec;
+use alloc::vec;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 use zerocopy::IntoBytes;
@@ -99,8 +99,7 @@ pub async fn setgroups(thread: &Thread, count: i32, from: UserAddr) -> Result<us
         return Err(Errno::EPERM);
     }
     let count = usize::try_from(count).ok().filter(|count| *count <= crate::security::GROUPS_MAX);
-    let mut groups = Vec::new();
-    groups.resize(count.ok_or(Errno::EINVAL)?, 0u32);
+    let mut groups = vec![0u32; count.ok_or(Errno::EINVAL)?];
     thread.space().read_bytes(from, groups.as_mut_bytes())?;
     become_who(thread, |who| who.set_groups(&groups))
 }

@@ -7,6 +7,7 @@ use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, UserAddr, mem::Protection};
 
 use crate::{
+    fs::Access,
     mm::{Content, Destination, Discard, FaultError, Mapping, Place},
     sched,
     task::Thread,
@@ -97,7 +98,8 @@ pub async fn mmap(
         (false, shared) => file_content(thread, fd, offset / PAGE_SIZE as u64, shared, protection)?,
     };
     let space = thread.space();
-    let start = space.map(Mapping { place, length, protection, allowed, content })?;
+    let bounded = !flags.contains(MapFlags::NORESERVE);
+    let start = space.map(Mapping { place, length, protection, allowed, content, bounded })?;
     let populate = flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK);
     if (populate || flags.contains(MapFlags::LOCKED)) && !protection.is_empty() {
         // As on Linux, what cannot be populated is left for its first use to fail; but for want of memory the
@@ -118,26 +120,19 @@ fn file_content(
     shared: bool,
     wanted: Protection,
 ) -> Result<(Content, Protection), Errno> {
-    let file = thread.with_files(|files| files.get(fd))?;
-    let access = file.access();
-    if !access.contains(Access::READ) {
-        return Err(Errno::EACCES);
-    }
-    let source = file.page_source().ok_or(Errno::ENODEV)?;
+    let file = thread.with_files(|files| files.get_open(fd))?;
+    file.permit_mapping(wanted.contains(Protection::EXECUTE))?;
     let mut allowed = Protection::all();
-    if file.is_on_noexec_mount() {
-        if wanted.contains(Protection::EXECUTE) {
-            return Err(Errno::EPERM);
-        }
+    if file.permit_mapping(true).is_err() {
         allowed -= Protection::EXECUTE;
     }
     if !shared {
-        return Ok((Content::PrivateFile { source, first }, allowed));
+        return Ok((Content::PrivateFile { source: file, first }, allowed));
     }
-    if !access.contains(Access::WRITE) {
+    if !file.access().contains(Access::WRITE) {
         allowed -= Protection::WRITE;
     }
-    Ok((Content::SharedFile { source, first }, allowed))
+    Ok((Content::SharedFile { source: file, first }, allowed))
 }
 
 /// munmap(2).
@@ -146,12 +141,7 @@ pub async fn munmap(thread: &Thread, address: UserAddr, length: usize) -> Result
 }
 
 /// mprotect(2).
-pub async fn mprotect(
-    thread: &Thread,
-    address: UserAddr,
-    length: usize,
-    protection: usize,
-) -> Result<usize, Errno> {
+pub async fn mprotect(thread: &Thread, address: UserAddr, length: usize, protection: usize) -> Result<usize, Errno> {
     thread.space().protect(address, length, self::protection(protection)?).map(|()| 0)
 }
 

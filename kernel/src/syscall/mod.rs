@@ -3,14 +3,24 @@
 //! Owns: the table, the numbers, the structures of Linux's ABI. May call: every room. Called by: `task::run`.
 //! Each family has a file; a handler is `async fn(&Thread, typed arguments) -> Result<usize, Errno>`.
 
+mod attribute;
 #[cfg(feature = "containers")]
 mod container;
+mod descriptor;
+mod directory;
+mod file;
 mod identity;
+mod layout;
+mod memory;
+mod mount;
 pub mod number;
+mod place;
+mod poll;
 mod process;
 mod signal;
 mod system;
 mod time;
+mod user_buffer;
 
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -115,6 +125,16 @@ table! {
     number::__NR_setresgid => identity::setresgid, (u32, u32, u32);
     number::__NR_getgroups => identity::getgroups, (i32, UserAddr);
     number::__NR_setgroups => identity::setgroups, (i32, UserAddr);
+    number::__NR_mmap => memory::mmap, (UserAddr, usize, usize, usize, i32, u64);
+    number::__NR_munmap => memory::munmap, (UserAddr, usize);
+    number::__NR_mprotect => memory::mprotect, (UserAddr, usize, usize);
+    number::__NR_mremap => memory::mremap, (UserAddr, usize, usize, usize, UserAddr);
+    number::__NR_brk => memory::brk, (UserAddr);
+    number::__NR_madvise => memory::madvise, (UserAddr, usize, u32);
+    number::__NR_msync => memory::msync, (UserAddr, usize, u32);
+    number::__NR_mlock => memory::mlock, (UserAddr, usize);
+    number::__NR_mlock2 => memory::mlock2, (UserAddr, usize, u32);
+    number::__NR_munlock => memory::munlock, (UserAddr, usize);
     number::__NR_uname => system::uname, (UserAddr);
     number::__NR_sethostname => system::sethostname, (UserAddr, isize);
     number::__NR_setdomainname => system::setdomainname, (UserAddr, isize);
@@ -126,12 +146,87 @@ table! {
     number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr);
     number::__NR_gettimeofday => time::gettimeofday, (UserAddr, UserAddr);
     legacy::TIME => time::time, (UserAddr);
+    number::__NR_openat => file::openat, (i32, UserAddr, u32, u32);
+    legacy::OPEN => file::open, (UserAddr, u32, u32);
+    legacy::CREAT => file::creat, (UserAddr, u32);
+    number::__NR_close => file::close, (i32);
+    number::__NR_read => file::read, (i32, UserAddr, usize);
+    number::__NR_readv => file::readv, (i32, UserAddr, i32);
+    number::__NR_pread64 => file::pread64, (i32, UserAddr, usize, i64);
+    number::__NR_write => file::write, (i32, UserAddr, usize);
+    number::__NR_writev => file::writev, (i32, UserAddr, i32);
+    number::__NR_pwrite64 => file::pwrite64, (i32, UserAddr, usize, i64);
+    number::__NR_lseek => file::lseek, (i32, i64, u32);
+    number::__NR_ftruncate => file::ftruncate, (i32, i64);
+    number::__NR_truncate => file::truncate, (UserAddr, i64);
+    number::__NR_sendfile => file::sendfile, (i32, i32, UserAddr, usize);
+    number::__NR_sync => file::sync, ();
+    number::__NR_syncfs => file::syncfs, (i32);
+    number::__NR_fsync => file::fsync, (i32);
+    number::__NR_fdatasync => file::fsync, (i32);
+    number::__NR_pipe2 => file::pipe2, (UserAddr, u32);
+    legacy::PIPE => file::pipe, (UserAddr);
+    number::__NR_dup => descriptor::dup, (i32);
+    legacy::DUP2 => descriptor::dup2, (i32, i32);
+    number::__NR_dup3 => descriptor::dup3, (i32, i32, u32);
+    number::__NR_close_range => descriptor::close_range, (u32, u32, u32);
+    number::__NR_fcntl => descriptor::fcntl, (i32, u32, usize);
+    number::__NR_ioctl => descriptor::ioctl, (i32, u32, UserAddr);
+    number::__NR_mkdirat => directory::mkdirat, (i32, UserAddr, u32);
+    legacy::MKDIR => directory::mkdir, (UserAddr, u32);
+    number::__NR_mknodat => directory::mknodat, (i32, UserAddr, u32, u64);
+    legacy::MKNOD => directory::mknod, (UserAddr, u32, u64);
+    number::__NR_unlinkat => directory::unlinkat, (i32, UserAddr, u32);
+    legacy::UNLINK => directory::unlink, (UserAddr);
+    legacy::RMDIR => directory::rmdir, (UserAddr);
+    number::__NR_symlinkat => directory::symlinkat, (UserAddr, i32, UserAddr);
+    legacy::SYMLINK => directory::symlink, (UserAddr, UserAddr);
+    number::__NR_linkat => directory::linkat, (i32, UserAddr, i32, UserAddr, u32);
+    legacy::LINK => directory::link, (UserAddr, UserAddr);
+    number::__NR_renameat2 => directory::renameat2, (i32, UserAddr, i32, UserAddr, u32);
+    number::RENAMEAT => directory::renameat, (i32, UserAddr, i32, UserAddr);
+    legacy::RENAME => directory::rename, (UserAddr, UserAddr);
+    number::__NR_readlinkat => directory::readlinkat, (i32, UserAddr, UserAddr, i32);
+    legacy::READLINK => directory::readlink, (UserAddr, UserAddr, i32);
+    number::__NR_getdents64 => directory::getdents64, (i32, UserAddr, u32);
+    legacy::GETDENTS => directory::getdents, (i32, UserAddr, u32);
+    number::__NR_getcwd => directory::getcwd, (UserAddr, usize);
+    number::__NR_chdir => directory::chdir, (UserAddr);
+    number::__NR_fchdir => directory::fchdir, (i32);
+    number::__NR_chroot => directory::chroot, (UserAddr);
+    number::__NR_fstat => attribute::fstat, (i32, UserAddr);
+    number::__NR_newfstatat => attribute::newfstatat, (i32, UserAddr, UserAddr, u32);
+    legacy::STAT => attribute::stat, (UserAddr, UserAddr);
+    legacy::LSTAT => attribute::lstat, (UserAddr, UserAddr);
+    number::__NR_statx => attribute::statx, (i32, UserAddr, u32, u32, UserAddr);
+    number::__NR_statfs => attribute::statfs, (UserAddr, UserAddr);
+    number::__NR_fstatfs => attribute::fstatfs, (i32, UserAddr);
+    number::__NR_fchmod => attribute::fchmod, (i32, u32);
+    number::__NR_fchmodat => attribute::fchmodat, (i32, UserAddr, u32);
+    number::__NR_fchmodat2 => attribute::fchmodat2, (i32, UserAddr, u32, u32);
+    legacy::CHMOD => attribute::chmod, (UserAddr, u32);
+    number::__NR_fchown => attribute::fchown, (i32, u32, u32);
+    number::__NR_fchownat => attribute::fchownat, (i32, UserAddr, u32, u32, u32);
+    legacy::CHOWN => attribute::chown, (UserAddr, u32, u32);
+    legacy::LCHOWN => attribute::lchown, (UserAddr, u32, u32);
+    number::__NR_utimensat => attribute::utimensat, (i32, UserAddr, UserAddr, u32);
+    number::__NR_faccessat => attribute::faccessat, (i32, UserAddr, u32);
+    number::__NR_faccessat2 => attribute::faccessat2, (i32, UserAddr, u32, u32);
+    legacy::ACCESS => attribute::access, (UserAddr, u32);
+    number::__NR_umask => attribute::umask, (u32);
+    number::__NR_mount => mount::mount, (UserAddr, UserAddr, UserAddr, u64, UserAddr);
+    number::__NR_umount2 => mount::umount2, (UserAddr, u32);
+    number::__NR_pivot_root => mount::pivot_root, (UserAddr, UserAddr);
+    number::__NR_ppoll => poll::ppoll, (UserAddr, u32, UserAddr, UserAddr, usize);
+    legacy::POLL => poll::poll, (UserAddr, u32, i32);
 }
 
 /// Serves the system call that `context` has trapped with.
 pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
     let words = context.syscall_args();
-    let Ok(number) = u32::try_from(context.syscall_number()) else { return Err(Errno::ENOSYS) };
+    // What is beyond the range no architecture has; among it are the stand-ins of `number::legacy`.
+    let known_range = |number: &u32| *number <= number::MAX;
+    let number = u32::try_from(context.syscall_number()).ok().filter(known_range).ok_or(Errno::ENOSYS)?;
     match number {
         number::__NR_exit | number::__NR_exit_group => Ok(Outcome::Exits(WaitStatus::Exited(words[0] as u8))),
         number::__NR_clone => process::clone(thread, context).map(Outcome::Returns),
@@ -162,7 +257,10 @@ fn unknown(number: u32) -> Errno {
     });
     drop(said);
     if first && index < 16 {
-        log::info!("system call {number} ({}) is not there: ENOSYS", number::name(number as usize).unwrap_or("no name"));
+        log::info!(
+            "system call {number} ({}) is not there: ENOSYS",
+            number::name(number as usize).unwrap_or("no name")
+        );
     }
     Errno::ENOSYS
 }

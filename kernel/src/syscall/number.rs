@@ -1,7 +1,7 @@
 //! System-call numbers and names: the one place where architectures differ.
 //!
 //! Numbers are Linux's, from `linux-raw-sys`. Calls that only the older architectures have (`open`, where all have
-//! `openat`) have numbers here that no program can utter elsewhere, so that one table serves the three.
+//! `openat`) have numbers beyond [`MAX`] elsewhere, so that one table serves the three.
 
 use linux_raw_sys::general;
 
@@ -9,6 +9,9 @@ pub use general::*;
 
 /// Whether `struct stat` and its like have the layout that x86_64 alone has.
 pub const IS_X86_64: bool = cfg!(target_arch = "x86_64");
+
+/// The largest number that is looked at: Linux's and the container calls' are below.
+pub const MAX: u32 = 0xfff;
 
 macro_rules! legacy {
     ($($constant:ident = $number:ident;)*) => {
@@ -56,8 +59,14 @@ legacy! {
     MKNOD = __NR_mknod;
     TIME = __NR_time;
     ARCH_PRCTL = __NR_arch_prctl;
-    RENAMEAT = __NR_renameat;
 }
+
+/// renameat(2), which riscv64 came too late for.
+#[cfg(not(target_arch = "riscv64"))]
+pub const RENAMEAT: u32 = general::__NR_renameat;
+/// See above: a number beyond [`MAX`].
+#[cfg(target_arch = "riscv64")]
+pub const RENAMEAT: u32 = u32::MAX - 64;
 
 macro_rules! names {
     ($table:ident: $($number:ident)*) => {

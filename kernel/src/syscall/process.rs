@@ -145,12 +145,7 @@ pub async fn prctl(
 }
 
 /// arch_prctl(2): the FS base, which is the thread pointer.
-pub fn arch_prctl(
-    thread: &Thread,
-    context: &mut UserContext,
-    code: usize,
-    address: UserAddr,
-) -> Result<usize, Errno> {
+pub fn arch_prctl(thread: &Thread, context: &mut UserContext, code: usize, address: UserAddr) -> Result<usize, Errno> {
     const ARCH_SET_FS: usize = 0x1002;
     const ARCH_GET_FS: usize = 0x1003;
     match code {
@@ -219,13 +214,7 @@ pub fn execve(
 }
 
 /// wait4(2).
-pub async fn wait4(
-    thread: &Thread,
-    pid: i32,
-    status: UserAddr,
-    options: u32,
-    usage: UserAddr,
-) -> Result<usize, Errno> {
+pub async fn wait4(thread: &Thread, pid: i32, status: UserAddr, options: u32, usage: UserAddr) -> Result<usize, Errno> {
     let known = WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
     // __WNOTHREAD, __WALL and __WCLONE tell threads apart, of which there is one.
     let options = options & !(general::__WNOTHREAD | general::__WALL | general::__WCLONE);

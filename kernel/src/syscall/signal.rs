@@ -4,7 +4,7 @@ use crate::task::{self, SignalSet, Thread};
 use alloc::{sync::Arc, vec::Vec};
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::UserAddr;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::IntoBytes;
 
 const SIGSET_SIZE: usize = size_of::<u64>();
 
@@ -73,13 +73,8 @@ pub async fn tgkill(thread: &Arc<Thread>, group: i32, tid: i32, number: u32) -> 
     kill(thread, tid, number).await
 }
 
-/// `struct sigaction` of the kernel, without the restorer that x86_64 has between flags and mask.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct SigAction {
-    handler: u64,
-    flags: u64,
-}
+/// Bytes of the kernel's `struct sigaction`: handler, flags, on x86_64 a restorer, mask.
+const SIGACTION_SIZE: usize = if super::number::IS_X86_64 { 32 } else { 24 };
 
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
@@ -96,7 +91,14 @@ pub async fn rt_sigaction(
     if set_size != SIGSET_SIZE {
         return Err(Errno::EINVAL);
     }
-    let wanted = if new == UserAddr(0) { None } else { Some(thread.space().read::<SigAction>(new)?.handler) };
+    let wanted = if new == UserAddr(0) {
+        None
+    } else {
+        let mut action = [0; SIGACTION_SIZE];
+        thread.space().read_bytes(new, &mut action)?;
+        let (handler, _) = action.split_first_chunk().expect("longer than a pointer");
+        Some(u64::from_le_bytes(*handler))
+    };
     if wanted.is_some() && SignalSet::UNSTOPPABLE.contains(signal) {
         return Err(Errno::EINVAL);
     }
@@ -105,8 +107,7 @@ pub async fn rt_sigaction(
     }
     if old != UserAddr(0) {
         let handler = if thread.signals().is_ignored(signal) { SIG_IGN } else { SIG_DFL };
-        let words = if super::number::IS_X86_64 { 4 } else { 3 };
-        thread.space().write_bytes(old, &[handler, 0, 0, 0].as_bytes()[..words * size_of::<u64>()])?;
+        thread.space().write_bytes(old, &[handler, 0, 0, 0].as_bytes()[..SIGACTION_SIZE])?;
     }
     if let Some(handler) = wanted {
         thread.signals().set_ignored(signal, handler == SIG_IGN);

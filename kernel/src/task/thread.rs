@@ -115,12 +115,7 @@ impl Thread {
             credentials: SpinLock::new(new.credentials),
             namespaces: SpinLock::new(new.namespaces),
             name: SpinLock::new(new.name),
-            body: SpinLock::new(Some(Body {
-                space: new.space,
-                files: new.files,
-                fs: new.fs,
-                observer: new.on_exit,
-            })),
+            body: SpinLock::new(Some(Body { space: new.space, files: new.files, fs: new.fs, observer: new.on_exit })),
             family: SpinLock::new(Family::default()),
             child_event: WaitQueue::new(),
             group: AtomicU32::new(group),
@@ -214,6 +209,11 @@ impl Thread {
     /// Its root, working directory, umask and mount namespace. To be called by the running process itself.
     pub fn with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> R {
         self.with_body(|body| f(&mut body.fs))
+    }
+
+    /// As [`Self::with_fs`], of any process: `None` if it has ended.
+    pub fn try_with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> Option<R> {
+        self.body.lock().as_mut().map(|body| f(&mut body.fs))
     }
 
     fn with_body<R>(&self, f: impl FnOnce(&mut Body) -> R) -> R {

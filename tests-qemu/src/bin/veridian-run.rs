@@ -11,7 +11,7 @@ use std::{
 use veridian_tests_qemu::{Arch, Exit, Initrd, Outcome, Vm, status};
 
 const USAGE: &str = "veridian-run [--arch x86_64|aarch64|riscv64] [--machine NAME] [--smp N] [--mem SIZE] \
-                     [--append WORDS] [--timeout SECONDS] [--debug GDB] CONFIG";
+                     [--append WORDS] [--timeout SECONDS] [--count] [--debug GDB] CONFIG";
 
 struct Options {
     config: PathBuf,
@@ -22,6 +22,7 @@ struct Options {
     append: String,
     timeout: u64,
     gdb: Option<String>,
+    count: bool,
 }
 
 fn main() -> ExitCode {
@@ -46,6 +47,7 @@ fn options() -> io::Result<Options> {
         append: String::new(),
         timeout: 600,
         gdb: None,
+        count: false,
     };
     let mut words = lexopt::Parser::from_env();
     let text = |words: &mut lexopt::Parser| words.value().and_then(ValueExt::string).map_err(wrong);
@@ -58,6 +60,7 @@ fn options() -> io::Result<Options> {
             Long("append") => options.append = text(&mut words)?,
             Long("timeout") => options.timeout = words.value().and_then(|value| value.parse()).map_err(wrong)?,
             Long("debug") => options.gdb = Some(text(&mut words)?),
+            Long("count") => options.count = true,
             Value(path) => options.config = path.into(),
             other => return Err(wrong(other.unexpected())),
         }
@@ -82,6 +85,9 @@ fn run(options: &Options) -> io::Result<u8> {
     }
     if let Some(gdb) = &options.gdb {
         return debug(&vm, gdb);
+    }
+    if options.count {
+        vm = vm.count_instructions();
     }
     let outcome = vm.interactive().run()?;
     explain(&outcome);

@@ -8,7 +8,7 @@ use std::{
 use veridian_tests_qemu::{Arch, Exit, Initrd, Outcome, Vm};
 
 /// Longest time for a machine, unless a test gives more: many times what one takes, for hosts that are busy.
-pub const TIME_LIMIT: Duration = Duration::from_secs(60);
+pub const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// A kind of machine.
 #[derive(Clone)]
@@ -43,7 +43,9 @@ impl Guest {
 
     /// The machine without an initrd.
     pub fn vm(&self) -> Vm {
-        let vm = Vm::new(self.arch).cpus(self.cpus).time_limit(Some(TIME_LIMIT));
+        // More CPUs than the host has wait for each other.
+        let limit = TIME_LIMIT * self.cpus.div_ceil(4);
+        let vm = Vm::new(self.arch).cpus(self.cpus).time_limit(Some(limit));
         match self.machine {
             Some(machine) => vm.machine(machine),
             None => vm,

@@ -83,7 +83,7 @@ fn refusals(config: &str, count: u32) {
     let wrong = [
         "process_arg=/bin/hello\nmemory_limit=64Q\n",
         "root_path=nowhere\nnamespace=mount\nprocess_arg=/bin/hello\n",
-        "root_path=rootfs\nnamespace=mount\nmount=/nowhere:tmpfs:tmpfs\nprocess_arg=/bin/hello\n",
+        "root_path=rootfs\nnamespace=mount\nmount=/tmp:bind:nowhere\nprocess_arg=/bin/hello\n",
         "root_path=rootfs\nnamespace=mount\nprocess_arg=/bin/missing\n",
     ];
     for _ in 0..count {

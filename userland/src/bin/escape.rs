@@ -1,6 +1,6 @@
 //! Inside a container: every known way out of its root is tried, and none leads to the machine's files.
 //!
-//! Outside there is a file `/init`; a container's root has none. Each attempt runs in a child of its own.
+//! Outside there are `/boot` and `/init`; a container's root has neither. Each attempt runs in a child of its own.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -128,10 +128,10 @@ fn climb() {
     }
 }
 
-/// Ends the attempt if `directory` shows the machine's `/init` or its bundle.
+/// Ends the attempt if `directory` shows the machine's `/boot` or its bundle.
 fn look(directory: &CStr) {
     let Ok(directory) = sys::open(directory, O_RDONLY | O_DIRECTORY) else { return };
-    for outside in [c"init", c"bundle"] {
+    for outside in [c"boot", c"bundle"] {
         if sys::fstatat(directory, outside, 0).is_ok() {
             sys::exit(OUT);
         }

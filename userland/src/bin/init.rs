@@ -31,6 +31,7 @@ type Path = CString<256>;
 
 fn main(start: &Start) -> i32 {
     open_console();
+    mount_devices();
     let status = match (start.var("probe"), start.var("bench")) {
         (Some(name), _) => run_probe(start, name),
         (None, None) => run_container(start),
@@ -51,6 +52,14 @@ fn open_console() {
             // There is no place to say so.
             sys::exit(i32::from(REFUSED));
         }
+    }
+}
+
+/// Shows the devices where the root has a directory for them.
+fn mount_devices() {
+    match sys::mount(c"dev", c"/dev", c"dev", 0, None) {
+        Ok(()) | Err(Errno::ENOENT) => {}
+        Err(errno) => println!("veridian: /dev: {errno}"),
     }
 }
 

@@ -6,7 +6,7 @@
 use linux_raw_sys::general::{O_CREAT, O_WRONLY, SIGKILL};
 use veridian_containers::Signal;
 use veridian_containers::abi::{CreateFlags, DeleteFlags, WaitStatus};
-use veridian_userland::check::{Checks, wait_for};
+use veridian_userland::check::{Checks, enter_scratch, wait_for};
 use veridian_userland::sys::{self, AT_FDCWD, Start, text_of};
 use veridian_userland::{driver, program};
 
@@ -14,6 +14,7 @@ program!(main);
 
 fn main(_: &Start) -> i32 {
     let mut checks = Checks::new();
+    enter_scratch();
     checks.equal("the machine's host name is set", sys::sethostname(b"outside"), Ok(()));
     let bystander = sys::spawn(|| {
         loop {

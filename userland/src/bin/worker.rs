@@ -13,7 +13,7 @@ use veridian_userland::{println, program, text};
 program!(main);
 
 /// Bytes that a hog takes if nothing stops it.
-const HOG: usize = 64 << 20;
+const HOG: usize = 32 << 20;
 /// Nanoseconds in a millisecond.
 const MILLISECOND: u64 = 1_000_000;
 
@@ -26,6 +26,10 @@ type Task = fn(&Start) -> i32;
 /// The tasks by name.
 const TASKS: &[(&str, Task)] = &[
     ("exit", |start| number(start, 2)),
+    ("since-reset", |_| {
+        println!("since reset: {}", sys::since_reset());
+        0
+    }),
     ("signal", |start| signal_itself(number(start, 2) as u32)),
     ("segfault", |_| i32::from(sys::Wild::Null.read())),
     ("sleep", |start| sys::sleep(number(start, 2) as u64 * MILLISECOND).map_or(1, |()| 0)),

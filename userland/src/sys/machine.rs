@@ -30,12 +30,24 @@ mod arch {
         returned
     }
 
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("ud2", options(nomem, nostack)) };
+    }
+
     /// A function's worth of machine code that returns at once.
     pub const RETURN: &[u8] = &[0xc3];
     /// `e_machine` of another architecture: aarch64.
     pub const FOREIGN_MACHINE: u16 = 183;
     /// `machine` of uname(2).
     pub const MACHINE: &str = "x86_64";
+
+    /// See [`super::since_reset`]. QEMU's time-stamp counter counts nanoseconds of the virtual clock.
+    pub(super) fn since_reset() -> u64 {
+        // SAFETY: reads a counter.
+        unsafe { core::arch::x86_64::_rdtsc() }
+    }
 
     /// Every vector register from memory at `p`.
     macro_rules! load {
@@ -132,12 +144,29 @@ mod arch {
         returned
     }
 
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("udf #0", options(nomem, nostack)) };
+    }
+
     /// A function's worth of machine code that returns at once.
     pub const RETURN: &[u8] = &[0xc0, 0x03, 0x5f, 0xd6];
     /// `e_machine` of another architecture: riscv.
     pub const FOREIGN_MACHINE: u16 = 243;
     /// `machine` of uname(2).
     pub const MACHINE: &str = "aarch64";
+
+    /// See [`super::since_reset`].
+    pub(super) fn since_reset() -> u64 {
+        let (count, frequency): (u64, u64);
+        // SAFETY: reads the virtual counter and its frequency, which user programs may.
+        unsafe {
+            asm!("mrs {}, cntvct_el0", "mrs {}, cntfrq_el0", out(reg) count, out(reg) frequency,
+                options(nomem, nostack, preserves_flags));
+        }
+        (u128::from(count) * 1_000_000_000 / u128::from(frequency)) as u64
+    }
 
     /// Every vector register from memory at `p`.
     macro_rules! load {
@@ -236,12 +265,26 @@ mod arch {
         returned
     }
 
+    /// See [`super::illegal_instruction`].
+    pub(super) fn illegal_instruction() {
+        // SAFETY: it does not complete.
+        unsafe { asm!("unimp", options(nomem, nostack)) };
+    }
+
     /// A function's worth of machine code that returns at once.
     pub const RETURN: &[u8] = &[0x67, 0x80, 0x00, 0x00];
     /// `e_machine` of another architecture: x86_64.
     pub const FOREIGN_MACHINE: u16 = 62;
     /// `machine` of uname(2).
     pub const MACHINE: &str = "riscv64";
+
+    /// See [`super::since_reset`]. The timer of QEMU's `virt` machine runs at 10 MHz.
+    pub(super) fn since_reset() -> u64 {
+        let count: u64;
+        // SAFETY: reads the time counter, which user programs may.
+        unsafe { asm!("rdtime {}", out(reg) count, options(nomem, nostack, preserves_flags)) };
+        count * 100
+    }
 
     /// Every vector register from memory at `p`.
     macro_rules! load {
@@ -357,6 +400,17 @@ pub fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
 /// Stores what the vector registers hold just now, most of it left over from before. As [`hold_vectors`] does.
 pub fn read_vectors(found: &mut [u64; 64]) {
     arch::read_vectors(found);
+}
+
+/// An instruction that is none: SIGILL.
+pub fn illegal_instruction() {
+    arch::illegal_instruction();
+}
+
+/// Nanoseconds since the machine's reset, by the CPU's own counter; instructions when QEMU counts them (`-icount
+/// shift=0`), as far as the counter is that fine: 16 on aarch64, 100 on riscv64.
+pub fn since_reset() -> u64 {
+    arch::since_reset()
 }
 
 /// One system call, as the kernel sees it.

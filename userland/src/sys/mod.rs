@@ -14,7 +14,9 @@ mod wild;
 
 pub use container::*;
 pub use file::*;
-pub use machine::{FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS, hold_vectors, read_vectors};
+pub use machine::{
+    FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS, hold_vectors, illegal_instruction, read_vectors, since_reset,
+};
 pub use memory::*;
 pub use process::*;
 pub use start::Start;

@@ -1,6 +1,5 @@
 //! What no proper program does: touch addresses that are not its own, and hand them to system calls.
 
-use core::arch::asm;
 use core::ffi::CStr;
 use linux_raw_sys::general as linux;
 use veridian_containers::abi::Call;
@@ -91,12 +90,6 @@ pub fn write_own_constant() {
     let address = CONSTANT.as_ptr().expose_provenance();
     // SAFETY: writes back what is there already.
     unsafe { poke(address, peek(address)) };
-}
-
-/// An instruction that user mode does not have: SIGILL.
-pub fn illegal_instruction() {
-    // SAFETY: it does not complete.
-    unsafe { asm!(".4byte 0x00000b0f") };
 }
 
 /// Uses the stack without end: SIGSEGV when it is used up.

@@ -1,14 +1,59 @@
 //! User-mode programs of the self test for riscv64. Each takes its parameters from the words at its stack
 //! pointer and may be placed at any address.
 
+use veridian_hal::user::Exception;
+
+/// `ret`.
+pub const RETURN: [u8; 4] = 0x0000_8067_u32.to_le_bytes();
+
+/// The direct map's view of the kernel image, on QEMU's `virt` machine: the loader puts the image 2 MiB into RAM.
+pub fn text_alias(address: usize) -> Option<usize> {
+    const IMAGE_BASE: usize = 0xffff_ffff_8000_0000;
+    const DIRECT_MAP: usize = 0xffff_ffc0_0000_0000;
+    const LOADED_AT: usize = 0x8020_0000;
+    Some(address - IMAGE_BASE + LOADED_AT + DIRECT_MAP)
+}
+
+macro_rules! exceptions {
+    ($($symbol:ident: $exception:ident,)*) => {
+        unsafe extern "C" {
+            static user_programs: u8;
+            $(static $symbol: u8;)*
+        }
+        /// Further programs, by their offset, and what each must trap with.
+        pub const EXCEPTIONS: &[(fn() -> usize, Exception)] = &[
+            $((|| &raw const $symbol as usize - &raw const user_programs as usize, Exception::$exception),)*
+        ];
+    };
+}
+
+exceptions! {
+    user_status: IllegalInstruction,
+    user_address_space: IllegalInstruction,
+    user_scratch: IllegalInstruction,
+    user_cycle_counter: IllegalInstruction,
+    user_instruction_counter: IllegalInstruction,
+    user_timer: IllegalInstruction,
+    user_return: IllegalInstruction,
+    user_machine_return: IllegalInstruction,
+    user_wait: IllegalInstruction,
+    user_fence: IllegalInstruction,
+    user_vectors: IllegalInstruction,
+    user_misaligned_atomic: Misaligned,
+    // Reading the time and fencing instructions are allowed: it is the breakpoint behind them that traps.
+    user_time: Breakpoint,
+}
+
 core::arch::global_asm!(
     ".section .rodata.user_programs, \"a\"",
     ".option push",
-    ".option arch, +d",
+    ".option arch, +d, +a, +zifencei",
     ".balign 16",
     ".global user_programs, user_programs_end",
     ".global user_six_arguments, user_load, user_store, user_jump, user_illegal, user_breakpoint, user_spin",
     ".global user_load_loop, user_vector, user_registers",
+    ".global user_status, user_address_space, user_scratch, user_cycle_counter, user_instruction_counter, user_timer",
+    ".global user_return, user_machine_return, user_wait, user_fence, user_vectors, user_misaligned_atomic, user_time",
     "user_programs:",
     // System call 100 with arguments 1 to 6 in order, then 101 with the first one's result.
     "user_six_arguments:",
@@ -116,6 +161,49 @@ core::arch::global_asm!(
     "8: li a7, 103",
     "ecall",
     "unimp",
+    "user_status:",
+    "csrr a0, sstatus",
+    "ecall",
+    "user_address_space:",
+    "csrw satp, zero",
+    "ecall",
+    "user_scratch:",
+    "csrrw sp, sscratch, sp",
+    "ecall",
+    // Of the counters, user mode has the time alone.
+    "user_cycle_counter:",
+    "rdcycle a0",
+    "ecall",
+    "user_instruction_counter:",
+    "rdinstret a0",
+    "ecall",
+    "user_timer:",
+    "csrw 0x14d, zero",
+    "ecall",
+    "user_return:",
+    "sret",
+    "ecall",
+    "user_machine_return:",
+    "mret",
+    "ecall",
+    "user_wait:",
+    "wfi",
+    "ecall",
+    "user_fence:",
+    "sfence.vma",
+    "ecall",
+    // `vsetvli t0, zero, e8, m1`: vectors are not offered, whether the CPU has them or not.
+    "user_vectors:",
+    ".4byte 0x000072d7",
+    "ecall",
+    "user_misaligned_atomic:",
+    "addi t0, sp, 1",
+    "amoadd.d a0, zero, (t0)",
+    "ecall",
+    "user_time:",
+    "rdtime a0",
+    "fence.i",
+    "ebreak",
     "user_programs_end:",
     ".option pop",
     ".text",

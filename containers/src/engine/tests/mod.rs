@@ -62,9 +62,7 @@ fn running(engine: &Engine<Mock>, id: &str) -> Arc<Container<Mock>> {
 
 fn stopped(engine: &Engine<Mock>, id: &str) -> Arc<Container<Mock>> {
     let container = running(engine, id);
-    engine
-        .platform()
-        .end(container.key(), WaitStatus::Exited(3));
+    engine.platform().end(container.key(), WaitStatus::Exited(3));
     report(engine);
     container
 }
@@ -111,27 +109,14 @@ fn create_takes_its_steps_in_order_and_delete_undoes_them_in_reverse() {
 
     run(&engine, engine.start(&container)).unwrap();
     assert_eq!(container.status(), Some(Status::Running));
-    engine
-        .platform()
-        .end(container.key(), WaitStatus::Exited(0));
+    engine.platform().end(container.key(), WaitStatus::Exited(0));
     report(&engine);
     assert_eq!(container.status(), Some(Status::Stopped));
     let _ = engine.platform().take_calls();
     run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
     let calls = engine.platform().take_calls();
-    let names: Vec<_> = calls
-        .iter()
-        .map(|call| call.split(' ').next().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "discard_process",
-            "close_root",
-            "remove_namespaces",
-            "remove_cgroup"
-        ]
-    );
+    let names: Vec<_> = calls.iter().map(|call| call.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["discard_process", "close_root", "remove_namespaces", "remove_cgroup"]);
     assert_eq!(engine.platform().world(), World::default());
     assert_eq!(container.status(), None);
 }
@@ -141,14 +126,7 @@ fn without_a_mount_namespace_no_root_is_touched() {
     let engine = engine();
     let container = create(&engine, "plain", PLAIN);
     let calls = engine.platform().take_calls();
-    assert_eq!(
-        calls,
-        [
-            "create_cgroup \"plain\"",
-            "create_namespaces 0",
-            "load_process [\"/bin/hello\"]"
-        ]
-    );
+    assert_eq!(calls, ["create_cgroup \"plain\"", "create_namespaces 0", "load_process [\"/bin/hello\"]"]);
     run(&engine, engine.delete(&container, DeleteFlags::FORCE)).unwrap();
     assert_eq!(engine.platform().world(), World::default());
 }
@@ -166,39 +144,21 @@ fn requests_that_the_state_does_not_allow_are_refused_and_change_nothing() {
             assert_eq!(errno(engine.kill(container, Signal::SIGKILL)), expected[1]);
         }
         if expected[2].is_some() {
-            assert_eq!(
-                errno(run(&engine, engine.delete(container, DeleteFlags::empty()))),
-                expected[2]
-            );
+            assert_eq!(errno(run(&engine, engine.delete(container, DeleteFlags::empty()))), expected[2]);
         }
         assert_eq!((container.status(), engine.platform().world()), before);
         assert_eq!(engine.platform().take_calls(), [""; 0]);
     };
-    refused(
-        &create(&engine, "created", FULL),
-        [None, None, Some(Errno::EBUSY)],
-    );
-    refused(
-        &running(&engine, "running"),
-        [Some(Errno::EINVAL), None, Some(Errno::EBUSY)],
-    );
+    refused(&create(&engine, "created", FULL), [None, None, Some(Errno::EBUSY)]);
+    refused(&running(&engine, "running"), [Some(Errno::EINVAL), None, Some(Errno::EBUSY)]);
     let container = stopped(&engine, "stopped");
     refused(&container, [Some(Errno::EINVAL), Some(Errno::ESRCH), None]);
     run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
-    refused(
-        &container,
-        [Some(Errno::EINVAL), Some(Errno::ESRCH), Some(Errno::ENOENT)],
-    );
-    assert_eq!(
-        errno(run(&engine, engine.delete(&container, DeleteFlags::FORCE))),
-        Some(Errno::ENOENT)
-    );
+    refused(&container, [Some(Errno::EINVAL), Some(Errno::ESRCH), Some(Errno::ENOENT)]);
+    assert_eq!(errno(run(&engine, engine.delete(&container, DeleteFlags::FORCE))), Some(Errno::ENOENT));
 
     let error = run(&engine, engine.start(&running(&engine, "again"))).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "\"again\": EINVAL: it is running already"
-    );
+    assert_eq!(error.to_string(), "\"again\": EINVAL: it is running already");
 }
 
 #[test]
@@ -211,31 +171,12 @@ fn a_container_that_is_being_created_is_seen_and_left_alone() {
 
     let container = engine.get(&ContainerId::new("web").unwrap()).unwrap();
     assert_eq!(container.status(), Some(Status::Creating));
-    assert!(
-        engine
-            .state_json(&container, &())
-            .unwrap()
-            .contains("\"status\":\"creating\"")
-    );
-    assert_eq!(
-        errno(run(&engine, engine.start(&container))),
-        Some(Errno::EINVAL)
-    );
-    assert_eq!(
-        errno(engine.kill(&container, Signal::SIGKILL)),
-        Some(Errno::ESRCH)
-    );
-    assert_eq!(
-        errno(run(&engine, engine.delete(&container, DeleteFlags::FORCE))),
-        Some(Errno::EBUSY)
-    );
-    let error = poll_times(engine.create(request("web", PLAIN)), 1)
-        .unwrap()
-        .unwrap_err();
-    assert_eq!(
-        (error.errno(), error.step()),
-        (Errno::EEXIST, Some(Step::Reserve))
-    );
+    assert!(engine.state_json(&container, &()).unwrap().contains("\"status\":\"creating\""));
+    assert_eq!(errno(run(&engine, engine.start(&container))), Some(Errno::EINVAL));
+    assert_eq!(errno(engine.kill(&container, Signal::SIGKILL)), Some(Errno::ESRCH));
+    assert_eq!(errno(run(&engine, engine.delete(&container, DeleteFlags::FORCE))), Some(Errno::EBUSY));
+    let error = poll_times(engine.create(request("web", PLAIN)), 1).unwrap().unwrap_err();
+    assert_eq!((error.errno(), error.step()), (Errno::EEXIST, Some(Step::Reserve)));
 
     let created = run(&engine, creating).unwrap();
     assert!(Arc::ptr_eq(&created, &container));
@@ -251,10 +192,7 @@ fn while_a_start_waits_nobody_else_starts_or_deletes() {
     let mut context = Context::from_waker(Waker::noop());
     assert!(starting.as_mut().poll(&mut context).is_pending());
     assert_eq!(container.status(), Some(Status::Created));
-    assert_eq!(
-        errno(poll_times(engine.start(&container), 1).unwrap()),
-        Some(Errno::EINVAL)
-    );
+    assert_eq!(errno(poll_times(engine.start(&container), 1).unwrap()), Some(Errno::EINVAL));
     engine.kill(&container, Signal::SIGKILL).unwrap();
     report(&engine);
     assert_eq!(container.status(), Some(Status::Stopped));
@@ -272,14 +210,8 @@ fn a_process_that_is_killed_while_it_is_held_stops_the_container() {
     engine.kill(&container, Signal::SIGKILL).unwrap();
     report(&engine);
     assert_eq!(container.status(), Some(Status::Stopped));
-    assert_eq!(
-        container.exit().unwrap().status,
-        WaitStatus::Signaled(Signal::SIGKILL)
-    );
-    assert_eq!(
-        errno(run(&engine, engine.start(&container))),
-        Some(Errno::EINVAL)
-    );
+    assert_eq!(container.exit().unwrap().status, WaitStatus::Signaled(Signal::SIGKILL));
+    assert_eq!(errno(run(&engine, engine.start(&container))), Some(Errno::EINVAL));
 }
 
 #[test]
@@ -294,35 +226,18 @@ fn waiting_ends_with_the_container_and_a_dropped_wait_is_forgotten() {
     assert!(waiting.as_mut().poll(&mut context).is_pending());
     assert_eq!(container.waiting(), 1);
 
-    engine
-        .platform()
-        .end(container.key(), WaitStatus::Exited(3));
+    engine.platform().end(container.key(), WaitStatus::Exited(3));
     report(&engine);
     assert_eq!(container.waiting(), 0);
     let exit = run(&engine, waiting);
     let result = WaitResult::from(exit);
-    assert_eq!(
-        (
-            result.status,
-            result.flags,
-            result.memory_peak,
-            result.tasks_peak
-        ),
-        (0x300, 0, 4096, 1)
-    );
+    assert_eq!((result.status, result.flags, result.memory_peak, result.tasks_peak), (0x300, 0, 4096, 1));
 
-    let second = Exit {
-        status: WaitStatus::Exited(9),
-        ..exit
-    };
+    let second = Exit { status: WaitStatus::Exited(9), ..exit };
     engine.exited(container.key(), second);
     assert_eq!(container.exit(), Some(exit), "an end is reported once");
     run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
-    assert_eq!(
-        run(&engine, container.stopped()),
-        exit,
-        "and outlives the container"
-    );
+    assert_eq!(run(&engine, container.stopped()), exit, "and outlives the container");
     engine.exited(container.key(), second);
 }
 
@@ -355,36 +270,19 @@ fn the_state_is_that_of_the_runtime_specification() {
              \"bundle\":\"/bundle\",\"rootfs\":\"/bundle/rootfs\",\"annotations\":{{}},\"identity\":\"{identity}\"}}"
         )
     };
-    assert_eq!(
-        engine.state_json(&container, &()).unwrap(),
-        json(pid, "running")
-    );
-    engine
-        .platform()
-        .end(container.key(), WaitStatus::Exited(0));
+    assert_eq!(engine.state_json(&container, &()).unwrap(), json(pid, "running"));
+    engine.platform().end(container.key(), WaitStatus::Exited(0));
     report(&engine);
-    assert_eq!(
-        engine.state_json(&container, &()).unwrap(),
-        json(0, "stopped")
-    );
+    assert_eq!(engine.state_json(&container, &()).unwrap(), json(0, "stopped"));
     run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
-    assert_eq!(
-        errno(engine.state_json(&container, &())),
-        Some(Errno::ENOENT)
-    );
+    assert_eq!(errno(engine.state_json(&container, &())), Some(Errno::ENOENT));
 }
 
 #[test]
 fn the_last_close_kills_only_where_that_was_asked_for() {
     let engine = engine();
-    for (flags, kills) in [
-        (CreateFlags::empty(), false),
-        (CreateFlags::KILL_ON_CLOSE, true),
-    ] {
-        let asked = CreateRequest {
-            flags,
-            ..request("web", PLAIN)
-        };
+    for (flags, kills) in [(CreateFlags::empty(), false), (CreateFlags::KILL_ON_CLOSE, true)] {
+        let asked = CreateRequest { flags, ..request("web", PLAIN) };
         let container = run(&engine, engine.create(asked)).unwrap();
         engine.closed(&container);
         report(&engine);

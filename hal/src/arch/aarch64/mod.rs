@@ -50,6 +50,8 @@ pub(crate) use {
 
 /// What uname(2) gives as machine.
 pub const DESCRIPTION: &str = "aarch64";
+/// `e_machine` of programs for this CPU (EM_AARCH64).
+pub const ELF_MACHINE: u16 = 183;
 
 /// What the first steps learn, for the rest.
 struct Start {

@@ -24,7 +24,8 @@ static FOUND: Once<Found> = Once::new();
 
 struct Found {
     tree: DeviceTree<'static>,
-    boot_hart: usize,
+    boot_cpu: Node<'static>,
+    devices: Devices,
     map: MemoryMap,
 }
 
@@ -67,13 +68,16 @@ impl Isa<'_> {
 pub(super) extern "C" fn boot_main(boot_hart: usize, tree_start: usize, image_start: usize) -> ! {
     IMAGE_START.store(image_start, Ordering::Relaxed);
     cpu::current().set_stack(entry::boot_stack_range());
-    assert!(image_start % (2 << 20) == 0, "the image must be loaded on a boundary of 2 MiB");
+    cpu::current().hart.store(boot_hart, Ordering::Relaxed);
+    assert!(image_start.is_multiple_of(2 << 20), "the image must be loaded on a boundary of 2 MiB");
     let image = Image::at(PhysAddr(image_start));
     let blob = phys_to_virt(PhysAddr(tree_start));
     // SAFETY: the firmware promises a device tree there; it is reserved below, so it stays as it is.
     let tree = unsafe { DeviceTree::from_pointer(blob) }.expect("the firmware hands over a device tree");
-    console::init(&tree);
-    power::init(&tree);
+    let devices = Devices::find(&tree);
+    console::init(devices.serial);
+    power::init(devices.test);
+    let boot_cpu = tree.cpus().find(|cpu| cpu.address() == Some(boot_hart)).expect("the device tree has this hart");
 
     let mut map = memory_map(&tree, image.text.start..image.boot_end, tree_start..tree_start + tree.used_bytes());
     let room = map.free_ranges().find(|range| range.len() >= EarlyPages::ROOM).expect("room for page tables");
@@ -82,11 +86,11 @@ pub(super) extern "C" fn boot_main(boot_hart: usize, tree_start: usize, image_st
     let handed_over = [Some(map.reserved[BLOB_RANGE].clone()), tree.initrd()];
     let mut hidden = firmware_ranges(&tree);
     hidden.retain(|range| !handed_over.iter().flatten().any(|r| r.start < range.end && range.start < r.end));
-    let stack = kernel_map::build(&image, &map, &hidden, devices(&tree), &mut pages);
+    let stack = kernel_map::build(&image, &map, &hidden, devices.registers(), &mut pages);
     // The boot tables and the boot stack are free from the second half on.
     map.reserved[IMAGE_RANGE].end = image.data.end;
     map.reserved.push(pages.used()).expect("few enough ranges are reserved");
-    FOUND.call_once(|| Found { tree, boot_hart, map });
+    FOUND.call_once(|| Found { tree, boot_cpu, devices, map });
     cpu::current().set_stack(stack.clone());
     // SAFETY: the tables were built for this, and the stack with them.
     unsafe { entry::enter_kernel_map(paging::satp(kernel_map::root()), stack.end, kernel_map_main) }
@@ -116,27 +120,49 @@ fn firmware_ranges(tree: &DeviceTree<'_>) -> heapless::Vec<Range<usize>, 16> {
     ranges
 }
 
-/// The devices whose registers the kernel reaches.
-fn devices<'a>(tree: &DeviceTree<'a>) -> impl Iterator<Item = Range<usize>> + use<'a> {
-    let names: [&[&str]; 3] = [&["ns16550a", "ns16550"], &["sifive,test0", "sifive,test1"], &["google,goldfish-rtc"]];
-    let tree = *tree;
-    let named = names.into_iter().filter_map(move |names| tree.device(names));
-    named.chain(tree.stdout()).chain(plic::find(&tree)).flat_map(|node| node.regions())
+/// The devices that the kernel itself uses.
+struct Devices {
+    serial: Option<Node<'static>>,
+    test: Option<Node<'static>>,
+    clock: Option<Node<'static>>,
+    plic: Option<Node<'static>>,
+}
+
+impl Devices {
+    fn find(tree: &DeviceTree<'static>) -> Self {
+        const SERIAL: [&str; 2] = ["ns16550a", "ns16550"];
+        let [serial, test, clock, plic] = tree.devices([
+            &SERIAL,
+            &["sifive,test0", "sifive,test1"],
+            &["google,goldfish-rtc"],
+            &["riscv,plic0", "sifive,plic-1.0.0"],
+        ]);
+        // The port that the firmware talks on, when it is of this kind.
+        let stdout = tree.stdout().filter(|node| SERIAL.iter().any(|name| node.is_compatible(name)));
+        Self { serial: stdout.or(serial), test, clock, plic }
+    }
+
+    /// Where their registers lie.
+    fn registers(&self) -> impl Iterator<Item = Range<usize>> {
+        [self.serial, self.test, self.clock, self.plic].into_iter().flatten().flat_map(|node| node.regions())
+    }
 }
 
 /// Second half: on the kernel's tables and CPU 0's stack.
 extern "C" fn kernel_map_main() -> ! {
-    let Found { tree, boot_hart, map } = FOUND.get().expect("the first half has run");
+    let Found { tree, boot_cpu, devices, map } = FOUND.get().expect("the first half has run");
     // SAFETY: once, on the one CPU that runs. The device tree says what is RAM; what firmware, image, tree, tables
     // and stack occupy is reserved, and the boot tables and the boot stack have been left for good.
     unsafe { crate::mem::init(map) };
 
-    let boot_node = tree.cpus().find(|node| node.address() == Some(*boot_hart));
-    let isa = Isa(boot_node.and_then(|node| node.string("riscv,isa")).unwrap_or(""));
-    clock::init(tree, isa.has("sstc"));
+    let isa = Isa(boot_cpu.string("riscv,isa").unwrap_or(""));
+    let ticks_per_second = tree.node("/cpus").and_then(|cpus| cpus.integer("timebase-frequency"));
+    clock::init(ticks_per_second.expect("the device tree tells the timebase"), isa.has("sstc"), devices.clock);
     context::init(isa.has("d"));
-    cpu::init(*boot_hart);
-    plic::init(tree, *boot_hart);
+    cpu::init();
+    if let Some(plic) = devices.plic {
+        plic::init(&plic, boot_cpu);
+    }
     if let Some(seed) = tree.rng_seed() {
         random::init(seed);
     }

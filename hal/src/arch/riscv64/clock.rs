@@ -4,7 +4,7 @@ use super::{
     csr::{change_csr, read_csr},
     phys_to_virt, sbi,
 };
-use crate::{PhysAddr, arch::device_tree::DeviceTree};
+use crate::{PhysAddr, arch::device_tree::Node};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -18,15 +18,13 @@ static HAS_SSTC: AtomicBool = AtomicBool::new(false);
 /// Physical address of the real-time clock; 0 while there is none.
 static RTC: AtomicUsize = AtomicUsize::new(0);
 
-/// Takes the start of time, and finds out how it is kept.
-pub(super) fn init(tree: &DeviceTree<'_>, has_sstc: bool) {
+/// Takes the start of time. `frequency` is that of `time`, `date` the real-time clock.
+pub(super) fn init(frequency: u64, has_sstc: bool, date: Option<Node<'_>>) {
+    assert!(frequency != 0, "the timebase of the device tree stands still");
     START.store(ticks(), Ordering::Relaxed);
+    FREQUENCY.store(frequency, Ordering::Relaxed);
     HAS_SSTC.store(has_sstc, Ordering::Relaxed);
-    let frequency = tree.node("/cpus").and_then(|cpus| cpus.integer("timebase-frequency"));
-    FREQUENCY.store(frequency.filter(|&f| f != 0).expect("the device tree tells the timebase"), Ordering::Relaxed);
-    if let Some(address) = tree.device(&["google,goldfish-rtc"]).and_then(|node| node.address()) {
-        RTC.store(address, Ordering::Relaxed);
-    }
+    RTC.store(date.and_then(|node| node.address()).unwrap_or(0), Ordering::Relaxed);
 }
 
 #[inline]

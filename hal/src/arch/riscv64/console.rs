@@ -4,7 +4,7 @@
 //! switched off until all have been read: a program that does not read costs no interrupts.
 
 use super::{phys_to_virt, sbi};
-use crate::{PhysAddr, arch::device_tree::DeviceTree, sync::SpinLock};
+use crate::{PhysAddr, arch::device_tree::Node, sync::SpinLock};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Physical address of the port; 0 while none is known.
@@ -32,11 +32,9 @@ const TRANSMIT_EMPTY: u8 = 1 << 5;
 /// Bytes that an empty transmit FIFO takes.
 const FIFO_BYTES: usize = 16;
 
-/// Finds the port: the one that the firmware talks on, else the first.
-pub(super) fn init(tree: &DeviceTree<'_>) {
-    const NAMES: [&str; 2] = ["ns16550a", "ns16550"];
-    let stdout = tree.stdout().filter(|node| NAMES.iter().any(|name| node.is_compatible(name)));
-    let Some(port) = stdout.or_else(|| tree.device(&NAMES)) else { return };
+/// Takes the port that the device tree describes.
+pub(super) fn init(port: Option<Node<'_>>) {
+    let Some(port) = port else { return };
     let Some(address) = port.address() else { return };
     SHIFT.store(port.integer("reg-shift").unwrap_or(0) as usize, Ordering::Relaxed);
     SOURCE.store(port.cells("interrupts").next().unwrap_or(0), Ordering::Relaxed);

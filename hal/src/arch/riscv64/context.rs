@@ -78,6 +78,7 @@ global_asm!(
     ".option arch, +d",
     // extern "C" fn save_floats(*mut Floats)
     ".global save_floats",
+    ".type save_floats, @function",
     "save_floats:",
     ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
     "fsd f\\n, \\n * 8(a0)",
@@ -85,8 +86,10 @@ global_asm!(
     "frcsr t0",
     "sd t0, 256(a0)",
     "ret",
+    ".size save_floats, . - save_floats",
     // extern "C" fn load_floats(*const Floats)
     ".global load_floats",
+    ".type load_floats, @function",
     "load_floats:",
     ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
     "fld f\\n, \\n * 8(a0)",
@@ -94,6 +97,7 @@ global_asm!(
     "ld t0, 256(a0)",
     "fscsr t0",
     "ret",
+    ".size load_floats, . - load_floats",
     ".option pop",
 );
 

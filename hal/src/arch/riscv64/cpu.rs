@@ -27,8 +27,8 @@ pub(super) struct Cpu {
     pub(super) stack_top: AtomicUsize,
     /// Where the trap entry code puts two registers aside.
     pub(super) scratch: [AtomicUsize; 2],
-    /// The firmware's name for this CPU.
-    hart: AtomicUsize,
+    /// The firmware's name for this CPU; [`NO_HART`] while there is none.
+    pub(super) hart: AtomicUsize,
     up: AtomicBool,
     events: AtomicU32,
     /// The table whose user half is loaded. Touched by this CPU alone.
@@ -46,6 +46,8 @@ pub(super) struct Cpu {
 // SAFETY: `loaded` is reached through `current()` alone, so by the CPU that it belongs to; the rest is atomic.
 unsafe impl Sync for Cpu {}
 
+/// In [`Cpu::hart`]: no hart has this number.
+const NO_HART: usize = usize::MAX;
 /// In [`Cpu::float_version`]: nobody knows what the registers hold.
 const UNKNOWN_FLOATS: u64 = u64::MAX;
 
@@ -70,7 +72,7 @@ impl Cpu {
             stack_bottom: AtomicUsize::new(0),
             stack_top: AtomicUsize::new(0),
             scratch: [const { AtomicUsize::new(0) }; 2],
-            hart: AtomicUsize::new(0),
+            hart: AtomicUsize::new(NO_HART),
             up: AtomicBool::new(false),
             events: AtomicU32::new(0),
             loaded: UnsafeCell::new(None),
@@ -114,9 +116,7 @@ pub(crate) fn cpu_count() -> usize {
 }
 
 /// Sets up this CPU's registers; the first thing that each CPU does with the final page tables.
-pub(super) fn init(hart: usize) {
-    let cpu = current();
-    cpu.hart.store(hart, Ordering::Relaxed);
+pub(super) fn init() {
     clock::set_deadline(u64::MAX);
     // SAFETY: `sie` selects which interrupts end user mode and `wfi`; they are handled there. `scounteren` lets
     // user code read `time` and no other counter, as Linux does (its clock_gettime needs no more).
@@ -124,7 +124,7 @@ pub(super) fn init(hart: usize) {
         change_csr!("csrw", "sie", INTERRUPT_SOFTWARE | INTERRUPT_TIMER | INTERRUPT_EXTERNAL);
         change_csr!("csrw", "scounteren", 1usize << 1);
     }
-    cpu.up.store(true, Ordering::Release);
+    current().up.store(true, Ordering::Release);
 }
 
 pub(crate) fn start_cpus(entry: fn() -> !) -> usize {
@@ -142,9 +142,10 @@ pub(crate) fn start_cpus(entry: fn() -> !) -> usize {
         };
         let cpu = &CPUS[id];
         cpu.set_stack(kernel_map::map_stack(id, stack.leak()));
-        if let Err(error) =
-            sbi::hart_start(hart, boot::image_address(entry::secondary_entry()), &raw const *cpu as usize)
-        {
+        // By this the entry code knows which CPU it is on.
+        cpu.hart.store(hart, Ordering::Release);
+        if let Err(error) = sbi::hart_start(hart, boot::image_address(entry::secondary_entry())) {
+            cpu.hart.store(NO_HART, Ordering::Release);
             log::warn!("hart {hart} does not start: {error:?}");
             continue;
         }
@@ -159,9 +160,9 @@ pub(crate) fn start_cpus(entry: fn() -> !) -> usize {
 }
 
 /// Where a CPU other than 0 arrives, on its own stack, with the kernel's page tables.
-pub(super) extern "C" fn secondary_main(hart: usize) -> ! {
+pub(super) extern "C" fn secondary_main() -> ! {
     paging::init();
-    init(hart);
+    init();
     ENTRY.get().expect("start_cpus has set it")()
 }
 

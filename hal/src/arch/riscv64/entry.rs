@@ -1,11 +1,10 @@
-//! From the firmware to Rust: translation is off, `a0` is the hart, `a1` what the caller wants to say (the device
-//! tree; for a CPU that the kernel starts, its `Cpu`).
+//! From the firmware to Rust: translation is off, `a0` is the hart, and for the first one `a1` the device tree.
 //!
 //! There is never an identity map: with `stvec` at the virtual address to go on at, the fetch that follows the
 //! write of `satp` faults, and that is the jump.
 
 use super::{IMAGE, boot, cpu::Cpu, kernel_map::STACK_BYTES, trap};
-use crate::PhysAddr;
+use crate::{PhysAddr, cpu::MAX_CPUS};
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
@@ -21,7 +20,17 @@ global_asm!(
     // The entry point: the first byte of the image. The firmware starts the boot hart here.
     ".section .text.boot, \"ax\"",
     ".global _start",
+    ".type _start, @function",
     "_start:",
+    ".option push",
+    ".option arch, +a",
+    // The first hart boots. A later one was asked for by `start_cpus`: OpenSBI says that a hart is wanted before it
+    // notes where, so that one which looks in between arrives where the first did.
+    "lla t0, boot_claimed",
+    "li t1, 1",
+    "amoswap.w t1, t1, (t0)",
+    ".option pop",
+    "bnez t1, secondary_start",
     "csrw sie, zero",
     // The first tables: the image by megapages, with every right, and all physical memory by gigapages.
     "lla a2, kernel_start",
@@ -67,11 +76,26 @@ global_asm!(
     "call {boot_main}",
     ".balign 8",
     "4: .quad 3b",
+    ".size _start, . - _start",
     // Where the firmware starts the other harts.
     ".global secondary_start",
     ".balign 4",
+    ".type secondary_start, @function",
     "secondary_start:",
     "csrw sie, zero",
+    // Which CPU is this? t1 becomes the offset of its `Cpu`.
+    "lla t0, {cpus}",
+    "li t1, 0",
+    "li t2, {cpus_bytes}",
+    "7: add t3, t0, t1",
+    "ld t3, {hart}(t3)",
+    "beq t3, a0, 9f",
+    "addi t1, t1, {cpu_bytes}",
+    "bltu t1, t2, 7b",
+    // Nobody has asked for this hart.
+    "8: wfi",
+    "j 8b",
+    "9: mv a1, t1",
     "lla t0, kernel_satp",
     "ld t0, 0(t0)",
     "lla t1, 6f",
@@ -83,16 +107,19 @@ global_asm!(
     "5: lla t0, {trap_entry}",
     "csrw stvec, t0",
     "csrw sscratch, zero",
-    "mv tp, a1",
+    "lla tp, {cpus}",
+    "add tp, tp, a1",
     "ld sp, {stack_top}(tp)",
     "li s0, 0",
     "call {secondary_main}",
     ".balign 8",
     "6: .quad 5b",
+    ".size secondary_start, . - secondary_start",
     ".data",
     ".balign 8",
     ".global kernel_satp",
     "kernel_satp: .quad 0",
+    "boot_claimed: .word 0",
     // Used until the kernel's own tables and stack are there. The linker script puts it behind the image.
     ".section .boot_bss, \"aw\", @nobits",
     ".balign 4096",
@@ -105,6 +132,9 @@ global_asm!(
     megapages = const BOOT_MEGAPAGES,
     boot_stack_bytes = const BOOT_STACK_BYTES,
     stack_top = const offset_of!(Cpu, stack_top),
+    hart = const offset_of!(Cpu, hart),
+    cpu_bytes = const size_of::<Cpu>(),
+    cpus_bytes = const size_of::<[Cpu; MAX_CPUS]>(),
     trap_entry = sym trap::trap_entry,
     cpus = sym super::cpu::CPUS,
     boot_main = sym boot::boot_main,
@@ -174,10 +204,11 @@ pub(super) unsafe fn enter_kernel_map(satp: usize, stack_top: usize, next: exter
             "sfence.vma",
             "mv sp, {stack_top}",
             "li s0, 0",
-            "jr {next}",
+            "li ra, 0",
+            "jr a0",
             satp = in(reg) satp,
             stack_top = in(reg) stack_top,
-            next = in(reg) next,
+            in("a0") next,
             options(noreturn),
         )
     }

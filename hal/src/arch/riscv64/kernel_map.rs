@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     PAGE_SHIFT, PAGE_SIZE, PhysAddr,
-    cpu::MAX_CPUS,
     boot_info::MemoryMap,
+    cpu::MAX_CPUS,
     mem::{PageFormat, TABLE_ENTRIES},
 };
 use core::{cell::UnsafeCell, ops::Range};
@@ -142,7 +142,7 @@ impl Map<'_> {
             let to = virt + (at - physical.start);
             let level = (0..3)
                 .rev()
-                .find(|&level| (at | to) % span(level) == 0 && physical.end - at >= span(level))
+                .find(|&level| (at | to).is_multiple_of(span(level)) && physical.end - at >= span(level))
                 .expect("level 0 holds a page");
             let slot = self.slot(to, level);
             // SAFETY: a slot of the kernel half, which is being built by this CPU alone.

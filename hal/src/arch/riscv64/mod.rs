@@ -10,6 +10,7 @@
 //! | `0xffff_ffff_c000_0000` | the CPUs' stacks, with unmapped pages below each |
 
 mod boot;
+mod bytes;
 mod clock;
 mod console;
 mod context;
@@ -41,6 +42,8 @@ pub(crate) use {
 
 /// What uname(2) gives as machine.
 pub const DESCRIPTION: &str = "riscv64";
+/// The machine of its ELF files: EM_RISCV.
+pub const ELF_MACHINE: u16 = 243;
 /// First address behind the user half of an Sv39 address space.
 pub const USER_END: usize = 1 << 38;
 

@@ -1,10 +1,7 @@
 //! The platform-level interrupt controller: brings the console's interrupt to CPU 0, and no other.
 
-use super::{boot, console, phys_to_virt};
-use crate::{
-    PhysAddr,
-    arch::device_tree::{DeviceTree, Node},
-};
+use super::{console, phys_to_virt};
+use crate::{PhysAddr, arch::device_tree::Node};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Physical address of CPU 0's pair of threshold and claim registers; 0 while there is no PLIC.
@@ -19,33 +16,26 @@ const CLAIM: usize = 4;
 /// The interrupt of a hart that the PLIC drives for S-mode.
 const SUPERVISOR_EXTERNAL: u32 = 9;
 
-/// What the device tree calls it.
-pub(super) fn find<'a>(tree: &DeviceTree<'a>) -> Option<Node<'a>> {
-    tree.device(&["riscv,plic0", "sifive,plic-1.0.0"])
-}
-
-/// Routes the console's interrupt to the boot hart. Without a PLIC, or without an interrupt of the console, its
-/// input must be polled, and nobody is told of it.
-pub(super) fn init(tree: &DeviceTree<'_>, boot_hart: usize) {
-    let (Some(plic), Some(source)) = (find(tree), console::interrupt_source()) else { return };
-    let (Some(base), Some(context)) = (plic.address(), context_of(tree, &plic, boot_hart)) else { return };
+/// Routes the console's interrupt to the boot hart. Where something of that is missing, the console's input must be
+/// polled, and nobody is told of it.
+pub(super) fn init(plic: &Node<'_>, boot_cpu: &Node<'_>) {
+    let (Some(base), Some(source)) = (plic.address(), console::interrupt_source()) else { return };
+    let Some(context) = context_of(plic, boot_cpu) else { return };
     let source = source as usize;
-    let enable = base + ENABLE + context * ENABLE_STRIDE + source / 32 * 4;
     let threshold = base + THRESHOLD + context * CONTEXT_STRIDE;
     write(base + source * 4, 1);
-    write(enable, 1 << (source % 32));
+    write(base + ENABLE + context * ENABLE_STRIDE + source / 32 * 4, 1 << (source % 32));
     write(threshold, 0);
     CONTEXT.store(threshold, Ordering::Relaxed);
     console::enable_interrupt();
 }
 
-/// The number of the PLIC's output that is the S-mode external interrupt of `hart`.
-fn context_of(tree: &DeviceTree<'_>, plic: &Node<'_>, hart: usize) -> Option<usize> {
-    let cpu = tree.cpus().find(|cpu| boot::hart_of(cpu) == Some(hart))?;
+/// The number of the PLIC's output that is the S-mode external interrupt of `cpu`.
+fn context_of(plic: &Node<'_>, cpu: &Node<'_>) -> Option<usize> {
     let controller = cpu.child("riscv,cpu-intc")?.cells("phandle").next()?;
     let mut outputs = plic.cells("interrupts-extended");
-    let pairs = core::iter::from_fn(|| Some((outputs.next()?, outputs.next()?)));
-    pairs.into_iter().position(|output| output == (controller, SUPERVISOR_EXTERNAL))
+    let mut pairs = core::iter::from_fn(|| Some((outputs.next()?, outputs.next()?)));
+    pairs.position(|output| output == (controller, SUPERVISOR_EXTERNAL))
 }
 
 /// Takes every pending interrupt and calls `each` with its source before it is complete. For CPU 0.

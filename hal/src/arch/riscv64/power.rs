@@ -1,7 +1,7 @@
 //! The end: the test device, which carries a status out of QEMU, else the firmware.
 
 use super::{clock, cpu::relax, phys_to_virt, sbi};
-use crate::{PhysAddr, arch::device_tree::DeviceTree, power::PANIC_STATUS};
+use crate::{PhysAddr, arch::device_tree::Node, power::PANIC_STATUS};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Physical address of the test device; 0 while there is none.
@@ -11,11 +11,9 @@ const PASS: u32 = 0x5555;
 /// Ends the machine; the status stands in the upper half of the word.
 const FAIL: u32 = 0x3333;
 
-/// Finds the test device.
-pub(super) fn init(tree: &DeviceTree<'_>) {
-    if let Some(address) = tree.device(&["sifive,test0", "sifive,test1"]).and_then(|node| node.address()) {
-        TEST_DEVICE.store(address, Ordering::Relaxed);
-    }
+/// Takes the test device that the device tree describes.
+pub(super) fn init(device: Option<Node<'_>>) {
+    TEST_DEVICE.store(device.and_then(|node| node.address()).unwrap_or(0), Ordering::Relaxed);
 }
 
 pub(crate) fn exit(status: u8) -> ! {

@@ -4,10 +4,10 @@ use sbi_rt::{NoReason, SbiRet, Shutdown, SystemFailure};
 
 pub(super) use sbi_rt::HartMask;
 
-/// Starts `hart` at the physical address `start`, with `opaque` in `a1` and translation off; else the firmware's
+/// Starts `hart` at the physical address `start`, with its number in `a0` and translation off; else the firmware's
 /// answer.
-pub(super) fn hart_start(hart: usize, start: crate::PhysAddr, opaque: usize) -> Result<(), SbiRet> {
-    let started = sbi_rt::hart_start(hart, start.0, opaque);
+pub(super) fn hart_start(hart: usize, start: crate::PhysAddr) -> Result<(), SbiRet> {
+    let started = sbi_rt::hart_start(hart, start.0, 0);
     if started.is_ok() { Ok(()) } else { Err(started) }
 }
 

@@ -35,6 +35,7 @@ global_asm!(
     ".text",
     // extern "C" fn enter_user(registers: *mut Registers) -> Cause
     ".global enter_user",
+    ".type enter_user, @function",
     "enter_user:",
     "addi sp, sp, -112",
     "sd ra, 0(sp)",
@@ -53,9 +54,11 @@ global_asm!(
     ".endr",
     "ld a0, 80(a0)",
     "sret",
+    ".size enter_user, . - enter_user",
     // Where every trap arrives.
     ".balign 4",
     ".global trap_entry",
+    ".type trap_entry, @function",
     "trap_entry:",
     "csrrw sp, sscratch, sp",
     "beqz sp, 1f",
@@ -137,6 +140,7 @@ global_asm!(
     "call {give_up}",
     "6: wfi",
     "j 6b",
+    ".size trap_entry, . - trap_entry",
     ".bss",
     ".balign 16",
     "emergency_owner: .skip 16",
@@ -161,7 +165,7 @@ global_asm!(
 
 // What the stack's frames are aligned to, and where the convention for frame pointers looks.
 const _: () = assert!(
-    size_of::<KernelFrame>() % 16 == 0
+    size_of::<KernelFrame>().is_multiple_of(16)
         && offset_of!(KernelFrame, caller) == size_of::<KernelFrame>() - size_of::<usize>()
 );
 
@@ -250,7 +254,8 @@ pub(crate) fn backtrace() -> impl Iterator<Item = usize> {
     ];
     // A frame's address is that behind two words: the caller's frame, and where it goes on.
     let read = move |frame: usize| {
-        let stack = stacks.iter().find(|stack| frame % 16 == 0 && stack.start + 16 <= frame && frame <= stack.end)?;
+        let stack =
+            stacks.iter().find(|stack| frame.is_multiple_of(16) && stack.start + 16 <= frame && frame <= stack.end)?;
         // SAFETY: the two words lie in a stack of this CPU, which is mapped.
         let [next, caller] = unsafe { ((frame - 16) as *const [usize; 2]).read() };
         // Frames lie behind each other, but for the step from the emergency stack to the other.

@@ -1,6 +1,6 @@
 //! The cpio "newc" format (`man 5 cpio`, the kernel's initramfs buffer format): a pure reader over bytes.
 //!
-//! Header of 110 characters in hexadecimal, name with its NUL, data; header with name, and data, are each padded to
+//! Header of 110 characters in hexadecimal, name with its NUL or several, data; header with name, and data, are each padded to
 //! four bytes. `TRAILER!!!` ends an archive; another may follow after zero bytes.
 
 use crate::fs::{
@@ -124,19 +124,34 @@ fn entry_at(archive: &[u8], offset: usize) -> Result<(Entry<'_>, usize), Malform
     for (field, digits) in fields.iter_mut().zip(header[MAGIC.len()..].chunks(8)) {
         *field = hexadecimal(digits).ok_or(malformed("a field is not hexadecimal"))?;
     }
-    let [inode, mode, uid, gid, links, modified_seconds, size, major, minor, special_major, special_minor, name_size, _] =
-        fields;
+    let [
+        inode,
+        mode,
+        uid,
+        gid,
+        links,
+        modified_seconds,
+        size,
+        major,
+        minor,
+        special_major,
+        special_minor,
+        name_size,
+        _,
+    ] = fields;
     let name_start = offset + HEADER_BYTES;
     let name_end = name_start.checked_add(name_size as usize).ok_or(malformed("the name is too long"))?;
     let name = archive.get(name_start..name_end).ok_or(malformed("the name is cut off"))?;
     let name = name.strip_suffix(&[0]).ok_or(malformed("the name does not end in NUL"))?;
+    // More NULs pad the entry, so that its data begin on a page of their own.
+    let padding = name.iter().rev().take_while(|&&byte| byte == 0).count();
+    let name = &name[..name.len() - padding];
     let data_offset = name_end.next_multiple_of(4);
     let data_end = data_offset.checked_add(size as usize).ok_or(malformed("the data are too long"))?;
     let data = archive.get(data_offset..data_end).ok_or(malformed("the data are cut off"))?;
     let identity = (u64::from(major) << 32 | u64::from(minor), inode);
     let special = (special_major, special_minor);
-    let entry =
-        Entry { offset, name, mode, uid, gid, links, modified_seconds, identity, special, data_offset, data };
+    let entry = Entry { offset, name, mode, uid, gid, links, modified_seconds, identity, special, data_offset, data };
     Ok((entry, data_end.next_multiple_of(4)))
 }
 

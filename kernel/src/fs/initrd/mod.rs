@@ -16,8 +16,8 @@ use super::{
 };
 use crate::cgroup::MemoryGroup;
 use alloc::{collections::BTreeMap, sync::Arc};
-use cpio::{Entry, Malformed};
 use core::fmt;
+use cpio::{Entry, Malformed};
 use veridian_containers::abi::Errno;
 use veridian_hal::{boot_info::Initrd, sync::RwLock};
 
@@ -35,6 +35,16 @@ pub enum UnpackError {
     },
 }
 
+impl UnpackError {
+    /// The number for it.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Malformed(_) => Errno::EINVAL,
+            Self::Entry { errno, .. } => *errno,
+        }
+    }
+}
+
 impl fmt::Display for UnpackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,6 +57,13 @@ impl fmt::Display for UnpackError {
 /// The namespace whose root is the content of `initrd`: the machine's first.
 pub fn unpack(initrd: &Initrd, memory: &MemoryGroup) -> Result<Arc<MountNamespace>, UnpackError> {
     unpack_bytes(initrd.bytes(), Some(*initrd), memory)
+}
+
+/// The content of the regular file `path` of an archive, in place, before anything is unpacked.
+pub fn file<'a>(archive: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
+    let wanted = |entry: &Entry<'_>| components(entry.name).eq(components(path));
+    let mut entries = cpio::entries(archive).map_while(Result::ok).filter(wanted);
+    entries.find(|entry| entry.file_type() == Ok(FileType::Regular)).map(|entry| entry.data)
 }
 
 pub(super) fn unpack_bytes(

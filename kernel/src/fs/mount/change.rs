@@ -1,9 +1,6 @@
 //! mount(2) and umount2(2). Every mount is private: nothing propagates.
 
-use super::{
-    Mount, MountFlags, TmpfsOptions,
-    namespace::copy_tree,
-};
+use super::{Mount, MountFlags, TmpfsOptions, namespace::copy_tree};
 use crate::{
     cgroup::MemoryGroup,
     fs::{Caller, Location, devfs, tmpfs},
@@ -204,5 +201,5 @@ impl Caller<'_> {
 /// `old` with `added`, of which a way of keeping access times replaces the old one.
 pub(super) fn with(old: MountFlags, added: MountFlags) -> MountFlags {
     let times = MountFlags::NOATIME | MountFlags::STRICTATIME;
-    if added.intersects(times) { old - times | added } else { old | added }
+    if added.intersects(times) { (old - times) | added } else { old | added }
 }

@@ -4,44 +4,50 @@
 //! descriptor or link leads to a mount that is not in the tree. Destinations are resolved with the new root as the
 //! process's root: a symbolic link cannot lead out, wherever it points.
 
-use super::{Mount, MountFlags, MountNamespace, MountOptions, change, namespace::copy_tree};
+use super::{Mount, MountFlags, MountNamespace, TmpfsOptions, namespace::copy_tree};
 use crate::fs::{
-    Caller, Context, Dentry, FileType, Location,
+    Caller, Context, Dentry, FileType, Location, change, devfs,
     inode::DeviceNumber,
     path::{LastKind, Look, Walk},
+    tmpfs,
 };
 use alloc::{sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 
 /// A mount that a configuration asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MountRequest<'a> {
     /// Where, inside the container: an absolute path.
     pub destination: &'a [u8],
-    /// The file system's type; unused for a bind mount.
-    pub kind: &'a [u8],
-    /// What to bind: a path as the caller sees it, relative to the bundle if not absolute.
-    pub source: &'a [u8],
-    /// Options, parsed.
-    pub options: MountOptions,
+    /// What.
+    pub source: MountSource,
+    /// Flags that the mount gets.
+    pub set: MountFlags,
+    /// Flags that it does not keep of the mount that it is bound from.
+    pub cleared: MountFlags,
 }
 
-/// What could not be mounted, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MountError {
-    /// The index of the mount request; `None` for the root.
-    pub which: Option<usize>,
-    /// Why.
-    pub errno: Errno,
+/// What is mounted.
+#[derive(Clone, Debug)]
+pub enum MountSource {
+    /// A part of the caller's tree.
+    Bind {
+        /// Which, already resolved.
+        source: Location,
+        /// With what is mounted beneath it.
+        recursive: bool,
+    },
+    /// A new tmpfs.
+    Tmpfs(TmpfsOptions),
+    /// A new `dev` file system.
+    Dev,
 }
 
-/// A container's namespace, not used by any process yet.
+/// A container's namespace while it is built. Dropped, it leaves nothing but the mount points that it made, and
+/// [`Self::undo`] removes those too.
 #[derive(Debug)]
 pub struct ContainerMounts {
-    /// The tree.
-    pub namespace: Arc<MountNamespace>,
-    /// Its root.
-    pub root: Location,
+    context: Context,
     made: Vec<Made>,
 }
 
@@ -53,82 +59,61 @@ struct Made {
 }
 
 impl ContainerMounts {
-    /// Drops the namespace and removes the mount points that were made for it, so that the bundle is as it was.
-    pub fn undo(self) {
-        let Self { namespace, root, mut made } = self;
-        drop((namespace, root));
-        while let Some(Made { directory, dentry }) = made.pop() {
-            crate::fs::change::withdraw(&directory, &dentry);
-        }
-    }
-}
-
-impl MountNamespace {
-    /// The namespace of a container: `root_path` (as the caller sees it, relative to `bundle` if not absolute) as its
-    /// root with what is mounted beneath, then each of `mounts` in order, then the root made read-only. Destinations
-    /// that do not exist are made. On an error nothing is left of it.
-    pub fn for_container(
-        caller: &Caller<'_>,
-        bundle: &Location,
-        root_path: &[u8],
-        readonly: bool,
-        mounts: &[MountRequest<'_>],
-    ) -> Result<ContainerMounts, MountError> {
-        let of_root = |errno| MountError { which: None, errno };
-        let mut container = Self::container_root(caller, bundle, root_path).map_err(of_root)?;
-        for (index, request) in mounts.iter().enumerate() {
-            if let Err(errno) = container.add(caller, bundle, request) {
-                container.undo();
-                return Err(MountError { which: Some(index), errno });
-            }
-        }
-        if readonly && let Err(errno) = container.root.mount.set_flags(container.root.mount.flags() | MountFlags::RDONLY) {
-            container.undo();
-            return Err(of_root(errno));
-        }
-        Ok(container)
-    }
-
-    fn container_root(caller: &Caller<'_>, bundle: &Location, root_path: &[u8]) -> Result<ContainerMounts, Errno> {
-        let source = caller.resolve(bundle, root_path, true)?;
+    /// A namespace with the directory `source` of the caller's tree as its root, and with what is mounted beneath.
+    pub fn new(caller: &Caller<'_>, source: &Location) -> Result<Self, Errno> {
         if !source.inode().is_directory() {
             return Err(Errno::ENOTDIR);
         }
-        let root = bind_from(caller, &source, true)?;
-        let namespace = Self::new(root)?;
-        Ok(ContainerMounts { root: namespace.root(), namespace, made: Vec::new() })
+        let root = bind_from(caller, source, true)?;
+        Ok(Self { context: Context::at_root_of(MountNamespace::new(root)?), made: Vec::new() })
     }
-}
 
-impl ContainerMounts {
-    fn add(&mut self, caller: &Caller<'_>, bundle: &Location, request: &MountRequest<'_>) -> Result<(), Errno> {
+    /// Mounts what `request` asks for, on top of what is there. The destination is made if it does not exist. On an
+    /// error everything is as it was.
+    pub fn add(&mut self, caller: &Caller<'_>, request: MountRequest<'_>) -> Result<(), Errno> {
         if request.destination.first() != Some(&b'/') {
             return Err(Errno::EINVAL);
         }
-        let mount = match request.options.bind {
-            Some(recursive) => {
-                let source = caller.resolve(bundle, request.source, true)?;
-                let mount = bind_from(caller, &source, recursive)?;
-                mount.set_flags(change::with(mount.flags(), request.options.flags))?;
-                mount
-            }
-            None => change::new_file_system(
-                request.kind,
-                &request.options.file_system,
-                request.options.flags,
-                caller.memory,
-            )?,
+        let mount = match &request.source {
+            MountSource::Bind { source, recursive } => bind_from(caller, source, *recursive)?,
+            MountSource::Tmpfs(options) => tmpfs::mount(options, MountFlags::empty(), caller.memory)?,
+            MountSource::Dev => devfs::mount(&TmpfsOptions::default(), MountFlags::empty(), caller.memory)?,
         };
-        let context = Context {
-            root: self.root.clone(),
-            cwd: self.root.clone(),
-            umask: 0o022,
-            namespace: self.namespace.clone(),
-        };
+        mount.set_flags(super::change::with(mount.flags() - request.cleared, request.set))?;
+        let made_before = self.made.len();
+        let context = self.context.clone();
         let inside = Caller { context: &context, ..*caller };
         let is_directory = mount.root().inode().is_directory();
-        let at = self.mountpoint(&inside, request.destination, is_directory)?;
-        self.namespace.attach(&mut self.namespace.lock(), mount, at)
+        let attached = self
+            .mountpoint(&inside, request.destination, is_directory)
+            .and_then(|at| context.namespace.attach(&mut context.namespace.lock(), mount, at));
+        if attached.is_err() {
+            self.withdraw_from(made_before);
+        }
+        attached
+    }
+
+    /// Makes the root mount read-only: EBUSY while something is written there.
+    pub fn make_root_readonly(&mut self) -> Result<(), Errno> {
+        let mount = &self.context.root.mount;
+        mount.set_flags(mount.flags() | MountFlags::RDONLY)
+    }
+
+    /// At the container's root, for its first process.
+    pub fn context(&self) -> Context {
+        self.context.clone()
+    }
+
+    /// Drops the namespace and removes the mount points that were made for it, as far as they are still empty and
+    /// nothing is mounted there: the bundle is as it was.
+    pub fn undo(self) {
+        let Self { context, made } = self;
+        drop(context);
+        made.into_iter().rev().for_each(Made::withdraw);
+    }
+
+    fn withdraw_from(&mut self, first: usize) {
+        self.made.split_off(first).into_iter().rev().for_each(Made::withdraw);
     }
 
     /// Where `path` leads in the container; what is missing of it is made: directories, and at the end a directory or
@@ -143,7 +128,7 @@ impl ContainerMounts {
             };
             let whole = path[end..].iter().all(|&byte| byte == b'/');
             let found = self.reach(inside, &path[..end], is_directory || !whole)?;
-            if whole && found == self.root {
+            if whole && found == inside.context.root {
                 return Err(Errno::EINVAL);
             }
             if whole {
@@ -153,25 +138,32 @@ impl ContainerMounts {
     }
 
     fn reach(&mut self, inside: &Caller<'_>, path: &[u8], is_directory: bool) -> Result<Location, Errno> {
-        match inside.resolve(&self.root, path, true) {
+        let root = &inside.context.root;
+        match inside.resolve(root, path, true) {
             Err(Errno::ENOENT) => {}
             found => return found,
         }
-        let mut walk = Walk::new(inside, &self.root, path)?;
-        let last = walk.to_last()?;
+        let mut walk = Walk::new(inside, root, path)?;
+        let last = walk.reach_last()?;
         if last.kind != LastKind::Name || !matches!(walk.look(&last)?, Look::Absent) {
             // A link that leads nowhere is not made to lead somewhere.
             return Err(Errno::ENOENT);
         }
         if is_directory {
-            inside.mkdir(&self.root, path, 0o755)?;
+            inside.mkdir(root, path, 0o755)?;
         } else {
-            inside.mknod(&self.root, path, FileType::Regular, 0o755, DeviceNumber::new(0, 0))?;
+            inside.mknod(root, path, FileType::Regular, 0o755, DeviceNumber::new(0, 0))?;
         }
         let directory = walk.at.dentry.clone();
-        let location = inside.resolve(&self.root, path, false)?;
+        let location = inside.resolve(root, path, false)?;
         self.made.push(Made { directory, dentry: location.dentry.clone() });
         Ok(location)
+    }
+}
+
+impl Made {
+    fn withdraw(self) {
+        change::withdraw(&self.directory, &self.dentry);
     }
 }
 

@@ -11,9 +11,9 @@ mod options;
 mod pivot;
 
 pub use change::{MountCall, UmountFlags};
-pub use container::{ContainerMounts, MountError, MountRequest};
+pub use container::{ContainerMounts, MountRequest, MountSource};
 pub use namespace::MountNamespace;
-pub use options::{MountOptions, TmpfsOptions};
+pub use options::TmpfsOptions;
 
 use super::{Dentry, Inode, Location, Superblock, Timestamp};
 use alloc::{
@@ -157,7 +157,8 @@ impl Mount {
     fn set_flags(&self, flags: MountFlags) -> Result<(), Errno> {
         let set = |state: u64| {
             let writers = state / ONE_WRITER;
-            (writers == 0 || !flags.contains(MountFlags::RDONLY)).then_some(writers * ONE_WRITER | u64::from(flags.bits()))
+            (writers == 0 || !flags.contains(MountFlags::RDONLY))
+                .then_some((writers * ONE_WRITER) | u64::from(flags.bits()))
         };
         self.state.try_update(Ordering::AcqRel, Ordering::Acquire, set).map(drop).map_err(|_| Errno::EBUSY)
     }

@@ -3,9 +3,10 @@
 use super::{Mount, MountPlace, Mountpoint, key};
 use crate::fs::{Context, Dentry, Location};
 use alloc::{sync::Arc, vec, vec::Vec};
+use core::ops::DerefMut;
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::abi::Errno;
-use veridian_hal::sync::{SpinLock, SpinLockGuard};
+use veridian_hal::sync::SpinLock;
 
 /// The most mounts in one namespace.
 const MOUNTS_MAX: usize = 4096;
@@ -73,7 +74,8 @@ impl MountNamespace {
         Ok(Context { root, cwd, umask: context.umask, namespace: Self::new(copy)? })
     }
 
-    pub(super) fn lock(&self) -> SpinLockGuard<'_, Tree> {
+    /// Locks the tree against changes.
+    pub(super) fn lock(&self) -> impl DerefMut<Target = Tree> {
         self.tree.lock()
     }
 

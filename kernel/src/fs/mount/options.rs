@@ -1,6 +1,5 @@
-//! Options of mounts as text: tmpfs's own (`size=64m,mode=755`), and the words that OCI configurations use.
+//! Options of a tmpfs, and as the text that mount(2) is given: `size=64m,mode=755`.
 
-use super::{MountFlags, change::with};
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, mem};
 
@@ -45,52 +44,6 @@ impl TmpfsOptions {
             "uid" => self.uid = number(value)?,
             "gid" => self.gid = number(value)?,
             _ => return Err(Errno::EINVAL),
-        }
-        Ok(())
-    }
-}
-
-/// All options of one mount in an OCI configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MountOptions {
-    /// `bind`: false, `rbind`: true.
-    pub bind: Option<bool>,
-    /// What is forbidden.
-    pub flags: MountFlags,
-    /// Options of the file system.
-    pub file_system: TmpfsOptions,
-}
-
-impl MountOptions {
-    /// Reads a list of options, in order; gives the index of the first that is not known or not well formed.
-    pub fn parse<'a>(options: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, usize> {
-        let mut parsed = Self::default();
-        for (index, option) in options.into_iter().enumerate() {
-            parsed.set(option).map_err(|_| index)?;
-        }
-        Ok(parsed)
-    }
-
-    fn set(&mut self, option: &[u8]) -> Result<(), Errno> {
-        let times = MountFlags::NOATIME | MountFlags::STRICTATIME;
-        match option {
-            b"defaults" | b"private" | b"rprivate" => {}
-            b"bind" => self.bind = Some(false),
-            b"rbind" => self.bind = Some(true),
-            b"ro" => self.flags |= MountFlags::RDONLY,
-            b"rw" => self.flags -= MountFlags::RDONLY,
-            b"nosuid" => self.flags |= MountFlags::NOSUID,
-            b"suid" => self.flags -= MountFlags::NOSUID,
-            b"nodev" => self.flags |= MountFlags::NODEV,
-            b"dev" => self.flags -= MountFlags::NODEV,
-            b"noexec" => self.flags |= MountFlags::NOEXEC,
-            b"exec" => self.flags -= MountFlags::NOEXEC,
-            b"noatime" => self.flags = with(self.flags, MountFlags::NOATIME),
-            b"strictatime" => self.flags = with(self.flags, MountFlags::STRICTATIME),
-            b"relatime" => self.flags -= times,
-            b"nodiratime" => self.flags |= MountFlags::NODIRATIME,
-            b"diratime" => self.flags -= MountFlags::NODIRATIME,
-            other => return self.file_system.set(other),
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Caller<'_> {
         if !root.is_mount_root() || !new_root.is_mount_root() {
             return Err(Errno::EINVAL);
         }
-        if !is_beneath(&put_old, &new_root) || !is_beneath(&new_root, root) {
+        if !put_old.is_beneath(&new_root) || !new_root.is_beneath(root) {
             return Err(Errno::EINVAL);
         }
         let above = root.mount.place();
@@ -61,14 +61,4 @@ impl Context {
             }
         }
     }
-}
-
-/// Whether `place` can be reached from `root` by going down.
-fn is_beneath(place: &Location, root: &Location) -> bool {
-    let mut at = place.clone();
-    while !Arc::ptr_eq(&at.mount, &root.mount) {
-        let Some(above) = at.mount.place() else { return false };
-        at = above;
-    }
-    root.dentry.contains(&at.dentry)
 }

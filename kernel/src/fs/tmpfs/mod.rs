@@ -22,11 +22,7 @@ use veridian_hal::sync::RwLock;
 const MAGIC: u64 = 0x0102_1994;
 
 /// A new tmpfs, mounted nowhere yet.
-pub(super) fn mount(
-    options: &TmpfsOptions,
-    flags: MountFlags,
-    memory: &MemoryGroup,
-) -> Result<Arc<Mount>, Errno> {
+pub(super) fn mount(options: &TmpfsOptions, flags: MountFlags, memory: &MemoryGroup) -> Result<Arc<Mount>, Errno> {
     Ok(Mount::of_tree(tree("tmpfs", MAGIC, options, memory)?, flags))
 }
 

@@ -147,7 +147,7 @@ fn map_segment(
     let has_tail = segment.memory.end > file_end && !file_end.is_multiple_of(PAGE_SIZE) && segment.file_bytes > 0;
     let map = |start: usize, end: usize, protection, content| {
         let place = Place::Free(UserAddr(start + bias));
-        let mapping = Mapping { place, length: end - start, protection, allowed: Protection::all(), content };
+        let mapping = Mapping { content, ..Mapping::private(place, end - start, protection) };
         space.map(mapping).map_err(|errno| match errno {
             Errno::ENOMEM => ExecError::out_of_memory(),
             _ => ExecError::not_executable("a segment does not fit the address space"),

@@ -113,6 +113,6 @@ fn map(space: &AddressSpace, bytes: usize, executable: bool) -> Result<(), ExecE
     let mut protection = Protection::READ | Protection::WRITE;
     protection.set(Protection::EXECUTE, executable);
     let place = Place::Free(UserAddr(layout::STACK_TOP - length));
-    let stack = Mapping { place, length, protection, allowed: Protection::all(), content: Content::Stack };
+    let stack = Mapping { content: Content::Stack, ..Mapping::private(place, length, protection) };
     space.map(stack).map(|_| ()).map_err(|_| ExecError::out_of_memory())
 }

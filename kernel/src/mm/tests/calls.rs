@@ -47,6 +47,18 @@ fn bad_lengths_and_addresses_are_refused_as_linux_refuses_them() {
 }
 
 #[test]
+fn more_writable_memory_than_the_machine_has_is_refused_unless_asked_for() {
+    let space = space(&group(None));
+    let vast = Mapping::private(Place::Near(UserAddr(0)), 1 << 40, RW);
+    assert_eq!(space.map(vast.clone()), Err(Errno::ENOMEM));
+    assert_eq!(space.map(Mapping { content: Content::Shared, ..vast.clone() }), Err(Errno::ENOMEM));
+    space.map(Mapping { bounded: false, ..vast.clone() }).expect("there are addresses enough");
+    space.map(Mapping { protection: NONE, ..vast }).expect("nothing can be written there");
+    let at = anonymous(&space, 1);
+    assert_eq!(space.remap(at, PAGE, 1 << 40, Destination::Anywhere), Err(Errno::ENOMEM));
+}
+
+#[test]
 fn the_address_space_limit_counts_what_is_mapped() {
     let memory = group(None);
     let space = AddressSpace::new(memory, Limits { address_space: 10 * PAGE, ..Limits::default() }).expect("memory");
@@ -75,6 +87,18 @@ fn the_number_of_areas_is_bounded() {
 }
 
 #[test]
+fn many_areas_are_charged_and_stop_at_the_groups_limit() {
+    let memory = group(Some(20));
+    let space = space(&memory);
+    let made = (0..area::MAX_AREAS).take_while(|n| space.map(fixed(0x1000_0000 + 2 * n * PAGE, 1)).is_ok()).count();
+    assert!((200..400).contains(&made), "{made} areas");
+    assert_eq!(memory.current_bytes(), 20 * PAGE as u64);
+    assert!(memory.take_refusal().is_some());
+    drop(space);
+    assert_all_freed(&memory);
+}
+
+#[test]
 fn the_break_moves_both_ways_and_stays_where_it_cannot() {
     let memory = group(None);
     let space = space(&memory);
@@ -92,7 +116,9 @@ fn the_break_moves_both_ways_and_stays_where_it_cannot() {
     assert_eq!(brk(start - 1), start + 3 * PAGE);
     assert_eq!(brk(usize::MAX), start + 3 * PAGE);
     assert_eq!(brk(start), start);
-    assert_eq!(space.mapped_bytes(), PAGE);
+    space.unmap(UserAddr(start + 4 * PAGE), PAGE).expect("aligned");
+    assert_eq!(brk(start + (1 << 40)), start, "more than the machine has");
+    assert_eq!(space.mapped_bytes(), 0);
     drop(space);
     assert_all_freed(&memory);
 }

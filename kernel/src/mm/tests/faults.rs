@@ -58,6 +58,20 @@ fn both_sides_of_a_fork_write_without_the_other_seeing_it() {
 }
 
 #[test]
+fn rights_that_come_back_do_not_uncover_a_shared_page() {
+    let memory = group(None);
+    let parent = space(&memory);
+    let at = anonymous(&parent, 1);
+    parent.write(at, &1u8).expect("mapped");
+    let child = parent.fork(memory.clone()).expect("memory");
+    for rights in [Protection::READ, RW] {
+        child.protect(at, PAGE, rights).expect("mapped");
+    }
+    child.write(at, &2u8).expect("copied");
+    assert_eq!((byte(&parent, at), byte(&child, at)), (Ok(1), Ok(2)));
+}
+
+#[test]
 fn a_fork_at_every_limit_leaves_the_parent_unharmed_or_gives_a_child() {
     // Pages in several lowest tables, so that the child needs many tables.
     let stride = 2 << 20;
@@ -148,13 +162,7 @@ fn a_stack_grows_to_its_limit_and_keeps_its_distance() {
 
     let space = AddressSpace::new(memory.clone(), Limits::default()).expect("memory");
     space
-        .map(Mapping {
-            place: Place::Free(UserAddr(top - PAGE)),
-            length: PAGE,
-            protection: RW,
-            allowed: RW,
-            content: Content::Stack,
-        })
+        .map(Mapping { content: Content::Stack, ..Mapping::private(Place::Free(UserAddr(top - PAGE)), PAGE, RW) })
         .expect("room");
     let below = top - 100 * PAGE - layout::STACK_GUARD_GAP;
     space.map(Mapping::private(Place::Free(UserAddr(below)), PAGE, RW)).expect("room");

@@ -13,6 +13,7 @@ use veridian_hal::{
 use super::*;
 use crate::cgroup::{Cgroup, memory::Books};
 
+mod buffers;
 mod calls;
 mod faults;
 mod model;

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use proptest::prelude::*;
 
 const START: usize = 0x100_0000;
-const PAGES: usize = 24;
+const PAGES: usize = 10;
 
 #[derive(Clone, Debug)]
 enum Call {
@@ -14,6 +14,7 @@ enum Call {
     Protect { page: usize, pages: usize, protection: Protection },
     Discard { page: usize, pages: usize },
     Move { page: usize, pages: usize, new: usize, to: usize },
+    Read { page: usize },
     Write { page: usize, value: u8 },
     Fork,
 }
@@ -39,8 +40,9 @@ fn any_call() -> impl Strategy<Value = Call> {
         1 => (page.clone(), pages.clone()).prop_map(|(page, pages)| Call::Discard { page, pages }),
         2 => (page.clone(), pages.clone(), pages, page.clone())
             .prop_map(|(page, pages, new, to)| Call::Move { page, pages, new, to }),
+        4 => page.clone().prop_map(|page| Call::Read { page }),
         6 => (page, 1..255u8).prop_map(|(page, value)| Call::Write { page, value }),
-        1 => Just(Call::Fork),
+        2 => Just(Call::Fork),
     ]
 }
 
@@ -105,6 +107,7 @@ fn apply(space: &AddressSpace, file: &Arc<TestFile>, model: &mut BTreeMap<usize,
                 }
             }
         }
+        Call::Read { page } => assert_eq!(byte(space, at(page)), expected(model, page)),
         Call::Write { page, value } => {
             let writable = model.get(&page).is_some_and(|p| p.protection.contains(Protection::WRITE));
             let in_file = model.get(&page).is_some_and(|p| usize::from(p.origin) < 100 + FILE_PAGES);
@@ -120,12 +123,17 @@ fn apply(space: &AddressSpace, file: &Arc<TestFile>, model: &mut BTreeMap<usize,
 
 const FILE_PAGES: usize = 64;
 
+/// What a read of page `n` answers.
+fn expected(model: &BTreeMap<usize, Page>, n: usize) -> Result<u8, Errno> {
+    match model.get(&n) {
+        Some(page) if !page.protection.is_empty() && usize::from(page.origin) < 100 + FILE_PAGES => Ok(page.value),
+        _ => Err(Errno::EFAULT),
+    }
+}
+
 fn check(space: &AddressSpace, model: &BTreeMap<usize, Page>) {
     for n in 0..PAGES + 12 {
-        let expected = match model.get(&n) {
-            Some(page) if !page.protection.is_empty() && usize::from(page.origin) < 100 + FILE_PAGES => Ok(page.value),
-            _ => Err(Errno::EFAULT),
-        };
+        let expected = expected(model, n);
         assert_eq!(byte(space, at(n)), expected, "page {n}");
         let executes = model.get(&n).is_some_and(|page| page.protection.contains(Protection::EXECUTE));
         if expected.is_ok() {
@@ -136,7 +144,7 @@ fn check(space: &AddressSpace, model: &BTreeMap<usize, Page>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_calls_does_to_each_page_what_the_model_says(

@@ -4,11 +4,12 @@ use super::Container;
 use crate::{
     boot,
     fs::{File, FileObject, OpenFlags, Readiness},
+    sched,
     task::Thread,
 };
 use alloc::sync::Arc;
 use core::task::Context;
-use veridian_containers::abi::Errno;
+use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno};
 
 /// What stands behind the descriptor. Its drop is the last close.
 #[derive(Debug)]
@@ -24,8 +25,17 @@ impl FileObject for Descriptor {
 }
 
 impl Drop for Descriptor {
+    /// With KILL_ON_CLOSE the container goes too: nobody could delete it any more.
     fn drop(&mut self) {
-        boot::engine().closed(&self.0);
+        let container = self.0.clone();
+        if !container.flags().contains(CreateFlags::KILL_ON_CLOSE) {
+            return;
+        }
+        boot::engine().closed(&container);
+        sched::spawn(async move {
+            // The only refusal is that somebody deletes it already.
+            let _ = boot::engine().delete(&container, DeleteFlags::FORCE).await;
+        });
     }
 }
 

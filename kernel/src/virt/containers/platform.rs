@@ -54,7 +54,12 @@ impl Platform for Kernel {
     type Root = Root;
     type Process = Process;
 
-    async fn create_cgroup(&self, caller: &Arc<Thread>, id: &ContainerId, limits: &Limits) -> Result<Arc<Cgroup>, Error> {
+    async fn create_cgroup(
+        &self,
+        caller: &Arc<Thread>,
+        id: &ContainerId,
+        limits: &Limits,
+    ) -> Result<Arc<Cgroup>, Error> {
         let memory = limits.memory.map(|bytes| bytes.0);
         let pids = limits.pids.map(u64::from);
         Ok(Cgroup::child(caller.cgroup(), id.as_str(), memory, pids))
@@ -204,11 +209,7 @@ struct View {
 
 impl View {
     fn of(thread: &Thread) -> Self {
-        Self {
-            context: thread.with_fs(|fs| fs.clone()),
-            credentials: thread.credentials(),
-            memory: thread.memory(),
-        }
+        Self { context: thread.with_fs(|fs| fs.clone()), credentials: thread.credentials(), memory: thread.memory() }
     }
 
     fn caller(&self) -> Caller<'_> {
@@ -218,11 +219,16 @@ impl View {
     /// A path of the configuration: from the caller's root, or beneath the bundle, out of which it must not lead
     /// (EXDEV).
     fn open(&self, bundle: &Location, path: &str) -> Result<Location, Error> {
-        let found = self.caller().resolve(bundle, path.as_bytes(), true)?;
-        if !path.starts_with('/') && !found.is_beneath(bundle) {
-            return Err(Error::new(Errno::EXDEV).reason("it leads out of the bundle"));
-        }
-        Ok(found)
+        let caller = self.caller();
+        let found = if path.starts_with('/') {
+            caller.resolve(bundle, path.as_bytes(), true)
+        } else {
+            caller.resolve_beneath(bundle, path.as_bytes())
+        };
+        found.map_err(|errno| match errno {
+            Errno::EXDEV => Error::new(errno).reason("it leads out of the bundle"),
+            _ => Error::new(errno),
+        })
     }
 }
 

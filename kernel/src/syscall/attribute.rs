@@ -1,0 +1,253 @@
+//! What files are like: stat and its like, mode, owner, times, access.
+
+use super::{
+    layout::{StatFs, StatGeneric, StatX86_64, Statx, TimeSpec},
+    number::IS_X86_64,
+    place::{at, check_flags, here, id, open_file, path},
+};
+use crate::{
+    fs::{Access, Caller, File, Location, SetTime, Status, Subject, Timestamp},
+    security::Credentials,
+    task::Thread,
+};
+use alloc::sync::Arc;
+use linux_raw_sys::general::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
+use veridian_containers::abi::Errno;
+use veridian_hal::UserAddr;
+
+/// What a path with flags means, or a descriptor with an empty path (AT_EMPTY_PATH).
+enum Target {
+    Location(Location),
+    File(Arc<File>),
+}
+
+impl<'a> From<&'a Target> for Subject<'a> {
+    fn from(target: &'a Target) -> Self {
+        match target {
+            Target::Location(location) => location.into(),
+            Target::File(file) => Subject::from(&**file),
+        }
+    }
+}
+
+impl Target {
+    fn find(thread: &Thread, dirfd: i32, name: UserAddr, flags: u32) -> Result<Self, Errno> {
+        let empty_path = flags & AT_EMPTY_PATH != 0;
+        let path = path(thread, name)?;
+        if empty_path && path.is_empty() && dirfd != AT_FDCWD {
+            return thread.with_files(|files| files.get(dirfd)).map(Self::File);
+        }
+        let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
+        at(thread, dirfd, &path, |caller, base| {
+            let location = if empty_path {
+                caller.resolve_or_base(base, &path, follow)
+            } else {
+                caller.resolve(base, &path, follow)
+            };
+            location.map(Self::Location)
+        })
+    }
+
+    fn location(&self) -> Option<&Location> {
+        match self {
+            Self::Location(location) => Some(location),
+            Self::File(file) => file.location(),
+        }
+    }
+
+    fn status(&self) -> Status {
+        match self {
+            Self::Location(location) => location.inode().status(),
+            Self::File(file) => file.inode().status(),
+        }
+    }
+}
+
+/// Runs `operation` on a target, for the calling process.
+fn on<R>(
+    thread: &Thread,
+    target: &Target,
+    operation: impl FnOnce(&Caller<'_>, Subject<'_>) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    here(thread, |caller, _| operation(caller, target.into()))
+}
+
+fn write_stat(thread: &Thread, to: UserAddr, status: &Status) -> Result<usize, Errno> {
+    if IS_X86_64 {
+        thread.space().write(to, &StatX86_64::from(status))?;
+    } else {
+        thread.space().write(to, &StatGeneric::from(status))?;
+    }
+    Ok(0)
+}
+
+pub async fn fstat(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
+    let status = thread.with_files(|files| files.get(fd))?.inode().status();
+    write_stat(thread, to, &status)
+}
+
+pub async fn newfstatat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAddr, flags: u32) -> Result<usize, Errno> {
+    check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | general::AT_NO_AUTOMOUNT)?;
+    let status = Target::find(thread, dirfd, name, flags)?.status();
+    write_stat(thread, to, &status)
+}
+
+pub async fn stat(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+    newfstatat(thread, AT_FDCWD, name, to, 0).await
+}
+
+pub async fn lstat(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+    newfstatat(thread, AT_FDCWD, name, to, AT_SYMLINK_NOFOLLOW).await
+}
+
+/// statx(2). All that is known is told, whatever `mask` asks for; all of it is always fresh.
+pub async fn statx(
+    thread: &Thread,
+    dirfd: i32,
+    name: UserAddr,
+    flags: u32,
+    mask: u32,
+    to: UserAddr,
+) -> Result<usize, Errno> {
+    let sync = general::AT_STATX_FORCE_SYNC | general::AT_STATX_DONT_SYNC;
+    check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | general::AT_NO_AUTOMOUNT | sync)?;
+    if flags & sync == sync || mask & general::STATX__RESERVED != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let target = Target::find(thread, dirfd, name, flags)?;
+    let mount = target.location().map(|location| &*location.mount);
+    thread.space().write(to, &Statx::new(&target.status(), mount))?;
+    Ok(0)
+}
+
+pub async fn statfs(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+    let path = path(thread, name)?;
+    let location = here(thread, |caller, base| caller.resolve(base, &path, true))?;
+    thread.space().write(to, &StatFs::new(&location.mount.superblock().statistics(), location.mount.flags()))?;
+    Ok(0)
+}
+
+pub async fn fstatfs(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
+    let file = thread.with_files(|files| files.get(fd))?;
+    let flags = file.location().map(|location| location.mount.flags()).unwrap_or_default();
+    thread.space().write(to, &StatFs::new(&file.inode().superblock().statistics(), flags))?;
+    Ok(0)
+}
+
+pub async fn fchmod(thread: &Thread, fd: i32, mode: u32) -> Result<usize, Errno> {
+    let target = Target::File(open_file(thread, fd)?);
+    on(thread, &target, |caller, subject| caller.chmod(subject, (mode & 0o7777) as u16))?;
+    Ok(0)
+}
+
+pub async fn fchmodat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    fchmodat2(thread, dirfd, name, mode, 0).await
+}
+
+pub async fn fchmodat2(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, flags: u32) -> Result<usize, Errno> {
+    check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+    let target = Target::find(thread, dirfd, name, flags)?;
+    on(thread, &target, |caller, subject| caller.chmod(subject, (mode & 0o7777) as u16))?;
+    Ok(0)
+}
+
+pub async fn chmod(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    fchmodat(thread, AT_FDCWD, name, mode).await
+}
+
+pub async fn fchown(thread: &Thread, fd: i32, uid: u32, gid: u32) -> Result<usize, Errno> {
+    let target = Target::File(open_file(thread, fd)?);
+    on(thread, &target, |caller, subject| caller.chown(subject, id(uid), id(gid)))?;
+    Ok(0)
+}
+
+pub async fn fchownat(
+    thread: &Thread,
+    dirfd: i32,
+    name: UserAddr,
+    uid: u32,
+    gid: u32,
+    flags: u32,
+) -> Result<usize, Errno> {
+    check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+    let target = Target::find(thread, dirfd, name, flags)?;
+    on(thread, &target, |caller, subject| caller.chown(subject, id(uid), id(gid)))?;
+    Ok(0)
+}
+
+pub async fn chown(thread: &Thread, name: UserAddr, uid: u32, gid: u32) -> Result<usize, Errno> {
+    fchownat(thread, AT_FDCWD, name, uid, gid, 0).await
+}
+
+pub async fn lchown(thread: &Thread, name: UserAddr, uid: u32, gid: u32) -> Result<usize, Errno> {
+    fchownat(thread, AT_FDCWD, name, uid, gid, AT_SYMLINK_NOFOLLOW).await
+}
+
+/// utimensat(2). A null path means the descriptor itself, as futimens(3) has it.
+pub async fn utimensat(
+    thread: &Thread,
+    dirfd: i32,
+    name: UserAddr,
+    times: UserAddr,
+    flags: u32,
+) -> Result<usize, Errno> {
+    check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+    let (accessed, modified) = if times == UserAddr(0) {
+        (SetTime::Now, SetTime::Now)
+    } else {
+        let space = thread.space();
+        let second = times.checked_add(size_of::<TimeSpec>()).ok_or(Errno::EFAULT)?;
+        (set_time(space.read(times)?)?, set_time(space.read(second)?)?)
+    };
+    let target = if name == UserAddr(0) {
+        Target::File(open_file(thread, dirfd)?)
+    } else {
+        Target::find(thread, dirfd, name, flags)?
+    };
+    on(thread, &target, |caller, subject| caller.set_times(subject, accessed, modified))?;
+    Ok(0)
+}
+
+fn set_time(time: TimeSpec) -> Result<SetTime, Errno> {
+    const NOW: i64 = general::UTIME_NOW as i64;
+    const OMIT: i64 = general::UTIME_OMIT as i64;
+    match time.nanoseconds {
+        NOW => Ok(SetTime::Now),
+        OMIT => Ok(SetTime::Omit),
+        nanoseconds @ 0..1_000_000_000 => {
+            Ok(SetTime::To(Timestamp { seconds: time.seconds, nanoseconds: nanoseconds as u32 }))
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+pub async fn faccessat2(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, flags: u32) -> Result<usize, Errno> {
+    check_flags(flags, general::AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+    let access = u8::try_from(mode).ok().and_then(Access::from_bits).ok_or(Errno::EINVAL)?;
+    let asks = if flags & general::AT_EACCESS != 0 { None } else { Some(by_real_ids(&thread.credentials())) };
+    let target = Target::find(thread, dirfd, name, flags)?;
+    let Some(location) = target.location() else { return Ok(0) };
+    here(thread, |caller, _| caller.access(location, asks.as_ref().unwrap_or(caller.credentials), access))?;
+    Ok(0)
+}
+
+/// Who asks access(2): the real ids, with the capabilities that they would have.
+fn by_real_ids(credentials: &Credentials) -> Credentials {
+    let mut real = credentials.clone();
+    (real.fsuid, real.fsgid) = (real.uid, real.gid);
+    real.effective = if real.uid == 0 { real.permitted } else { Default::default() };
+    real
+}
+
+pub async fn faccessat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    faccessat2(thread, dirfd, name, mode, 0).await
+}
+
+pub async fn access(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    faccessat2(thread, AT_FDCWD, name, mode, 0).await
+}
+
+pub async fn umask(thread: &Thread, mask: u32) -> Result<usize, Errno> {
+    let old = thread.with_fs(|fs| core::mem::replace(&mut fs.umask, (mask & 0o777) as u16));
+    Ok(old.into())
+}

@@ -1,0 +1,157 @@
+//! Descriptors themselves: copies, flags, and what only some files answer (ioctl).
+
+use super::place::{check_flags, open_file};
+use crate::{fs::OpenFlags, task::Thread};
+use linux_raw_sys::{general, ioctl as requests};
+use veridian_containers::abi::Errno;
+use veridian_hal::UserAddr;
+use zerocopy::{Immutable, IntoBytes};
+
+pub async fn dup(thread: &Thread, old: i32) -> Result<usize, Errno> {
+    thread.with_files(|files| files.get(old).and_then(|file| files.insert(file, false))).map(|fd| fd as usize)
+}
+
+pub async fn dup2(thread: &Thread, old: i32, new: i32) -> Result<usize, Errno> {
+    if old == new {
+        return thread.with_files(|files| files.get(old)).map(|_| new as usize);
+    }
+    dup3(thread, old, new, 0).await
+}
+
+pub async fn dup3(thread: &Thread, old: i32, new: i32, flags: u32) -> Result<usize, Errno> {
+    check_flags(flags, general::O_CLOEXEC)?;
+    if old == new {
+        return Err(Errno::EINVAL);
+    }
+    let closed = thread.with_files(|files| files.replace(old, new, flags & general::O_CLOEXEC != 0))?;
+    drop(closed);
+    Ok(new as usize)
+}
+
+// linux/close_range.h, which linux-raw-sys does not have.
+const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
+const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
+
+pub async fn close_range(thread: &Thread, first: u32, last: u32, flags: u32) -> Result<usize, Errno> {
+    // Descriptors are no other process's: CLOSE_RANGE_UNSHARE has nothing to do.
+    check_flags(flags, CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)?;
+    if first > last {
+        return Err(Errno::EINVAL);
+    }
+    let (first, last) = (first as usize, last as usize);
+    if flags & CLOSE_RANGE_CLOEXEC != 0 {
+        thread.with_files(|files| files.close_range_on_exec(first, last));
+    } else {
+        let closed = thread.with_files(|files| files.close_range(first, last));
+        drop(closed);
+    }
+    Ok(0)
+}
+
+pub async fn fcntl(thread: &Thread, fd: i32, command: u32, argument: usize) -> Result<usize, Errno> {
+    match command {
+        general::F_DUPFD | general::F_DUPFD_CLOEXEC => {
+            let lowest = i32::try_from(argument).ok().and_then(|fd| usize::try_from(fd).ok()).ok_or(Errno::EINVAL)?;
+            let close_on_exec = command == general::F_DUPFD_CLOEXEC;
+            let copy = thread
+                .with_files(|files| files.get(fd).and_then(|file| files.insert_from(lowest, file, close_on_exec)));
+            copy.map(|fd| fd as usize)
+        }
+        general::F_GETFD => {
+            let closes = thread.with_files(|files| files.is_closed_on_exec(fd))?;
+            Ok(if closes { general::FD_CLOEXEC as usize } else { 0 })
+        }
+        general::F_SETFD => {
+            check_flags(argument as u32, general::FD_CLOEXEC)?;
+            thread.with_files(|files| files.set_close_on_exec(fd, argument != 0))?;
+            Ok(0)
+        }
+        general::F_GETFL => {
+            let file = thread.with_files(|files| files.get(fd))?;
+            Ok((file.flags() | OpenFlags::LARGEFILE).bits() as usize)
+        }
+        general::F_SETFL => {
+            // As fcntl(2): the way of access and what belongs to opening alone is passed over, an unknown flag not.
+            let flags = OpenFlags::from_bits(argument as u32).ok_or(Errno::EINVAL)?;
+            open_file(thread, fd)?.set_flags(flags);
+            Ok(0)
+        }
+        _ => {
+            open_file(thread, fd)?;
+            Err(Errno::EINVAL)
+        }
+    }
+}
+
+/// `struct termios` of the kernel (asm-generic/termbits.h), the same on the three architectures.
+#[derive(Clone, Copy, IntoBytes, Immutable)]
+#[repr(C)]
+struct Termios {
+    input: u32,
+    output: u32,
+    control: u32,
+    local: u32,
+    line: u8,
+    characters: [u8; 19],
+}
+
+/// What the console does: see `device::console`.
+const CONSOLE: Termios = {
+    let mut characters = [0; 19];
+    characters[general::VERASE as usize] = 127;
+    characters[general::VKILL as usize] = 21;
+    characters[general::VEOF as usize] = 4;
+    Termios {
+        input: general::ICRNL,
+        output: 0,
+        control: general::CS8 | general::CREAD | general::CLOCAL | general::B115200,
+        local: general::ICANON | general::ECHO | general::ECHOE | general::ECHOK | general::ECHOKE,
+        line: 0,
+        characters,
+    }
+};
+
+pub async fn ioctl(thread: &Thread, fd: i32, request: u32, argument: UserAddr) -> Result<usize, Errno> {
+    let file = open_file(thread, fd)?;
+    let space = thread.space();
+    let object = file.any_object();
+    let is_terminal = object.is_some_and(|object| object.is_terminal());
+    match request {
+        requests::FIONREAD => {
+            let count = match object {
+                Some(object) => object.readable_bytes().ok_or(Errno::ENOTTY)?,
+                None if file.inode().is_directory() => return Err(Errno::ENOTTY),
+                None => {
+                    let offset = file.seek(crate::fs::Whence::Current, 0)?;
+                    file.inode().status().length_bytes.saturating_sub(offset) as usize
+                }
+            };
+            space.write(argument, &i32::try_from(count).unwrap_or(i32::MAX))?;
+        }
+        requests::FIONBIO => {
+            let on = space.read::<i32>(argument)? != 0;
+            let flags = file.flags();
+            file.set_flags(if on { flags | OpenFlags::NONBLOCK } else { flags - OpenFlags::NONBLOCK });
+        }
+        requests::FIOCLEX => thread.with_files(|files| files.set_close_on_exec(fd, true))?,
+        requests::FIONCLEX => thread.with_files(|files| files.set_close_on_exec(fd, false))?,
+        requests::TCGETS if is_terminal => space.write(argument, &CONSOLE)?,
+        // Rows, columns, pixels: a serial line knows none of them.
+        requests::TIOCGWINSZ if is_terminal => space.write(argument, &[0u16; 4])?,
+        _ => return Err(Errno::ENOTTY),
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::mem::offset_of;
+
+    #[test]
+    fn the_layout_of_termios_is_linux_s() {
+        assert_eq!(size_of::<Termios>(), size_of::<general::termios>());
+        assert_eq!(offset_of!(Termios, local), offset_of!(general::termios, c_lflag));
+        assert_eq!(offset_of!(Termios, characters), offset_of!(general::termios, c_cc));
+    }
+}

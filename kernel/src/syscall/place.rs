@@ -1,0 +1,67 @@
+//! What the file families share: paths and descriptors as arguments.
+
+use crate::{
+    fs::{Caller, File, Location, PATH_MAX},
+    task::Thread,
+};
+use alloc::{sync::Arc, vec::Vec};
+use linux_raw_sys::general;
+use veridian_containers::abi::Errno;
+use veridian_hal::UserAddr;
+
+/// The path at `at`.
+pub(super) fn path(thread: &Thread, at: UserAddr) -> Result<Vec<u8>, Errno> {
+    thread.space().read_c_string(at, PATH_MAX - 1)
+}
+
+/// The open file of `fd`.
+pub(super) fn open_file(thread: &Thread, fd: i32) -> Result<Arc<File>, Errno> {
+    thread.with_files(|files| files.get_open(fd))
+}
+
+/// The directory that `fd` stands for: one that is open, or AT_FDCWD.
+#[cfg(feature = "containers")]
+pub(super) fn directory(thread: &Thread, fd: i32) -> Result<Location, Errno> {
+    if fd == general::AT_FDCWD {
+        return Ok(thread.with_fs(|fs| fs.cwd.clone()));
+    }
+    thread.with_files(|files| files.get(fd))?.directory().cloned()
+}
+
+/// Runs `operation` for the process, with its working directory.
+pub(super) fn here<R>(
+    thread: &Thread,
+    operation: impl FnOnce(&Caller<'_>, &Location) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    let (credentials, memory) = (thread.credentials(), thread.memory());
+    thread.with_fs(|context| {
+        let caller = Caller { context, credentials: &credentials, memory: &memory };
+        operation(&caller, &context.cwd)
+    })
+}
+
+/// Runs `operation` for the process, with the place from which `path` is walked: what `fd` stands for, or the working
+/// directory for AT_FDCWD; an absolute path needs none.
+pub(super) fn at<R>(
+    thread: &Thread,
+    fd: i32,
+    path: &[u8],
+    operation: impl FnOnce(&Caller<'_>, &Location) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    if fd == general::AT_FDCWD || path.first() == Some(&b'/') {
+        return here(thread, operation);
+    }
+    let file = thread.with_files(|files| files.get(fd))?;
+    let base = file.location().ok_or(Errno::ENOTDIR)?;
+    here(thread, |caller, _| operation(caller, base))
+}
+
+/// EINVAL for bits of `flags` that are not in `known`.
+pub(super) fn check_flags(flags: u32, known: u32) -> Result<(), Errno> {
+    if flags & !known == 0 { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// The id that `raw` stands for: -1 is none.
+pub(super) fn id(raw: u32) -> Option<u32> {
+    (raw != u32::MAX).then_some(raw)
+}

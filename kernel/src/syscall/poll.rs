@@ -1,0 +1,104 @@
+//! Waiting for several files at once.
+
+use super::layout::{PollFd, TimeSpec};
+use crate::{
+    fs::{DESCRIPTORS_MAX, File, Readiness},
+    sched,
+    task::{SignalSet, Thread},
+};
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+use veridian_containers::abi::Errno;
+use veridian_hal::{UserAddr, clock};
+use zerocopy::IntoBytes;
+
+const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+
+pub async fn poll(thread: &Thread, at: UserAddr, count: u32, timeout_ms: i32) -> Result<usize, Errno> {
+    let timeout = u64::try_from(timeout_ms).ok().map(|timeout| timeout * NS_PER_MS);
+    wait(thread, at, count, timeout).await
+}
+
+/// ppoll(2). The time that is left is not told: what is written to `timeout` is no part of POSIX's pselect either.
+pub async fn ppoll(
+    thread: &Thread,
+    at: UserAddr,
+    count: u32,
+    timeout: UserAddr,
+    mask: UserAddr,
+    mask_bytes: usize,
+) -> Result<usize, Errno> {
+    let timeout = if timeout == UserAddr(0) { None } else { Some(duration_ns(thread.space().read(timeout)?)?) };
+    if mask == UserAddr(0) {
+        return wait(thread, at, count, timeout).await;
+    }
+    if mask_bytes != size_of::<u64>() {
+        return Err(Errno::EINVAL);
+    }
+    let mask = SignalSet(thread.space().read::<u64>(mask)?).without(SignalSet::UNSTOPPABLE);
+    let restore = Restore { thread, mask: thread.signals().set_blocked(mask) };
+    let result = wait(thread, at, count, timeout).await;
+    drop(restore);
+    result
+}
+
+/// Sets a signal mask back, also when the call is given up for a signal.
+struct Restore<'a> {
+    thread: &'a Thread,
+    mask: SignalSet,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.thread.signals().set_blocked(self.mask);
+    }
+}
+
+fn duration_ns(time: TimeSpec) -> Result<u64, Errno> {
+    let seconds = u64::try_from(time.seconds).map_err(|_| Errno::EINVAL)?;
+    let nanoseconds = u64::try_from(time.nanoseconds).ok().filter(|&ns| ns < NS_PER_S).ok_or(Errno::EINVAL)?;
+    Ok(seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds))
+}
+
+/// Waits until any descriptor is ready or the time (none: for ever) is over; writes what is ready and counts them.
+async fn wait(thread: &Thread, at: UserAddr, count: u32, timeout_ns: Option<u64>) -> Result<usize, Errno> {
+    let count = count as usize;
+    if count > DESCRIPTORS_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let space = thread.space();
+    let mut asked: Vec<PollFd> = Vec::with_capacity(count);
+    asked.resize(count, PollFd { fd: -1, events: 0, revents: 0 });
+    space.read_bytes(at, asked.as_mut_slice().as_mut_bytes())?;
+    let files: Vec<Option<Arc<File>>> =
+        thread.with_files(|files| asked.iter().map(|poll| files.get(poll.fd).ok()).collect());
+    let deadline = timeout_ns.map(|timeout| clock::now_ns().saturating_add(timeout));
+    let mut sleep = pin!(deadline.map(sched::sleep_until));
+    let ready = poll_fn(|cx| {
+        let mut ready = 0;
+        for (poll, file) in asked.iter_mut().zip(&files) {
+            let interest = Readiness::from_bits_truncate(poll.events) | Readiness::ALWAYS;
+            let told = match file {
+                _ if poll.fd < 0 => Readiness::empty(),
+                None => Readiness::NVAL,
+                Some(file) => file.poll_ready(cx, interest) & interest,
+            };
+            poll.revents = told.bits();
+            ready += usize::from(!told.is_empty());
+        }
+        let over = match sleep.as_mut().as_pin_mut() {
+            _ if ready > 0 || timeout_ns == Some(0) => true,
+            Some(sleep) => sleep.poll(cx).is_ready(),
+            None => false,
+        };
+        if over { Poll::Ready(ready) } else { Poll::Pending }
+    })
+    .await;
+    space.write_bytes(at, asked.as_slice().as_bytes())?;
+    Ok(ready)
+}
