@@ -24,8 +24,11 @@ cycle() {
 
 # size ARCH: bytes that the kernel's image takes in memory: code and constants, and with its zeroed data.
 size() {
-    readelf -lW "$images/$1/kernel.elf" | awk '$1 == "LOAD" { file += strtonum($5); memory += strtonum($6) }
-        END { printf "%d in the file, %d in memory", file, memory }'
+    local in_file in_memory file=0 memory=0
+    while read -r in_file in_memory; do
+        file=$((file + in_file)) memory=$((memory + in_memory))
+    done < <(readelf -lW "$images/$1/kernel.elf" | awk '$1 == "LOAD" { print $5, $6 }')
+    echo "$file bytes to load, $memory in memory"
 }
 
 # least ARCH: the least -m, in MiB, that runs examples/hello.oci to its end.
@@ -44,6 +47,6 @@ for arch; do
     scripts/image.sh "$arch"
     echo "| $arch | reset to the container's first instruction | $(first "$arch") instructions |"
     echo "| $arch | create+start+wait+delete, mean of 100 | $(cycle "$arch") |"
-    echo "| $arch | kernel image | $(size "$arch") bytes |"
+    echo "| $arch | kernel image | $(size "$arch") |"
     echo "| $arch | least memory that runs hello | $(least "$arch") |"
 done
