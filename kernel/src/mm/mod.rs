@@ -26,7 +26,7 @@ mod user_buffer;
 
 pub use change::{Destination, Discard};
 pub use space::{AddressSpace, Content, Limits, Mapping, Place};
-pub use user_buffer::UserBuffer;
+pub use user_buffer::{TRANSFER_MAX, UserBuffer};
 
 /// What a mapped file gives: its pages. Called with an address space's lock held: must not touch user memory.
 pub trait PageSource: Send + Sync {

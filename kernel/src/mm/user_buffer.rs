@@ -1,16 +1,19 @@
 //! User memory as the destination of a read and the origin of a write: one stretch, or several one after the other.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
 use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, mem::Frame};
+use veridian_hal::{PAGE_SIZE, UserAddr, mem::Frame};
 
 use super::AddressSpace;
 use crate::fs::io::{Sink, Source};
 
+/// The most bytes of one transfer (Linux's MAX_RW_COUNT): more is cut off.
+pub const TRANSFER_MAX: usize = i32::MAX as usize & !(PAGE_SIZE - 1);
+
 /// Stretches of user memory that are filled or emptied in order. No promise that any of it is mapped.
-pub struct UserBuffer<'a> {
-    space: &'a AddressSpace,
+pub struct UserBuffer {
+    space: Arc<AddressSpace>,
     now: Stretch,
     /// What comes after `now`, the last first.
     later: Vec<Stretch>,
@@ -24,9 +27,10 @@ struct Stretch {
     bytes: usize,
 }
 
-impl<'a> UserBuffer<'a> {
+impl UserBuffer {
     /// `bytes` at `at`.
-    pub fn new(space: &'a AddressSpace, at: UserAddr, bytes: usize) -> Self {
+    pub fn new(space: Arc<AddressSpace>, at: UserAddr, bytes: usize) -> Self {
+        let bytes = bytes.min(TRANSFER_MAX);
         Self { space, now: Stretch { at, bytes }, later: Vec::new(), remaining: bytes }
     }
 
@@ -34,10 +38,17 @@ impl<'a> UserBuffer<'a> {
     ///
     /// # Errors
     /// EINVAL: their lengths do not add up to a size that read(2) could return.
-    pub fn vectored(space: &'a AddressSpace, stretches: &[(UserAddr, usize)]) -> Result<Self, Errno> {
+    pub fn vectored(space: Arc<AddressSpace>, stretches: &[(UserAddr, usize)]) -> Result<Self, Errno> {
         let sum = stretches.iter().try_fold(0usize, |sum, &(_, bytes)| sum.checked_add(bytes));
-        let remaining = sum.filter(|&sum| isize::try_from(sum).is_ok()).ok_or(Errno::EINVAL)?;
-        let later = stretches.iter().rev().map(|&(at, bytes)| Stretch { at, bytes }).collect();
+        sum.filter(|&sum| isize::try_from(sum).is_ok()).ok_or(Errno::EINVAL)?;
+        let mut remaining = 0;
+        let mut later: Vec<Stretch> = Vec::with_capacity(stretches.len());
+        for &(at, bytes) in stretches {
+            let bytes = bytes.min(TRANSFER_MAX - remaining);
+            remaining += bytes;
+            later.push(Stretch { at, bytes });
+        }
+        later.reverse();
         Ok(Self { space, now: Stretch { at: UserAddr(0), bytes: 0 }, later, remaining })
     }
 
@@ -59,7 +70,7 @@ impl<'a> UserBuffer<'a> {
                 continue;
             }
             let bytes = self.now.bytes.min(length - done);
-            let (moved, result) = step(self.space, self.now.at, done..done + bytes);
+            let (moved, result) = step(&self.space, self.now.at, done..done + bytes);
             done += moved;
             self.remaining -= moved;
             self.now.bytes -= moved;
@@ -70,7 +81,7 @@ impl<'a> UserBuffer<'a> {
     }
 }
 
-impl Sink for UserBuffer<'_> {
+impl Sink for UserBuffer {
     fn remaining(&self) -> usize {
         self.remaining
     }
@@ -86,7 +97,7 @@ impl Sink for UserBuffer<'_> {
     }
 }
 
-impl Source for UserBuffer<'_> {
+impl Source for UserBuffer {
     fn remaining(&self) -> usize {
         self.remaining
     }

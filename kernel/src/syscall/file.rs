@@ -1,14 +1,15 @@
 //! Opening, closing, reading and writing files.
 
 use super::{
+    layout::IoVec,
     place::{at, open_file, path},
-    user_buffer::{TRANSFER_MAX, UserBuffer},
 };
 use crate::{
     fs::{File, OpenFlags, Whence, io::Source},
+    mm::{TRANSFER_MAX, UserBuffer},
     task::{self, Thread},
 };
-use alloc::{sync::Arc, vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 use core::future::poll_fn;
 use linux_raw_sys::general;
 use veridian_containers::{Signal, abi::Errno};
@@ -46,8 +47,23 @@ pub async fn read(thread: &Thread, fd: i32, to: UserAddr, length: usize) -> Resu
 
 pub async fn readv(thread: &Thread, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
-    let mut sink = UserBuffer::from_vector(thread.space(), vector, count)?;
+    let mut sink = vectored(thread, vector, count)?;
     poll_fn(|cx| file.poll_read(cx, &mut sink)).await
+}
+
+/// The most stretches of one transfer (IOV_MAX).
+const STRETCHES_MAX: usize = 1024;
+
+/// The `count` stretches that an array of `struct iovec` at `at` names (readv(2)).
+fn vectored(thread: &Thread, at: UserAddr, count: i32) -> Result<UserBuffer, Errno> {
+    let count = usize::try_from(count).ok().filter(|&count| count <= STRETCHES_MAX).ok_or(Errno::EINVAL)?;
+    let space = thread.space();
+    let mut stretches = Vec::with_capacity(count);
+    for index in 0..count {
+        let vector: IoVec = space.read(at.checked_add(index * size_of::<IoVec>()).ok_or(Errno::EFAULT)?)?;
+        stretches.push((UserAddr(vector.base), vector.length));
+    }
+    UserBuffer::vectored(space, &stretches)
 }
 
 pub async fn pread64(thread: &Thread, fd: i32, to: UserAddr, length: usize, offset: i64) -> Result<usize, Errno> {
@@ -64,7 +80,7 @@ pub async fn write(thread: &Arc<Thread>, fd: i32, from: UserAddr, length: usize)
 
 pub async fn writev(thread: &Arc<Thread>, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
-    write_all(thread, &file, &mut UserBuffer::from_vector(thread.space(), vector, count)?).await
+    write_all(thread, &file, &mut vectored(thread, vector, count)?).await
 }
 
 pub async fn pwrite64(thread: &Thread, fd: i32, from: UserAddr, length: usize, offset: i64) -> Result<usize, Errno> {

@@ -20,7 +20,6 @@ mod process;
 mod signal;
 mod system;
 mod time;
-mod user_buffer;
 
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -79,7 +78,6 @@ impl FromArgument for UserAddr {
 macro_rules! table {
     ($($number:path => $handler:path, ($($kind:ty),*);)*) => {
         async fn serve(thread: &Arc<Thread>, number: u32, words: [usize; 6]) -> Result<usize, Errno> {
-            #[allow(unused_mut, unused_variables, reason = "a call without arguments takes none")]
             let mut arguments = Arguments { words, taken: 0 };
             match number {
                 $($number => $handler(thread $(, arguments.next::<$kind>())*).await,)*
