@@ -81,7 +81,7 @@ pub fn machine_ends(status: WaitStatus) -> ! {
 fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno, String)> {
     let machine = machine();
     let plain = |reason: &'static str| move |errno| (errno, String::from(reason));
-    let initrd = boot.initrd.ok_or((Errno::ENOENT, String::from("the machine has no initial RAM disk")))?;
+    let initrd = boot.initrd.ok_or((Errno::ENOENT, String::from("the machine has no initrd (initial RAM disk)")))?;
     if let Some(symbols) = fs::initrd::file(initrd.bytes(), b"boot/symbols") {
         veridian_hal::boot_info::set_symbols(symbols);
     }
