@@ -6,6 +6,7 @@ use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
 };
+use core::sync::atomic::{AtomicBool, Ordering};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
@@ -33,12 +34,13 @@ struct Table {
     closed: bool,
 }
 
-/// The numbers of one process, given back when it is dropped.
+/// The numbers of one process, given back when it has been waited for, or else when it is dropped.
 #[derive(Debug)]
 pub struct Pid {
     namespace: Arc<PidNamespace>,
     /// By level: the first namespace's number first, the own one's last.
     numbers: Vec<u32>,
+    released: AtomicBool,
 }
 
 impl PidNamespace {
@@ -64,7 +66,11 @@ impl PidNamespace {
     /// Numbers for a new process, here and in every namespace above. EAGAIN when there is none left, ENOMEM when
     /// the namespace's first process has ended.
     pub fn allocate(self: &Arc<Self>) -> Result<Pid, Errno> {
-        let mut pid = Pid { namespace: self.clone(), numbers: Vec::with_capacity(self.level + 1) };
+        let mut pid = Pid {
+            namespace: self.clone(),
+            numbers: Vec::with_capacity(self.level + 1),
+            released: AtomicBool::new(false),
+        };
         // From the first namespace down, so that a refusal below gives back those above, by the drop of `pid`.
         for level in 0..=self.level {
             let number = self.at_level(level).table.lock().take_number()?;
@@ -162,16 +168,11 @@ impl Pid {
         (0..self.numbers.len()).any(|level| self.namespace.at_level(level).table.lock().closed)
     }
 
-    /// Makes the numbers lead to `thread`.
-    pub fn publish(&self, thread: &Arc<Thread>) {
-        for (level, number) in self.numbers.iter().enumerate() {
-            self.namespace.at_level(level).table.lock().threads.insert(*number, Arc::downgrade(thread));
+    /// Gives the numbers back: nothing leads to the process by them any more. Once is enough.
+    pub fn release(&self) {
+        if self.released.swap(true, Ordering::AcqRel) {
+            return;
         }
-    }
-}
-
-impl Drop for Pid {
-    fn drop(&mut self) {
         for (level, number) in self.numbers.iter().enumerate() {
             let namespace = self.namespace.at_level(level);
             let mut table = namespace.table.lock();
@@ -183,6 +184,19 @@ impl Drop for Pid {
                 namespace.departures.wake_all();
             }
         }
+    }
+
+    /// Makes the numbers lead to `thread`.
+    pub fn publish(&self, thread: &Arc<Thread>) {
+        for (level, number) in self.numbers.iter().enumerate() {
+            self.namespace.at_level(level).table.lock().threads.insert(*number, Arc::downgrade(thread));
+        }
+    }
+}
+
+impl Drop for Pid {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

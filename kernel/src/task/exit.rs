@@ -26,8 +26,9 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) {
     if let Some(observer) = observer {
         observer(status);
     }
-    if let Some(parent) = thread.parent() {
-        tell_parent(&parent, thread);
+    match thread.parent() {
+        Some(parent) => tell_parent(&parent, thread),
+        None => thread.depart(),
     }
 }
 
@@ -62,7 +63,12 @@ fn give_children_away(thread: &Arc<Thread>) {
                     tell_parent(adopter, &orphan);
                 }
             }
-            None => orphan.forget_parent(),
+            None => {
+                orphan.forget_parent();
+                if orphan.status().is_some() {
+                    orphan.depart();
+                }
+            }
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Thread {
     /// The CPU whose user mode runs it.
     running_on: AtomicUsize,
     /// Counts until the process has been waited for, as Linux counts it.
-    _charge: TaskCharge,
+    charge: SpinLock<Option<TaskCharge>>,
 }
 
 /// Memory, files and places of a live process.
@@ -122,7 +122,7 @@ impl Thread {
             session: AtomicU32::new(session),
             exit_signal: new.exit_signal,
             running_on: AtomicUsize::new(NOWHERE),
-            _charge: new.charge,
+            charge: SpinLock::new(Some(new.charge)),
         });
         if let Some(parent) = &new.parent {
             thread.family.lock().parent = Arc::downgrade(parent);
@@ -288,12 +288,23 @@ impl Thread {
         self.family.lock().report
     }
 
-    /// Strikes `child` off the list; tells whether it stood there.
+    /// Gives back its numbers and its place in its groups: it has ended and nobody waits for it any more. What is left
+    /// of it goes when the CPU that ended it lets go.
+    pub(super) fn depart(&self) {
+        self.pid.release();
+        let charge = self.charge.lock().take();
+        drop(charge);
+    }
+
+    /// Strikes `child`, which has ended, off the list for good; tells whether it stood there.
     pub(super) fn disown(&self, child: &Arc<Self>) -> bool {
         let mut family = self.family.lock();
         let place = family.children.iter().position(|other| Arc::ptr_eq(other, child));
         let gone = place.map(|index| family.children.swap_remove(index));
         drop(family);
+        if let Some(child) = &gone {
+            child.depart();
+        }
         gone.is_some()
     }
 
