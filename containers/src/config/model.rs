@@ -94,7 +94,7 @@ bitflags! {
         const NO_SUID = linux_raw_sys::general::MS_NOSUID;
         /// `nodev`: device files cannot be opened (EACCES).
         const NO_DEV = linux_raw_sys::general::MS_NODEV;
-        /// `noexec`: nothing on it can be executed or mapped executable (EACCES).
+        /// `noexec`: nothing on it can be executed (EACCES) or mapped executable (EPERM).
         const NO_EXEC = linux_raw_sys::general::MS_NOEXEC;
     }
 }
