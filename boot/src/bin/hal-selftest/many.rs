@@ -179,7 +179,7 @@ fn migration(count: usize) -> Outcome {
                 continue;
             };
             number += 1;
-            match stretch(&mut context, &crowd, 30_000 + number * 11) {
+            match stretch(&mut context, &crowd, 30_000 + number * 1000) {
                 Ok(true) => drop(left.fetch_sub(1, Ordering::AcqRel)),
                 Ok(false) => queue.lock().push_back(context),
                 Err(why) => {
@@ -197,14 +197,15 @@ fn foreign_clones(count: usize) -> Outcome {
     let originals = SpinLock::new(threads(&table, programs::vector(), 2, 400));
     let rounds = AtomicUsize::new(0);
     on_all(count, move || {
-        while rounds.fetch_add(1, Ordering::Relaxed) < 150 {
+        while rounds.load(Ordering::Relaxed) < 200 {
             // Out of the list, so that it is not locked while user code runs.
             let taken = originals.lock().pop();
             let Some(mut context) = taken else {
                 cpu::relax();
                 continue;
             };
-            let ended = stretch(&mut context, &table, 40_000)?;
+            let round = rounds.fetch_add(1, Ordering::Relaxed) as u64;
+            let ended = stretch(&mut context, &table, 40_000 + 1000 * round)?;
             // The original is dropped here; its copy takes its turns on any CPU. One that has ended begins again, on its
             // own stack.
             let next = if ended {

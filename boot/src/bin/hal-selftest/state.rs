@@ -28,7 +28,8 @@ pub fn threads(table: &Arc<PageTable>, offset: usize, count: usize, rounds: usiz
         .collect()
 }
 
-/// One short stretch of user mode; whether the program has ended, and well.
+/// One short stretch of user mode, which callers make longer as they go: on a busy host a short one may be over before
+/// the first instruction. Whether the program has ended, and well.
 pub fn stretch(context: &mut UserContext, table: &Arc<PageTable>, ns: u64) -> Result<bool, alloc::string::String> {
     clock::set_deadline(clock::now_ns() + ns);
     let trap = context.run(table);
@@ -56,7 +57,7 @@ fn alternate(offset: usize) -> Outcome {
         let mut next = Vec::new();
         for mut context in running {
             stretches += 1;
-            if !stretch(&mut context, &table, 20_000 + 7 * stretches)? {
+            if !stretch(&mut context, &table, 20_000 + 500 * stretches)? {
                 next.push(context);
             }
         }
@@ -80,7 +81,9 @@ fn clones() -> Outcome {
     }
     drop(originals);
     for mut context in running {
-        while !stretch(&mut context, &table, 30_000)? {
+        let mut stretches = 0;
+        while !stretch(&mut context, &table, 30_000 + 500 * stretches)? {
+            stretches += 1;
             // A clone of the clone goes on in its place now and then.
             context = context.clone();
         }
