@@ -1,8 +1,13 @@
 //! The platform that the container engine stands on: cgroups, namespaces, mounts and processes of this kernel.
 
+mod cgroup;
 mod descriptor;
+mod mounts;
+mod namespaces;
 mod platform;
 mod process;
+mod program;
+mod root;
 
 pub use descriptor::{container_of, descriptor_for};
 pub use platform::Kernel;

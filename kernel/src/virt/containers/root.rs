@@ -1,0 +1,75 @@
+//! The root of a container: the mount namespace that is built for it, and the caller's view that it is built from.
+
+use crate::{
+    cgroup::MemoryGroup,
+    fs::{self, Caller, ContainerMounts, Location},
+    security::Credentials,
+    task::Thread,
+};
+use alloc::sync::Arc;
+use veridian_containers::{abi::Errno, engine::Error};
+use veridian_hal::sync::SpinLock;
+
+/// A container's root: its mount namespace while it is built, and afterwards.
+pub struct Root(SpinLock<ContainerMounts>);
+
+impl Root {
+    /// Opens the directory that `path` of the configuration names as a root of a namespace of its own.
+    pub fn open(caller: &Thread, bundle: &Location, path: &str) -> Result<Self, Error> {
+        let view = View::of(caller);
+        let source = view.open(bundle, path)?;
+        Ok(Self(SpinLock::new(ContainerMounts::new(&view.caller(), &source)?)))
+    }
+
+    /// Works on its mounts.
+    pub fn with_mounts<R>(&self, work: impl FnOnce(&mut ContainerMounts) -> R) -> R {
+        work(&mut self.0.lock())
+    }
+
+    /// Makes it the root. It is the root of a namespace of its own already: there is nothing outside to detach.
+    pub fn pivot(&self, readonly: bool) -> Result<(), Error> {
+        if readonly {
+            self.with_mounts(ContainerMounts::make_root_readonly)?;
+        }
+        Ok(())
+    }
+
+    /// Takes its mounts down.
+    pub fn close(self) {
+        self.0.into_inner().undo();
+    }
+}
+
+/// What a caller sees, copied so that no lock is held.
+pub struct View {
+    context: fs::Context,
+    credentials: Arc<Credentials>,
+    memory: Arc<MemoryGroup>,
+}
+
+impl View {
+    /// That of a thread.
+    pub fn of(thread: &Thread) -> Self {
+        Self { context: thread.with_fs(|fs| fs.clone()), credentials: thread.credentials(), memory: thread.memory() }
+    }
+
+    /// As the file system wants it.
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { context: &self.context, credentials: &self.credentials, memory: &self.memory }
+    }
+
+    /// A path of the configuration: from the caller's root, or beneath the bundle, out of which it must not lead
+    /// (EXDEV).
+    pub fn open(&self, bundle: &Location, path: &str) -> Result<Location, Error> {
+        let caller = self.caller();
+        let found = if path.starts_with('/') {
+            caller.resolve(bundle, path.as_bytes(), true)
+        } else {
+            caller.resolve_beneath(bundle, path.as_bytes())
+        };
+        found.map_err(|errno| match errno {
+            Errno::EXDEV => Error::new(errno).reason("it leads out of the bundle"),
+            _ => Error::new(errno),
+        })
+    }
+}
