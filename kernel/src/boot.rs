@@ -11,7 +11,7 @@ use crate::{
     cgroup::{Cgroup, memory::Books},
     device::random,
     fs, log as messages,
-    namespace::{Namespaces, PidNamespace, UtsNamespace},
+    namespace::{Namespaces, PidNamespace, TimeNamespace, UtsNamespace},
     sched,
     security::Credentials,
     task::{self, NewThread, Signals, Thread},
@@ -94,6 +94,7 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let memory = machine.cgroup.memory.clone();
     let program = task::load(&fs, &credentials, &memory, words.init.as_bytes(), &arguments, &environment)
         .map_err(|error| (error.errno, error.reason.into()))?;
+    let time = Arc::new(TimeNamespace::first());
     let files = fs::FdTable::with_console(&fs, &credentials, &memory).map_err(plain("no console"))?;
     let thread = Thread::new(NewThread {
         pid,
@@ -106,6 +107,8 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
         namespaces: Namespaces {
             uts: Arc::new(UtsNamespace::new(b"veridian")),
             pid_for_children: machine.pid_namespace.clone(),
+            time_for_children: time.clone(),
+            time,
         },
         credentials,
         signals: Signals::default(),

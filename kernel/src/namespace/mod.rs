@@ -1,17 +1,20 @@
 //! Namespaces: what a task sees of names that others use too.
 //!
-//! Owns: [`PidNamespace`], [`UtsNamespace`] and the set that a task carries. (The mount namespace lives in `fs`.)
+//! Owns: [`PidNamespace`], [`TimeNamespace`], [`UtsNamespace`] and the set that a task carries. (The mount namespace lives in `fs`.)
 //! May call: nothing above hal's locks. Called by: `task`, `syscall`, `virt`.
 //!
 //! Lock order: a child pid namespace's table before its parent's.
 
 pub mod pid;
+pub mod time;
 pub mod uts;
 
 pub use pid::{Pid, PidNamespace};
+pub use time::TimeNamespace;
 pub use uts::UtsNamespace;
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The namespaces of a task, the mount namespace aside.
 #[derive(Clone, Debug)]
@@ -20,4 +23,22 @@ pub struct Namespaces {
     pub uts: Arc<UtsNamespace>,
     /// Where the task's next child gets its pid; its own pids are in its [`Pid`].
     pub pid_for_children: Arc<PidNamespace>,
+    /// What its clocks show.
+    pub time: Arc<TimeNamespace>,
+    /// What those of its children, and of its next program, will show.
+    pub time_for_children: Arc<TimeNamespace>,
+}
+
+impl Namespaces {
+    /// Goes on with the clocks that are for the children: at fork(2) and execve(2).
+    pub fn enter_time(&mut self) {
+        self.time = self.time_for_children.clone();
+        self.time.enter();
+    }
+}
+
+/// A number for a namespace, unique on the machine while it runs: what stat(2) tells of `/proc/<pid>/ns/*`.
+pub fn next_inode() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0xF000_0000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

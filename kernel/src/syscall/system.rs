@@ -1,9 +1,9 @@
 //! The machine: its names, its memory, its random numbers.
 
-use crate::{boot, device::random, namespace::uts, security::Capabilities, task::Thread};
+use crate::{boot, device::random, namespace::{time::Clock, uts}, security::Capabilities, task::Thread};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
-use veridian_hal::{PAGE_SIZE, UserAddr, arch, clock, mem};
+use veridian_hal::{PAGE_SIZE, UserAddr, arch, mem};
 use zerocopy::{Immutable, IntoBytes};
 
 const FIELD: usize = uts::NAME_MAX + 1;
@@ -86,7 +86,7 @@ struct SysInfo {
 pub async fn sysinfo(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     let frames = mem::statistics();
     let told = SysInfo {
-        uptime: (clock::now_ns() / 1_000_000_000) as i64,
+        uptime: (thread.time().now_ns(Clock::Boottime) / 1_000_000_000) as i64,
         loads: [0; 3],
         total_ram: (frames.total * PAGE_SIZE) as u64,
         free_ram: (frames.free * PAGE_SIZE) as u64,

@@ -1,6 +1,6 @@
 //! Clocks and sleep.
 
-use crate::{sched, task::Thread};
+use crate::{namespace::time::Clock, sched, task::Thread};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, clock};
@@ -32,14 +32,14 @@ impl TimeSpec {
     }
 }
 
-/// What the clock shows. EINVAL for a clock that is not there (CPU-time clocks are not).
-fn read(clock: i32) -> Result<u64, Errno> {
+/// What the clock shows in the caller's time namespace. EINVAL for a clock that is not there (CPU-time clocks are not).
+fn read(thread: &Thread, clock: i32) -> Result<u64, Errno> {
     match u32::try_from(clock).map_err(|_| Errno::EINVAL)? {
         general::CLOCK_REALTIME | general::CLOCK_REALTIME_COARSE | general::CLOCK_TAI => Ok(realtime_ns()),
-        general::CLOCK_MONOTONIC
-        | general::CLOCK_MONOTONIC_COARSE
-        | general::CLOCK_MONOTONIC_RAW
-        | general::CLOCK_BOOTTIME => Ok(clock::now_ns()),
+        general::CLOCK_MONOTONIC | general::CLOCK_MONOTONIC_COARSE | general::CLOCK_MONOTONIC_RAW => {
+            Ok(thread.time().now_ns(Clock::Monotonic))
+        }
+        general::CLOCK_BOOTTIME => Ok(thread.time().now_ns(Clock::Boottime)),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -50,12 +50,12 @@ fn realtime_ns() -> u64 {
 }
 
 pub async fn clock_gettime(thread: &Thread, clock: i32, to: UserAddr) -> Result<usize, Errno> {
-    thread.space().write(to, &TimeSpec::from_ns(read(clock)?))?;
+    thread.space().write(to, &TimeSpec::from_ns(read(thread, clock)?))?;
     Ok(0)
 }
 
 pub async fn clock_getres(thread: &Thread, clock: i32, to: UserAddr) -> Result<usize, Errno> {
-    read(clock)?;
+    read(thread, clock)?;
     if to != UserAddr(0) {
         thread.space().write(to, &TimeSpec::from_ns(1))?;
     }
@@ -100,7 +100,7 @@ pub async fn clock_nanosleep(
     if flags & !general::TIMER_ABSTIME != 0 {
         return Err(Errno::EINVAL);
     }
-    let shown = read(clock)?;
+    let shown = read(thread, clock)?;
     let time = thread.space().read::<TimeSpec>(time)?.to_ns()?;
     let wait = if flags & general::TIMER_ABSTIME != 0 { time.saturating_sub(shown) } else { time };
     sched::sleep_until(clock::now_ns().saturating_add(wait)).await;

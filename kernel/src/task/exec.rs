@@ -109,6 +109,9 @@ pub fn exec(
     let closed = thread.with_files(fs::FdTable::close_on_exec);
     drop(closed);
     thread.set_credentials(program.credentials);
+    let mut namespaces = thread.namespaces();
+    namespaces.enter_time();
+    thread.set_namespaces(namespaces);
     let old = thread.replace_program(program.space, program.name);
     drop(old);
     Ok(program.context)

@@ -15,6 +15,8 @@ bitflags::bitflags! {
     /// working directory or signal handlers make threads, which there are none of yet: EINVAL.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct CloneFlags: u64 {
+        /// Further clocks, for the children and the next program. (clone(2) takes this bit for a signal's.)
+        const NEWTIME = 0x80;
         /// A copy of the mount namespace.
         const NEWNS = 0x2_0000;
         /// Set the child's thread pointer.
@@ -34,7 +36,7 @@ bitflags::bitflags! {
 
 impl CloneFlags {
     /// Those that make namespaces, which needs CAP_SYS_ADMIN.
-    pub const NAMESPACES: Self = Self::NEWNS.union(Self::NEWUTS).union(Self::NEWPID);
+    pub const NAMESPACES: Self = Self::NEWNS.union(Self::NEWUTS).union(Self::NEWPID).union(Self::NEWTIME);
 }
 
 /// What clone(2) is asked for.
@@ -63,7 +65,8 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
         return Err(Errno::EPERM);
     }
     let charge = parent.cgroup().pids.charge()?;
-    let namespaces = new_namespaces(parent, flags)?;
+    let mut namespaces = new_namespaces(parent, flags)?;
+    namespaces.enter_time();
     let pid = namespaces.pid_for_children.allocate()?;
     let number = pid.number_in(parent.pid().namespace()).ok_or(Errno::EINVAL)?;
     let mut fs = parent.with_fs(|fs| fs.clone());
@@ -112,17 +115,21 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
 
 /// The child's namespaces: the parent's, but for those that `flags` makes new.
 fn new_namespaces(parent: &Thread, flags: CloneFlags) -> Result<Namespaces, Errno> {
-    let Namespaces { mut uts, mut pid_for_children } = parent.namespaces();
+    let mut namespaces = parent.namespaces();
     if flags.contains(CloneFlags::NEWUTS) {
-        uts = Arc::new(UtsNamespace::clone(&uts));
+        namespaces.uts = Arc::new(UtsNamespace::clone(&namespaces.uts));
     }
     if flags.contains(CloneFlags::NEWPID) {
-        pid_for_children = PidNamespace::child(parent.pid().namespace())?;
+        namespaces.pid_for_children = PidNamespace::child(parent.pid().namespace())?;
     }
-    Ok(Namespaces { uts, pid_for_children })
+    if flags.contains(CloneFlags::NEWTIME) {
+        namespaces.time_for_children = Arc::new(namespaces.time.child());
+    }
+    Ok(namespaces)
 }
 
-/// unshare(2) of mount, uts and pid namespaces: all or nothing. A new pid namespace is for the children to come.
+/// unshare(2) of mount, uts, pid and time namespaces: all or nothing. A new pid namespace is for the children to come,
+/// a new time namespace for the next program too.
 pub fn unshare(thread: &Thread, flags: CloneFlags) -> Result<(), Errno> {
     if !CloneFlags::NAMESPACES.contains(flags) {
         return Err(Errno::EINVAL);

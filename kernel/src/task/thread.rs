@@ -5,7 +5,7 @@ use crate::{
     cgroup::{Cgroup, MemoryGroup, pids::TaskCharge},
     fs,
     mm::AddressSpace,
-    namespace::{Namespaces, Pid},
+    namespace::{Namespaces, Pid, TimeNamespace},
     sched::WaitQueue,
     security::Credentials,
 };
@@ -171,6 +171,11 @@ impl Thread {
     /// Its namespaces, the mount namespace aside.
     pub fn namespaces(&self) -> Namespaces {
         self.namespaces.lock().clone()
+    }
+
+    /// The clocks that it sees.
+    pub fn time(&self) -> Arc<TimeNamespace> {
+        self.namespaces.lock().time.clone()
     }
 
     /// Exchanges its namespaces.
