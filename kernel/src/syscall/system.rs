@@ -1,6 +1,12 @@
 //! The machine: its names, its memory, its random numbers.
 
-use crate::{boot, device::random, namespace::{time::Clock, uts}, security::Capabilities, task::Thread};
+use crate::{
+    boot,
+    device::random,
+    namespace::{time::Clock, uts},
+    security::Capabilities,
+    task::Thread,
+};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, UserAddr, arch, mem};

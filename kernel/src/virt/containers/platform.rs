@@ -1,13 +1,7 @@
 //! `Platform` for this kernel: each operation of the engine goes to the file of its subject.
 
-use super::{
-    cgroup, mounts,
-    namespaces::{self, ContainerNamespaces},
-    process::Process,
-    program,
-    root::Root,
-};
-use crate::{cgroup::Cgroup, fs::Location, sched::WaitQueue, task::Thread};
+use super::{cgroup, mounts, namespaces, process::Process, program, root::Root};
+use crate::{cgroup::Cgroup, fs::Location, namespace::Namespaces, sched::WaitQueue, task::Thread};
 use alloc::sync::Arc;
 use veridian_containers::{
     ContainerId, NamespaceSet, Signal,
@@ -32,7 +26,7 @@ impl Platform for Kernel {
     type Caller = Arc<Thread>;
     type Directory = Location;
     type Cgroup = Arc<Cgroup>;
-    type Namespaces = ContainerNamespaces;
+    type Namespaces = Namespaces;
     type Root = Root;
     type Process = Process;
 
@@ -50,18 +44,18 @@ impl Platform for Kernel {
         caller: &Arc<Thread>,
         _cgroup: &Arc<Cgroup>,
         new: NamespaceSet,
-    ) -> Result<ContainerNamespaces, Error> {
+    ) -> Result<Namespaces, Error> {
         namespaces::create(caller, new)
     }
 
-    async fn set_hostname(&self, namespaces: &ContainerNamespaces, hostname: &str) -> Result<(), Error> {
+    async fn set_hostname(&self, namespaces: &Namespaces, hostname: &str) -> Result<(), Error> {
         namespaces::set_hostname(namespaces, hostname)
     }
 
     async fn open_root(
         &self,
         caller: &Arc<Thread>,
-        _namespaces: &ContainerNamespaces,
+        _namespaces: &Namespaces,
         bundle: &Location,
         path: &str,
     ) -> Result<Root, Error> {
@@ -71,7 +65,7 @@ impl Platform for Kernel {
     async fn mount(
         &self,
         caller: &Arc<Thread>,
-        _namespaces: &ContainerNamespaces,
+        _namespaces: &Namespaces,
         root: &Root,
         bundle: &Location,
         mount: &Mount,
@@ -79,7 +73,7 @@ impl Platform for Kernel {
         mounts::add(caller, root, bundle, mount)
     }
 
-    async fn pivot_root(&self, _namespaces: &ContainerNamespaces, root: &Root, readonly: bool) -> Result<(), Error> {
+    async fn pivot_root(&self, _namespaces: &Namespaces, root: &Root, readonly: bool) -> Result<(), Error> {
         root.pivot(readonly)
     }
 
@@ -113,7 +107,7 @@ impl Platform for Kernel {
         root.close();
     }
 
-    fn remove_namespaces(&self, namespaces: ContainerNamespaces) {
+    fn remove_namespaces(&self, namespaces: Namespaces) {
         drop(namespaces);
     }
 

@@ -8,7 +8,6 @@ use crate::{
     cgroup::Cgroup,
     fs::{self, Caller},
     mm::image::Arguments,
-    namespace::Namespaces,
     security::Credentials,
     task::{self, LoadError, NewThread, Signals, Thread},
 };
@@ -33,7 +32,9 @@ pub fn load(
 ) -> Result<Process, Error> {
     let cgroup = housing.cgroup.clone();
     let charge = cgroup.pids.charge()?;
-    let pid = housing.namespaces.pid.allocate()?;
+    let mut namespaces = housing.namespaces.clone();
+    namespaces.enter_time();
+    let pid = namespaces.pid_for_children.allocate()?;
     let credentials = Credentials::of(process.uid, process.gid, Arc::from([]));
     let fs = context_of(caller, &housing, &credentials, process)?;
     let program = find_program(&fs, &credentials, &cgroup, process)?;
@@ -45,10 +46,7 @@ pub fn load(
         space: program.space,
         files: caller.with_files(|files| files.standard_streams()),
         fs,
-        namespaces: Namespaces {
-            uts: housing.namespaces.uts.clone(),
-            pid_for_children: housing.namespaces.pid.clone(),
-        },
+        namespaces,
         credentials: Arc::new(program.credentials),
         signals: Signals::default(),
         name: program.name,
