@@ -7,11 +7,13 @@
 //! No locks of its own but each controller's: taken child before parent, released before anything else is called.
 
 pub mod memory;
+pub mod objects;
 pub mod pids;
 
 use alloc::{string::String, sync::Arc};
 use core::sync::atomic::{AtomicBool, Ordering};
 pub use memory::MemoryGroup;
+pub use objects::{ObjectCharge, ObjectPool};
 pub use pids::PidsGroup;
 
 /// A group of tasks with limits. Dropped with its last task, child and container.

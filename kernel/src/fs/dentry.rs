@@ -1,8 +1,8 @@
 //! Dentries: names in directories, as a tree. A directory holds its entries; an entry knows its directory weakly, and
 //! a mount keeps its whole tree alive, so that there is no cycle and `..` always has somewhere to go.
 
-use super::{Inode, superblock::ObjectCharge};
-use crate::cgroup::MemoryGroup;
+use super::Inode;
+use crate::cgroup::{MemoryGroup, ObjectCharge};
 use alloc::{
     collections::BTreeMap,
     sync::{Arc, Weak},

@@ -7,10 +7,9 @@ use super::{
     Superblock, Timestamp,
     dentry::{Dentry, Entries},
     pipe::Pipe,
-    superblock::ObjectCharge,
     tmpfs::Data,
 };
-use crate::cgroup::MemoryGroup;
+use crate::cgroup::{MemoryGroup, ObjectCharge};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::{

@@ -1,14 +1,11 @@
 //! A file system instance: its identity, its limits, and what its objects cost.
-//!
-//! Names and inodes live on the kernel heap, which no memory group is charged for. So that a container cannot fill
-//! it, every object is paid for in frames: for each 4096 bytes of objects, the group whose task went over the line
-//! gives one frame, which stays unused until objects go away.
+//! Names and inodes live on the kernel heap: see [`ObjectPool`].
 
-use crate::cgroup::MemoryGroup;
-use alloc::{sync::Arc, vec::Vec};
+use crate::cgroup::{MemoryGroup, ObjectCharge, ObjectPool};
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use veridian_containers::abi::Errno;
-use veridian_hal::{PAGE_SIZE, mem::Frame, sync::SpinLock};
+use veridian_hal::sync::SpinLock;
 
 /// A file system instance.
 #[derive(Debug)]
@@ -22,15 +19,9 @@ pub struct Superblock {
     inodes: AtomicUsize,
     inodes_max: usize,
     next_inode: AtomicU64,
-    objects: SpinLock<Objects>,
+    objects: Arc<ObjectPool>,
     /// Held over every change of names.
     pub(super) structure: SpinLock<()>,
-}
-
-#[derive(Debug, Default)]
-struct Objects {
-    bytes: usize,
-    frames: Vec<Frame>,
 }
 
 /// What statfs(2) tells.
@@ -64,7 +55,7 @@ impl Superblock {
             inodes: AtomicUsize::new(0),
             inodes_max: inodes_max.unwrap_or(usize::MAX),
             next_inode: AtomicU64::new(1),
-            objects: SpinLock::default(),
+            objects: Arc::default(),
             structure: SpinLock::new(()),
         }
     }
@@ -112,32 +103,7 @@ impl Superblock {
     }
 
     /// Pays for an object of `bytes` on the kernel heap: ENOMEM when `memory` has no frame for it.
-    pub(super) fn charge_object(self: &Arc<Self>, bytes: usize, memory: &MemoryGroup) -> Result<ObjectCharge, Errno> {
-        let mut objects = self.objects.lock();
-        let total = objects.bytes + bytes;
-        while objects.frames.len() * PAGE_SIZE < total {
-            let frame = memory.zeroed_frame()?;
-            objects.frames.push(frame);
-        }
-        objects.bytes = total;
-        Ok(ObjectCharge { superblock: self.clone(), bytes })
-    }
-}
-
-/// The right of an object to lie on the kernel heap. Given back when dropped.
-#[derive(Debug)]
-pub(super) struct ObjectCharge {
-    superblock: Arc<Superblock>,
-    bytes: usize,
-}
-
-impl Drop for ObjectCharge {
-    fn drop(&mut self) {
-        let mut objects = self.superblock.objects.lock();
-        objects.bytes -= self.bytes;
-        let needed = objects.bytes.div_ceil(PAGE_SIZE);
-        let spare = if needed < objects.frames.len() { objects.frames.split_off(needed) } else { Vec::new() };
-        drop(objects);
-        drop(spare);
+    pub(super) fn charge_object(&self, bytes: usize, memory: &MemoryGroup) -> Result<ObjectCharge, Errno> {
+        self.objects.charge(bytes, memory)
     }
 }
