@@ -12,7 +12,7 @@ use core::task::Poll;
 use spin::Mutex;
 
 use crate::abi::{Errno, WaitStatus};
-use crate::config::{Limits, Mount, Process};
+use crate::config::{Mount, Process, Resources};
 use crate::engine::{ContainerKey, Error, Exit, Housing, Platform};
 use crate::{ContainerId, NamespaceSet, Signal};
 
@@ -20,7 +20,7 @@ use crate::{ContainerId, NamespaceSet, Signal};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct World {
     /// Cgroups: the id they were made for, and their limits.
-    pub cgroups: BTreeMap<u32, (String, Limits)>,
+    pub cgroups: BTreeMap<u32, (String, Resources)>,
     /// Sets of namespaces.
     pub namespaces: BTreeMap<u32, MockNamespaces>,
     /// Open root directories, by path.
@@ -192,10 +192,10 @@ impl Platform for Mock {
     type Root = Handle;
     type Process = Handle;
 
-    async fn create_cgroup(&self, (): &(), id: &ContainerId, limits: &Limits) -> Result<Handle, Error> {
+    async fn create_cgroup(&self, (): &(), id: &ContainerId, limits: &Resources) -> Result<Handle, Error> {
         self.operation("create_cgroup", id).await?;
         let handle = self.new_handle();
-        let taken = self.0.lock().world.cgroups.insert(handle, (id.to_string(), *limits));
+        let taken = self.0.lock().world.cgroups.insert(handle, (id.to_string(), limits.clone()));
         assert_eq!(taken, None);
         Ok(Handle(handle))
     }

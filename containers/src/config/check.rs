@@ -5,13 +5,13 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::error::about;
-use super::model::{Filesystem, Mount, MountFlags, Settings};
+use super::model::{Filesystem, Limit, Mount, MountFlags, Settings};
 use super::print::canonical;
 use super::{ARGS_MAX, ConfigError, ENV_MAX, MOUNTS_MAX, NAMESPACES};
-use crate::NamespaceSet;
+use crate::NamespaceKind;
 use crate::keys::KeyId;
 use crate::line::DOCUMENT_LEN_MAX;
-use crate::text::{self, PIDS_MAX, Reason};
+use crate::text::{self, Bytes, PIDS_MAX, Reason};
 
 /// Something wrong that no one line shows.
 pub(super) struct Problem {
@@ -41,10 +41,10 @@ pub(super) fn together(settings: &Settings) -> Result<(), Problem> {
         }
         Some(_) => {}
     }
-    if settings.hostname.is_some() && !settings.namespaces.contains(NamespaceSet::UTS) {
+    if settings.hostname.is_some() && !settings.namespaces.is_new(NamespaceKind::Uts) {
         return Err(Problem::new(KeyId::Hostname, "needs namespace=uts, or it would be set for the caller too"));
     }
-    if !settings.namespaces.contains(NamespaceSet::MOUNT) {
+    if !settings.namespaces.is_new(NamespaceKind::Mount) {
         if settings.root.path != "/" {
             return Err(Problem::new(KeyId::RootPath, "any root but / needs namespace=mount"));
         }
@@ -75,10 +75,10 @@ pub(super) fn each(settings: &Settings) -> Result<(), ConfigError> {
     }
     let process = &settings.process;
     check(KeyId::ProcessCwd, &process.cwd, text::absolute_path)?;
-    if process.uid == u32::MAX {
+    if process.user.uid == u32::MAX {
         return refuse(KeyId::ProcessUid, "4294967295 is not an id");
     }
-    if process.gid == u32::MAX {
+    if process.user.gid == u32::MAX {
         return refuse(KeyId::ProcessGid, "4294967295 is not an id");
     }
     for arg in &process.args {
@@ -94,13 +94,13 @@ pub(super) fn each(settings: &Settings) -> Result<(), ConfigError> {
             return refuse(KeyId::Mount, reason);
         }
     }
-    if !NAMESPACES.contains(settings.namespaces) {
+    if !NAMESPACES.contains(settings.namespaces.new) {
         return refuse(KeyId::Namespace, "a kind that this kernel does not enforce yet");
     }
-    if settings.limits.memory.is_some_and(|bytes| bytes.0 == 0) {
+    if settings.resources.memory.limit == Some(Limit::At(Bytes(0))) {
         return refuse(KeyId::MemoryLimit, "0 bytes: say none for unlimited");
     }
-    if settings.limits.pids.is_some_and(|pids| pids == 0 || pids > PIDS_MAX) {
+    if matches!(settings.resources.pids, Some(Limit::At(pids)) if pids.get() > PIDS_MAX) {
         return refuse(KeyId::PidsLimit, "not from 1 to 4194304");
     }
     for (key, len, most) in [
@@ -122,12 +122,12 @@ fn consistent(mount: &Mount) -> Result<(), Reason> {
     if mount.set.intersects(mount.cleared) {
         return Err("a flag is both set and cleared");
     }
-    match mount.filesystem {
+    match &mount.filesystem {
         Filesystem::Bind { .. } => Ok(()),
         _ if mount.cleared != MountFlags::empty() => Err("only a bind mount has flags to clear"),
-        Filesystem::Tmpfs { mode, .. } if mode > 0o7777 => Err("the mode is more than 7777"),
-        Filesystem::Tmpfs { size: Some(size), .. } if size.0 == 0 => Err("a size of 0: say none for unlimited"),
-        Filesystem::Tmpfs { .. } | Filesystem::Dev => Ok(()),
+        Filesystem::Tmpfs(tmpfs) if tmpfs.mode > 0o7777 => Err("the mode is more than 7777"),
+        Filesystem::Tmpfs(tmpfs) if tmpfs.size == Some(Bytes(0)) => Err("a size of 0: say none for unlimited"),
+        _ => Ok(()),
     }
 }
 

@@ -21,7 +21,7 @@ use core::fmt;
 use core::ops::Deref;
 
 pub use error::ConfigError;
-pub use model::{Filesystem, Limits, Mount, MountFlags, OCI_VERSION, Process, Root, Settings, TMPFS_MODE};
+pub use model::*;
 pub use print::Identity;
 
 use crate::NamespaceSet;
@@ -75,7 +75,7 @@ impl Config {
     /// Whether the container has a root of its own: whether it has its own mount namespace.
     #[must_use]
     pub const fn has_own_root(&self) -> bool {
-        self.0.namespaces.contains(NamespaceSet::MOUNT)
+        self.0.namespaces.is_new(crate::NamespaceKind::Mount)
     }
 
     /// The program that runs: the first argument.

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::error::{Shown, about};
-use super::model::{Filesystem, Mount, MountFlags, TMPFS_MODE};
+use super::model::{Filesystem, Mount, MountFlags, TmpfsOptions};
 use super::variables::Variables;
 use crate::text::{self, Bytes};
 
@@ -48,7 +48,16 @@ pub(super) fn parse(value: &str, variables: &mut Variables<'_>) -> Result<Mount,
     // Only a bind mount has flags to take over, and so only there is clearing one different from not setting it.
     let is_bind = matches!(filesystem, Filesystem::Bind { .. });
     let cleared = if is_bind { reading.cleared } else { MountFlags::empty() };
-    Ok(Mount { destination, filesystem, source, set: reading.set, cleared })
+    Ok(Mount {
+        destination,
+        filesystem,
+        source,
+        set: reading.set,
+        cleared,
+        recursive_set: MountFlags::empty(),
+        recursive_cleared: MountFlags::empty(),
+        propagation: None,
+    })
 }
 
 /// The fields of a value, with their escapes.
@@ -162,9 +171,11 @@ impl Reading {
             ("rbind", None | Some(true)) => Ok(Filesystem::Bind { recursive: true }),
             ("rbind", Some(false)) => Err(String::from("type rbind and option bind contradict each other")),
             ("tmpfs" | "dev", Some(_)) => Err(format!("a bind mount has the type bind, not {}", Shown(kind))),
-            ("tmpfs", None) => {
-                Ok(Filesystem::Tmpfs { size: self.size.flatten(), mode: self.mode.unwrap_or(TMPFS_MODE) })
-            }
+            ("tmpfs", None) => Ok(Filesystem::Tmpfs(TmpfsOptions {
+                size: self.size.flatten(),
+                mode: self.mode.unwrap_or(TmpfsOptions::MODE),
+                ..TmpfsOptions::default()
+            })),
             ("dev", None) => Ok(Filesystem::Dev),
             _ if listed(TYPES_NOT_YET, kind) => Err(not_yet("file system", kind)),
             _ => Err(about(kind, "is not a file system: bind, rbind, tmpfs, dev")),
@@ -208,6 +219,10 @@ mod tests {
         super::parse(value, &mut Variables::new(&[("COLON", "a:b\\"), ("OPTIONS", "ro,nosuid")]))
     }
 
+    fn tmpfs(size: Option<Bytes>, mode: u16) -> Filesystem {
+        Filesystem::Tmpfs(TmpfsOptions { size, mode, ..TmpfsOptions::default() })
+    }
+
     #[test]
     fn the_forms_of_a_bind_mount() {
         for (value, recursive) in [
@@ -231,9 +246,9 @@ mod tests {
         assert_eq!(mount.cleared, MountFlags::NO_SUID | MountFlags::NO_EXEC);
         let mount = parse("/d:tmpfs:tmpfs:rw,noexec,size=64m,mode=755").unwrap();
         assert_eq!((mount.set, mount.cleared), (MountFlags::NO_EXEC, MountFlags::empty()));
-        assert_eq!(mount.filesystem, Filesystem::Tmpfs { size: Some(Bytes(64 << 20)), mode: 0o755 });
+        assert_eq!(mount.filesystem, tmpfs(Some(Bytes(64 << 20)), 0o755));
         let mount = parse("/d:tmpfs:t:size=0").unwrap();
-        assert_eq!(mount.filesystem, Filesystem::Tmpfs { size: None, mode: 0o1777 });
+        assert_eq!(mount.filesystem, tmpfs(None, 0o1777));
         assert_eq!(parse("/dev:dev:dev:${OPTIONS}").unwrap().set, MountFlags::READ_ONLY | MountFlags::NO_SUID);
     }
 

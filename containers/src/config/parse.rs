@@ -3,10 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use core::num::NonZeroU32;
 
 use super::check::bounded;
 use super::error::{Shown, about};
-use super::model::Settings;
+use super::model::{Limit, Settings};
 use super::variables::Variables;
 use super::{ARGS_MAX, ConfigError, ENV_MAX, MOUNTS_MAX, NAMESPACES, mount};
 use crate::keys::{self, Key, KeyId, Support};
@@ -25,7 +26,10 @@ pub(super) fn settings(
         let line = line?;
         reader.take(&line)?;
     }
-    Ok((reader.settings, reader.lines))
+    let mut settings = reader.settings;
+    let paths = Settings::with_own_root(settings.namespaces.is_new(NamespaceKind::Mount));
+    (settings.masked_paths, settings.readonly_paths) = (paths.masked_paths, paths.readonly_paths);
+    Ok((settings, reader.lines))
 }
 
 struct Reader<'a> {
@@ -59,8 +63,8 @@ impl Reader<'_> {
             KeyId::RootReadonly => settings.root.readonly = read(value, variables, text::boolean)?,
             KeyId::Hostname => settings.hostname = Some(checked(value, variables, text::hostname)?),
             KeyId::ProcessCwd => settings.process.cwd = checked(value, variables, text::absolute_path)?,
-            KeyId::ProcessUid => settings.process.uid = read(value, variables, text::user_id)?,
-            KeyId::ProcessGid => settings.process.gid = read(value, variables, text::user_id)?,
+            KeyId::ProcessUid => settings.process.user.uid = read(value, variables, text::user_id)?,
+            KeyId::ProcessGid => settings.process.user.gid = read(value, variables, text::user_id)?,
             KeyId::ProcessTerminal => {
                 if read(value, variables, text::boolean)? {
                     return Err(String::from("true is known, but this kernel does not enforce it yet"));
@@ -85,8 +89,13 @@ impl Reader<'_> {
                 bounded(settings.mounts.len(), MOUNTS_MAX)?;
             }
             KeyId::Namespace => self.add_namespace(value)?,
-            KeyId::MemoryLimit => settings.limits.memory = read(value, variables, text::size_limit)?,
-            KeyId::PidsLimit => settings.limits.pids = read(value, variables, text::pids_limit)?,
+            KeyId::MemoryLimit => {
+                settings.resources.memory.limit = read(value, variables, text::size_limit)?.map(Limit::At)
+            }
+            KeyId::PidsLimit => {
+                let limit = read(value, variables, text::pids_limit)?;
+                settings.resources.pids = limit.and_then(NonZeroU32::new).map(Limit::At);
+            }
         }
         Ok(())
     }
@@ -127,10 +136,10 @@ impl Reader<'_> {
         if path.is_some() {
             return Err(format!("joining one (`{kind}:path`) is known, but this kernel does not enforce it yet"));
         }
-        if self.settings.namespaces.contains(kind.flag()) {
+        if self.settings.namespaces.is_new(kind) {
             return Err(format!("{kind} is given twice"));
         }
-        self.settings.namespaces |= kind.flag();
+        self.settings.namespaces.new |= kind.flag();
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 use sha2::{Digest, Sha256};
 
-use super::model::{Filesystem, Mount, MountFlags, Settings, TMPFS_MODE};
+use super::model::{Filesystem, Mount, MountFlags, Settings, TmpfsOptions};
 use crate::NamespaceKind;
 use crate::json::Quoted;
 
@@ -18,8 +18,8 @@ pub(super) fn canonical(settings: &Settings, out: &mut impl Write) -> fmt::Resul
     }
     let process = &settings.process;
     writeln!(out, "process_cwd={}", Literal(&process.cwd))?;
-    writeln!(out, "process_uid={}", process.uid)?;
-    writeln!(out, "process_gid={}", process.gid)?;
+    writeln!(out, "process_uid={}", process.user.uid)?;
+    writeln!(out, "process_gid={}", process.user.gid)?;
     out.write_str("process_args=[")?;
     for (index, argument) in process.args.iter().enumerate() {
         let separator = if index == 0 { "" } else { "," };
@@ -33,14 +33,14 @@ pub(super) fn canonical(settings: &Settings, out: &mut impl Write) -> fmt::Resul
         print_mount(mount, out)?;
     }
     for kind in NamespaceKind::ALL {
-        if settings.namespaces.contains(kind.flag()) {
+        if settings.namespaces.is_new(kind) {
             writeln!(out, "namespace={kind}")?;
         }
     }
-    if let Some(limit) = settings.limits.memory {
+    if let Some(limit) = settings.resources.memory.limit {
         writeln!(out, "memory_limit={limit}")?;
     }
-    if let Some(limit) = settings.limits.pids {
+    if let Some(limit) = settings.resources.pids {
         writeln!(out, "pids_limit={limit}")?;
     }
     Ok(())
@@ -50,8 +50,8 @@ fn print_mount(mount: &Mount, out: &mut impl Write) -> fmt::Result {
     let kind = match mount.filesystem {
         Filesystem::Bind { recursive: false } => "bind",
         Filesystem::Bind { recursive: true } => "rbind",
-        Filesystem::Tmpfs { .. } => "tmpfs",
-        Filesystem::Dev => "dev",
+        Filesystem::Tmpfs(_) => "tmpfs",
+        _ => "dev",
     };
     write!(out, "mount={}:{kind}:{}", Field(&mount.destination), Field(&mount.source))?;
     let mut separator = ':';
@@ -69,8 +69,8 @@ fn print_mount(mount: &Mount, out: &mut impl Write) -> fmt::Result {
         write!(out, "{separator}{option}")?;
         separator = ',';
     }
-    if let Filesystem::Tmpfs { size, mode } = mount.filesystem {
-        if mode != TMPFS_MODE {
+    if let Filesystem::Tmpfs(TmpfsOptions { size, mode, .. }) = mount.filesystem {
+        if mode != TmpfsOptions::MODE {
             write!(out, "{separator}mode={mode:o}")?;
             separator = ',';
         }

@@ -1,5 +1,6 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::*;
@@ -15,8 +16,9 @@ fn tricky() -> impl Strategy<Value = String> {
 fn mounts() -> impl Strategy<Value = Mount> {
     let filesystem = prop_oneof![
         any::<bool>().prop_map(|recursive| Filesystem::Bind { recursive }),
-        (proptest::option::of(1..=u64::MAX), 0..=0o7777_u16)
-            .prop_map(|(size, mode)| { Filesystem::Tmpfs { size: size.map(Bytes), mode } }),
+        (proptest::option::of(1..=u64::MAX), 0..=0o7777_u16).prop_map(|(size, mode)| {
+            Filesystem::Tmpfs(TmpfsOptions { size: size.map(Bytes), mode, ..TmpfsOptions::default() })
+        }),
         Just(Filesystem::Dev),
     ];
     let flags = || (0..16_u32).prop_map(MountFlags::from_bits_truncate);
@@ -28,20 +30,41 @@ fn mounts() -> impl Strategy<Value = Mount> {
             source: std::format!("s{source}."),
             set,
             cleared: if is_bind { cleared - set } else { MountFlags::empty() },
+            recursive_set: MountFlags::empty(),
+            recursive_cleared: MountFlags::empty(),
+            propagation: None,
         }
     })
 }
 
 /// Settings that are mostly valid.
 fn any_settings() -> impl Strategy<Value = Settings> {
-    let root = (tricky(), any::<bool>()).prop_map(|(path, readonly)| Root { path: path + ".", readonly });
+    let root = (tricky(), any::<bool>()).prop_map(|(path, readonly)| Root {
+        path: path + ".",
+        readonly,
+        propagation: MountPropagation::default(),
+    });
     let strings = |prefix: &'static str| {
         proptest::collection::vec(tricky().prop_map(move |text| std::format!("{prefix}{text}")), 1..4)
     };
-    let process = (tricky(), 0..u32::MAX, 0..u32::MAX, strings(""), strings("N="))
-        .prop_map(|(cwd, uid, gid, args, env)| Process { cwd: std::format!("/{cwd}"), uid, gid, args, env });
-    let limits = (proptest::option::of(1..=u64::MAX), proptest::option::of(1..=crate::text::PIDS_MAX))
-        .prop_map(|(memory, pids)| Limits { memory: memory.map(Bytes), pids });
+    let process =
+        (tricky(), 0..u32::MAX, 0..u32::MAX, strings(""), strings("N=")).prop_map(|(cwd, uid, gid, args, env)| {
+            Process {
+                cwd: std::format!("/{cwd}"),
+                user: User { uid, gid, ..User::default() },
+                args,
+                env,
+                ..Process::default()
+            }
+        });
+    let limits = (proptest::option::of(1..=u64::MAX), proptest::option::of(1..=crate::text::PIDS_MAX)).prop_map(
+        |(memory, pids)| {
+            let mut resources = Settings::default().resources;
+            resources.memory.limit = memory.map(|bytes| Limit::At(Bytes(bytes)));
+            resources.pids = pids.and_then(NonZeroU32::new).map(Limit::At);
+            resources
+        },
+    );
     let hostname = proptest::option::of("[a-z0-9]{1,8}(\\.[A-Z]{1,3})?");
     let namespaces = (0..2_u32, 0..2_u32).prop_map(|(pid, uts)| {
         let mut set = NamespaceSet::MOUNT;
@@ -56,8 +79,9 @@ fn any_settings() -> impl Strategy<Value = Settings> {
             hostname: hostname.filter(|_| namespaces.contains(NamespaceSet::UTS)),
             process,
             mounts,
-            namespaces,
-            limits,
+            namespaces: Namespaces { new: namespaces, ..Namespaces::default() },
+            resources: limits,
+            ..Settings::with_own_root(true)
         },
     )
 }

@@ -1,5 +1,6 @@
 use alloc::string::{String, ToString};
 use alloc::vec;
+use core::num::NonZeroU32;
 
 use super::*;
 use crate::keys::{KEYS, KeyId, Support};
@@ -8,6 +9,22 @@ use crate::text::Bytes;
 
 fn parse(document: &str) -> Result<Config, ConfigError> {
     Config::parse(document.as_bytes(), &[("CONTAINER_ID", "web"), ("BUNDLE", "/srv/a:b")])
+}
+
+/// A mount of which nothing is said yet.
+const PLAIN: Mount = Mount {
+    destination: String::new(),
+    filesystem: Filesystem::Dev,
+    source: String::new(),
+    set: MountFlags::empty(),
+    cleared: MountFlags::empty(),
+    recursive_set: MountFlags::empty(),
+    recursive_cleared: MountFlags::empty(),
+    propagation: None,
+};
+
+fn tmpfs(size: Option<Bytes>, mode: u16) -> Filesystem {
+    Filesystem::Tmpfs(TmpfsOptions { size, mode, ..TmpfsOptions::default() })
 }
 
 fn message(document: &str) -> String {
@@ -43,14 +60,14 @@ fn every_enforced_key_means_what_it_says() {
     .unwrap();
     let expected = Settings {
         oci_version: "1.3.0".into(),
-        root: Root { path: "rootfs".into(), readonly: true },
+        root: Root { path: "rootfs".into(), readonly: true, propagation: MountPropagation::default() },
         hostname: Some("web.example".into()),
         process: Process {
             cwd: "/srv".into(),
-            uid: 33,
-            gid: 34,
+            user: User { uid: 33, gid: 34, ..User::default() },
             args: vec!["/bin/httpd".into(), String::new(), "a = b".into()],
             env: vec!["PATH=/bin".into(), "EMPTY=".into()],
+            ..Process::default()
         },
         mounts: vec![
             Mount {
@@ -58,25 +75,24 @@ fn every_enforced_key_means_what_it_says() {
                 filesystem: Filesystem::Bind { recursive: true },
                 source: "/srv/a:b".into(),
                 set: MountFlags::READ_ONLY | MountFlags::NO_SUID,
-                cleared: MountFlags::empty(),
+                ..PLAIN
             },
             Mount {
                 destination: "/tmp".into(),
-                filesystem: Filesystem::Tmpfs { size: Some(Bytes(64 << 20)), mode: 0o700 },
+                filesystem: tmpfs(Some(Bytes(64 << 20)), 0o700),
                 source: "tmpfs".into(),
                 set: MountFlags::NO_EXEC,
-                cleared: MountFlags::empty(),
+                ..PLAIN
             },
-            Mount {
-                destination: "/dev".into(),
-                filesystem: Filesystem::Dev,
-                source: "dev".into(),
-                set: MountFlags::empty(),
-                cleared: MountFlags::empty(),
-            },
+            Mount { destination: "/dev".into(), filesystem: Filesystem::Dev, source: "dev".into(), ..PLAIN },
         ],
-        namespaces: NAMESPACES,
-        limits: Limits { memory: Some(Bytes(64 << 20)), pids: Some(32) },
+        namespaces: Namespaces { new: NAMESPACES, ..Namespaces::default() },
+        resources: Resources {
+            memory: MemoryResources { limit: Some(Limit::At(Bytes(64 << 20))), ..MemoryResources::default() },
+            pids: Some(Limit::At(NonZeroU32::new(32).unwrap())),
+            ..Settings::default().resources
+        },
+        ..Settings::with_own_root(true)
     };
     assert_eq!(*config, expected);
     assert_eq!(config.program(), "/bin/httpd");
@@ -269,8 +285,8 @@ fn settings_of_another_front_end_are_held_to_the_same_rules() {
         |settings| settings.hostname = Some("web".into()),
         |settings| settings.hostname = Some("_".into()),
         |settings| settings.process.cwd = "a".into(),
-        |settings| settings.process.uid = u32::MAX,
-        |settings| settings.process.gid = u32::MAX,
+        |settings| settings.process.user.uid = u32::MAX,
+        |settings| settings.process.user.gid = u32::MAX,
         |settings| settings.process.args.clear(),
         |settings| settings.process.args = vec![String::new()],
         |settings| settings.process.args.push("\0".into()),
@@ -280,14 +296,13 @@ fn settings_of_another_front_end_are_held_to_the_same_rules() {
         |settings| settings.mounts[0].destination = "/".into(),
         |settings| settings.mounts[0].source = "a\nb".into(),
         |settings| settings.mounts[0].cleared = MountFlags::NO_DEV,
-        |settings| settings.mounts[0].filesystem = Filesystem::Tmpfs { size: None, mode: 0o10000 },
-        |settings| settings.mounts[0].filesystem = Filesystem::Tmpfs { size: Some(Bytes(0)), mode: 0 },
+        |settings| settings.mounts[0].filesystem = tmpfs(None, 0o10000),
+        |settings| settings.mounts[0].filesystem = tmpfs(Some(Bytes(0)), 0),
         |settings| settings.mounts = vec![settings.mounts[0].clone(); MOUNTS_MAX + 1],
-        |settings| settings.namespaces = NamespaceSet::empty(),
-        |settings| settings.namespaces |= NamespaceSet::USER,
-        |settings| settings.limits.memory = Some(Bytes(0)),
-        |settings| settings.limits.pids = Some(0),
-        |settings| settings.limits.pids = Some(u32::MAX),
+        |settings| settings.namespaces.new = NamespaceSet::empty(),
+        |settings| settings.namespaces.new |= NamespaceSet::USER,
+        |settings| settings.resources.memory.limit = Some(Limit::At(Bytes(0))),
+        |settings| settings.resources.pids = Some(Limit::At(NonZeroU32::MAX)),
     ];
     for (index, change) in changes.iter().enumerate() {
         let mut settings = valid();

@@ -53,10 +53,10 @@ impl<P: Platform> Engine<P> {
         let config = container.config();
         let mut parts = Parts::new(Arc::clone(&self.platform));
 
-        let cgroup = platform.create_cgroup(caller, container.id(), &config.limits).await;
+        let cgroup = platform.create_cgroup(caller, container.id(), &config.resources).await;
         let cgroup = &*parts.cgroup.insert(cgroup.map_err(failed(Step::Cgroup, container.id().as_str()))?);
 
-        let namespaces = platform.create_namespaces(caller, cgroup, config.namespaces).await;
+        let namespaces = platform.create_namespaces(caller, cgroup, config.namespaces.new).await;
         let namespaces = namespaces.map_err(failed(Step::Namespaces, container.id().as_str()))?;
         let namespaces = &*parts.namespaces.insert(namespaces);
 

@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use super::{ContainerKey, Error};
-use crate::config::{Limits, Mount, Process};
+use crate::config::{Mount, Process, Resources};
 use crate::{ContainerId, NamespaceSet, Signal};
 
 /// A kernel, as far as containers need one.
@@ -39,7 +39,7 @@ pub trait Platform: Send + Sync {
         &self,
         caller: &Self::Caller,
         id: &ContainerId,
-        limits: &Limits,
+        limits: &Resources,
     ) -> impl Future<Output = Result<Self::Cgroup, Error>> + Send;
 
     /// Makes one new namespace of each kind in `new` and takes the caller's of every other kind. A new mount

@@ -11,7 +11,7 @@ use core::task::{Context, Poll, Waker};
 
 use super::*;
 use crate::abi::{WaitResult, WaitStatus};
-use crate::config::Config;
+use crate::config::{Config, Limit};
 use crate::mock::{FAILURE, Mock, MockPhase, World};
 use crate::{NamespaceSet, Status};
 
@@ -104,7 +104,7 @@ fn create_takes_its_steps_in_order_and_delete_undoes_them_in_reverse() {
     let world = engine.platform().world();
     let process = world.processes.values().next().unwrap();
     assert_eq!(process.phase, MockPhase::Held);
-    assert_eq!(world.cgroups[&process.housing.0].1.pids, Some(8));
+    assert_eq!(world.cgroups[&process.housing.0].1.pids, Some(Limit::At(core::num::NonZeroU32::new(8).unwrap())));
     assert_eq!(world.namespaces[&process.housing.1].mounts.len(), 2);
 
     run(&engine, engine.start(&container)).unwrap();
@@ -317,5 +317,5 @@ fn every_future_can_move_between_cpus() {
     check(engine.start(&container));
     check(engine.delete(&container, DeleteFlags::empty()));
     check(container.stopped());
-    assert!(container.config().namespaces == NamespaceSet::empty());
+    assert!(container.config().namespaces.new == NamespaceSet::empty());
 }

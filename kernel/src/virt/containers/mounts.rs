@@ -6,6 +6,7 @@ use crate::{
     task::Thread,
 };
 use veridian_containers::{
+    abi::Errno,
     config::{Filesystem, Mount},
     engine::Error,
 };
@@ -19,12 +20,20 @@ pub fn add(caller: &Thread, root: &Root, bundle: &Location, mount: &Mount) -> Re
             source: view.open(bundle, &mount.source).map_err(|error| error.operand(mount.source.clone()))?,
             recursive,
         },
-        Filesystem::Tmpfs { size, mode } => MountSource::Tmpfs(TmpfsOptions {
-            pages_max: size.map(|bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX) / PAGE_SIZE),
-            mode: Some(mode),
+        Filesystem::Tmpfs(tmpfs) => MountSource::Tmpfs(TmpfsOptions {
+            pages_max: tmpfs.size.map(|bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX) / PAGE_SIZE),
+            mode: Some(tmpfs.mode),
             ..TmpfsOptions::default()
         }),
         Filesystem::Dev => MountSource::Dev,
+        // The configuration refuses these: the kernel has no such file system.
+        Filesystem::Remount { .. }
+        | Filesystem::Proc
+        | Filesystem::Sysfs
+        | Filesystem::Devpts(_)
+        | Filesystem::Mqueue
+        | Filesystem::Cgroup2
+        | Filesystem::Overlay(_) => return Err(Error::new(Errno::ENODEV)),
     };
     let request = MountRequest {
         destination: mount.destination.as_bytes(),

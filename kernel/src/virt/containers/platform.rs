@@ -5,7 +5,7 @@ use crate::{cgroup::Cgroup, fs::Location, namespace::Namespaces, sched::WaitQueu
 use alloc::sync::Arc;
 use veridian_containers::{
     ContainerId, NamespaceSet, Signal,
-    config::{Limits, Mount, Process as Description},
+    config::{Mount, Process as Description, Resources},
     engine::{ContainerKey, Error, Housing, Platform},
 };
 
@@ -34,7 +34,7 @@ impl Platform for Kernel {
         &self,
         caller: &Arc<Thread>,
         id: &ContainerId,
-        limits: &Limits,
+        limits: &Resources,
     ) -> Result<Arc<Cgroup>, Error> {
         cgroup::create(caller, id, limits)
     }

@@ -35,7 +35,7 @@ pub fn load(
     let mut namespaces = housing.namespaces.clone();
     namespaces.enter_time();
     let pid = namespaces.pid_for_children.allocate()?;
-    let credentials = Credentials::of(process.uid, process.gid, Arc::from([]));
+    let credentials = Credentials::of(process.user.uid, process.user.gid, Arc::from([]));
     let fs = context_of(caller, &housing, &credentials, process)?;
     let program = find_program(&fs, &credentials, &cgroup, process)?;
     let observed = cgroup.clone();
