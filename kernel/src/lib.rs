@@ -1,7 +1,7 @@
 //! # veridian-kernel: policy, not hardware
 //!
 //! Rooms: [`syscall`] (the table and the families), [`task`] (processes), [`sched`] (CPUs), [`mm`] (memory of
-//! programs), [`fs`] and [`device`] (files), [`namespace`], [`cgroup`], [`security`], and [`virt`] (the platform of
+//! programs), [`fs`], [`device`] and [`tty`] (files), [`namespace`], [`cgroup`], [`security`], and [`virt`] (the platform of
 //! the container engine). It calls `veridian-hal` for the machine and `veridian-containers` for what a container is.
 //!
 //! A user thread is an async fn; the kernel is not preempted inside itself; no lock guard lives across an await.
@@ -21,6 +21,7 @@ pub mod sched;
 pub mod security;
 pub mod syscall;
 pub mod task;
+pub mod tty;
 pub mod virt;
 
 pub use boot::main;

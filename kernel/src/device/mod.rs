@@ -1,16 +1,17 @@
-//! Devices: null, zero, full, random and the console, by Linux's numbers.
+//! Devices: null, zero, full, random and the terminals, by Linux's numbers.
 //!
-//! Owns: what stands behind a character device node, the console's input, the generator of random numbers. May call:
-//! hal, and the traits of `fs`. Called by: `fs` (open), `sched` ([`console::received`]), `syscall`, `mm`, `virt`.
+//! Owns: what stands behind a character device node, the generator of random numbers. May call: hal, `tty`, and the
+//! traits of `fs`. Called by: `fs` (open), `syscall`, `mm`, `virt`.
 //!
-//! Locks: the console's input; a generator of each CPU. Nothing else is locked under them but hal's console, and an
-//! address space while the console's input is copied to it.
+//! Locks: a generator of each CPU. Nothing is locked under it.
 
-pub mod console;
 mod memory;
 pub mod random;
 
-use crate::fs::{DeviceNumber, FileObject, FileType};
+use crate::{
+    fs::{DeviceNumber, FileObject, FileType},
+    tty,
+};
 use alloc::sync::Arc;
 
 /// `/dev/null`.
@@ -23,7 +24,7 @@ pub const FULL: DeviceNumber = DeviceNumber::new(1, 7);
 pub const RANDOM: DeviceNumber = DeviceNumber::new(1, 8);
 /// `/dev/urandom`.
 pub const URANDOM: DeviceNumber = DeviceNumber::new(1, 9);
-/// `/dev/tty`: the console, the only terminal.
+/// `/dev/tty`: the caller's controlling terminal.
 pub const TTY: DeviceNumber = DeviceNumber::new(5, 0);
 /// `/dev/console`.
 pub const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
@@ -38,7 +39,8 @@ pub fn open(file_type: FileType, number: DeviceNumber) -> Option<Arc<dyn FileObj
         ZERO => Some(Arc::new(memory::Zero)),
         FULL => Some(Arc::new(memory::Full)),
         RANDOM | URANDOM => Some(Arc::new(random::Random)),
-        TTY | CONSOLE => Some(Arc::new(console::Console)),
+        TTY => Some(Arc::new(tty::Current)),
+        CONSOLE => Some(tty::console::open()),
         _ => None,
     }
 }

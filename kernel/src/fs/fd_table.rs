@@ -1,7 +1,7 @@
 //! Descriptor tables: small numbers for open files.
 
 use super::{Caller, Context, File, OpenFlags};
-use crate::{cgroup::MemoryGroup, device, security::Credentials};
+use crate::{cgroup::MemoryGroup, security::Credentials, tty};
 use alloc::{sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 
@@ -41,10 +41,7 @@ impl FdTable {
         // Linux opens the root file system's node; here the console is there whether the node is or not.
         let console = match caller.open(&context.root, b"/dev/console", OpenFlags::RDWR, 0) {
             Ok(console) => console,
-            Err(_) => {
-                let console = Arc::new(device::console::Console);
-                File::of_object(console, OpenFlags::RDWR, credentials.fsuid, credentials.fsgid)?
-            }
+            Err(_) => File::of_object(tty::console::open(), OpenFlags::RDWR, credentials.fsuid, credentials.fsgid)?,
         };
         let mut table = Self::new();
         for _ in 0..STANDARD_STREAMS {

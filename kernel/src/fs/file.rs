@@ -7,7 +7,7 @@ use super::{
     io::{Sink, Source},
     tmpfs::Data,
 };
-use crate::{cgroup::MemoryGroup, mm::PageSource};
+use crate::{cgroup::MemoryGroup, mm::PageSource, task::Thread};
 use alloc::sync::Arc;
 use core::{
     any::Any,
@@ -106,6 +106,16 @@ impl File {
         let flags = AtomicU32::new(flags.kept().bits());
         let offset = SpinLock::new(0);
         Ok(Arc::new(Self { location: None, inode, object: Some(object), access, flags, keeps_set_ids: true, offset }))
+    }
+
+    /// Tells the object that `thread` has opened it; the file to use, which may be another object's.
+    pub fn opened_by(self: Arc<Self>, thread: &Arc<Thread>, flags: OpenFlags) -> Result<Arc<Self>, Errno> {
+        let Some(object) = &self.object else { return Ok(self) };
+        let Some(object) = object.opened(thread, flags)? else { return Ok(self) };
+        let (location, inode) = (self.location.clone(), self.inode.clone());
+        let (access, flags, keeps_set_ids) = (self.access, AtomicU32::new(self.flags().bits()), self.keeps_set_ids);
+        let offset = SpinLock::new(0);
+        Ok(Arc::new(Self { location, inode, object: Some(object), access, flags, keeps_set_ids, offset }))
     }
 
     /// Where it was opened.

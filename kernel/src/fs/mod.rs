@@ -51,7 +51,7 @@ pub use mount::{
     ContainerMounts, Mount, MountCall, MountFlags, MountNamespace, MountRequest, MountSource, TmpfsOptions, UmountFlags,
 };
 pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
-pub use object::{FileObject, Readiness};
+pub use object::{Attempt, FileObject, Readiness};
 pub use open::{Executable, OpenFlags};
 pub use permission::Access;
 pub use superblock::{Statistics, Superblock};

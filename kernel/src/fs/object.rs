@@ -1,7 +1,11 @@
 //! What an open file can be besides a regular file or a directory: an object with its own reading and writing.
 
-use super::io::{Sink, Source};
-use crate::cgroup::MemoryGroup;
+use super::{
+    OpenFlags,
+    io::{Sink, Source},
+};
+use crate::{cgroup::MemoryGroup, task::Thread};
+use alloc::sync::Arc;
 use bitflags::bitflags;
 use core::{
     any::Any,
@@ -9,6 +13,7 @@ use core::{
     task::{Context, Poll},
 };
 use veridian_containers::abi::Errno;
+use veridian_hal::UserAddr;
 
 bitflags! {
     /// What poll(2) asks and tells; bits are Linux's.
@@ -40,6 +45,17 @@ impl Readiness {
     pub const WRITABLE: Self = Self::OUT.union(Self::WRNORM);
     /// What is told whether asked or not.
     pub const ALWAYS: Self = Self::ERR.union(Self::HUP).union(Self::NVAL);
+}
+
+/// What a task is about to do with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Read it.
+    Read,
+    /// Write it.
+    Write,
+    /// ioctl(2) with this request.
+    Control(u32),
 }
 
 /// A pipe's end, a device, a container: what stands behind an open file that is no regular file and no directory.
@@ -83,8 +99,23 @@ pub trait FileObject: Any + Debug + Send + Sync {
         None
     }
 
-    /// Whether it is a terminal.
-    fn is_terminal(&self) -> bool {
-        false
+    /// `thread` has just opened the node that this stands behind. Gives another object in its place where the node
+    /// stands for one of the caller's own (`/dev/tty`).
+    fn opened(&self, thread: &Arc<Thread>, flags: OpenFlags) -> Result<Option<Arc<dyn FileObject>>, Errno> {
+        let _ = (thread, flags);
+        Ok(None)
+    }
+
+    /// Whether `thread` was stopped by a signal for trying this (job control): it must wait for the signal to take effect,
+    /// and try again when it goes on.
+    fn stops(&self, thread: &Thread, attempt: Attempt) -> Result<bool, Errno> {
+        let _ = (thread, attempt);
+        Ok(false)
+    }
+
+    /// ioctl(2), of a request that is not every file's; ENOTTY for one that this kind of object does not know.
+    fn ioctl(&self, thread: &Arc<Thread>, request: u32, argument: UserAddr) -> Result<usize, Errno> {
+        let _ = (thread, request, argument);
+        Err(Errno::ENOTTY)
     }
 }

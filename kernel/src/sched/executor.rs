@@ -2,7 +2,7 @@
 //! longest queue, or sleeps.
 
 use super::{queue::Queue, timer};
-use crate::device::console;
+use crate::tty::console;
 use alloc::{boxed::Box, sync::Arc, task::Wake};
 use core::{
     future::{Future, poll_fn},

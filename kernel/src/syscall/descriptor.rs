@@ -1,11 +1,17 @@
 //! Descriptors themselves: copies, flags, and what only some files answer (ioctl).
 
-use super::place::{check_flags, open_file};
-use crate::{fs::OpenFlags, task::Thread};
+use super::{
+    file::admitted,
+    place::{check_flags, open_file},
+};
+use crate::{
+    fs::{Attempt, OpenFlags},
+    task::Thread,
+};
+use alloc::sync::Arc;
 use linux_raw_sys::{general, ioctl as requests};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
-use zerocopy::{Immutable, IntoBytes};
 
 pub async fn dup(thread: &Thread, old: i32) -> Result<usize, Errno> {
     thread.with_files(|files| files.get(old).and_then(|file| files.insert(file, false))).map(|fd| fd as usize)
@@ -83,39 +89,11 @@ pub async fn fcntl(thread: &Thread, fd: i32, command: u32, argument: usize) -> R
     }
 }
 
-/// `struct termios` of the kernel (asm-generic/termbits.h), the same on the three architectures.
-#[derive(Clone, Copy, IntoBytes, Immutable)]
-#[repr(C)]
-struct Termios {
-    input: u32,
-    output: u32,
-    control: u32,
-    local: u32,
-    line: u8,
-    characters: [u8; 19],
-}
-
-/// What the console does: see `device::console`.
-const CONSOLE: Termios = {
-    let mut characters = [0; 19];
-    characters[general::VERASE as usize] = 127;
-    characters[general::VKILL as usize] = 21;
-    characters[general::VEOF as usize] = 4;
-    Termios {
-        input: general::ICRNL,
-        output: 0,
-        control: general::CS8 | general::CREAD | general::CLOCAL | general::B115200,
-        local: general::ICANON | general::ECHO | general::ECHOE | general::ECHOK | general::ECHOKE,
-        line: 0,
-        characters,
-    }
-};
-
-pub async fn ioctl(thread: &Thread, fd: i32, request: u32, argument: UserAddr) -> Result<usize, Errno> {
+/// ioctl(2): what every file answers here; the rest is the object's.
+pub async fn ioctl(thread: &Arc<Thread>, fd: i32, request: u32, argument: UserAddr) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
     let space = thread.space();
     let object = file.any_object();
-    let is_terminal = object.is_some_and(|object| object.is_terminal());
     match request {
         requests::FIONREAD => {
             let count = match object {
@@ -135,23 +113,10 @@ pub async fn ioctl(thread: &Thread, fd: i32, request: u32, argument: UserAddr) -
         }
         requests::FIOCLEX => thread.with_files(|files| files.set_close_on_exec(fd, true))?,
         requests::FIONCLEX => thread.with_files(|files| files.set_close_on_exec(fd, false))?,
-        requests::TCGETS if is_terminal => space.write(argument, &CONSOLE)?,
-        // Rows, columns, pixels: a serial line knows none of them.
-        requests::TIOCGWINSZ if is_terminal => space.write(argument, &[0u16; 4])?,
-        _ => return Err(Errno::ENOTTY),
+        _ => {
+            admitted(thread, &file, Attempt::Control(request)).await?;
+            return object.ok_or(Errno::ENOTTY)?.ioctl(thread, request, argument);
+        }
     }
     Ok(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use core::mem::offset_of;
-
-    #[test]
-    fn the_layout_of_termios_is_linux_s() {
-        assert_eq!(size_of::<Termios>(), size_of::<general::termios>());
-        assert_eq!(offset_of!(Termios, local), offset_of!(general::termios, c_lflag));
-        assert_eq!(offset_of!(Termios, characters), offset_of!(general::termios, c_cc));
-    }
 }

@@ -5,7 +5,7 @@ use super::{
     place::{at, open_file, path},
 };
 use crate::{
-    fs::{File, OpenFlags, Whence, io::Source},
+    fs::{Attempt, File, OpenFlags, Whence, io::Source},
     mm::{TRANSFER_MAX, UserBuffer},
     task::{self, Thread},
 };
@@ -15,20 +15,21 @@ use linux_raw_sys::general;
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{PAGE_SIZE, UserAddr};
 
-pub async fn openat(thread: &Thread, dirfd: i32, name: UserAddr, flags: u32, mode: u32) -> Result<usize, Errno> {
+pub async fn openat(thread: &Arc<Thread>, dirfd: i32, name: UserAddr, flags: u32, mode: u32) -> Result<usize, Errno> {
     let flags = OpenFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let path = path(thread, name)?;
     let file = at(thread, dirfd, &path, |caller, base| caller.open(base, &path, flags, (mode & 0o7777) as u16))?;
     poll_fn(|cx| file.poll_opened(cx)).await;
+    let file = file.opened_by(thread, flags)?;
     let fd = thread.with_files(|files| files.insert(file, flags.contains(OpenFlags::CLOEXEC)))?;
     Ok(fd as usize)
 }
 
-pub async fn open(thread: &Thread, name: UserAddr, flags: u32, mode: u32) -> Result<usize, Errno> {
+pub async fn open(thread: &Arc<Thread>, name: UserAddr, flags: u32, mode: u32) -> Result<usize, Errno> {
     openat(thread, general::AT_FDCWD, name, flags, mode).await
 }
 
-pub async fn creat(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+pub async fn creat(thread: &Arc<Thread>, name: UserAddr, mode: u32) -> Result<usize, Errno> {
     let flags = OpenFlags::CREAT | OpenFlags::WRONLY | OpenFlags::TRUNC;
     openat(thread, general::AT_FDCWD, name, flags.bits(), mode).await
 }
@@ -39,14 +40,24 @@ pub async fn close(thread: &Thread, fd: i32) -> Result<usize, Errno> {
     Ok(0)
 }
 
+/// Waits where the object has stopped the thread for the attempt: the signal ends the wait, and SIGCONT tries again.
+pub(super) async fn admitted(thread: &Thread, file: &File, attempt: Attempt) -> Result<(), Errno> {
+    match file.any_object() {
+        Some(object) if object.stops(thread, attempt)? => core::future::pending().await,
+        _ => Ok(()),
+    }
+}
+
 pub async fn read(thread: &Thread, fd: i32, to: UserAddr, length: usize) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
+    admitted(thread, &file, Attempt::Read).await?;
     let mut sink = UserBuffer::new(thread.space(), to, length);
     poll_fn(|cx| file.poll_read(cx, &mut sink)).await
 }
 
 pub async fn readv(thread: &Thread, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
+    admitted(thread, &file, Attempt::Read).await?;
     let mut sink = vectored(thread, vector, count)?;
     poll_fn(|cx| file.poll_read(cx, &mut sink)).await
 }
@@ -94,6 +105,7 @@ pub async fn pwrite64(thread: &Thread, fd: i32, from: UserAddr, length: usize, o
 /// Writes all of `source`, waiting for room where that must be; less when an error comes between. A write to a pipe
 /// that nobody reads is answered with SIGPIPE too.
 async fn write_all<S: Source>(thread: &Arc<Thread>, file: &File, source: &mut S) -> Result<usize, Errno> {
+    admitted(thread, file, Attempt::Write).await?;
     let memory = thread.memory();
     let whole = source.remaining();
     let mut done = 0;

@@ -2,7 +2,7 @@
 //! parent is told.
 
 use super::{Thread, run::kill, send};
-use crate::boot;
+use crate::{boot, tty};
 use alloc::sync::Arc;
 use veridian_containers::{Signal, abi::WaitStatus};
 use veridian_hal::mem;
@@ -18,6 +18,7 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) {
     // The last user of the address space frees it, and this CPU still has it loaded.
     mem::leave_address_space();
     let observer = thread.shed_body();
+    tty::session_ends(thread);
     if thread.pid().is_init() {
         end_namespace(thread).await;
     }

@@ -20,6 +20,8 @@ pub use exit::exit;
 pub use fork::{CloneFlags, CloneRequest, clone, unshare};
 pub use oom::kill_group;
 pub use run::spawn;
-pub use signal::{Action, SignalSet, Signals, may_signal, send, send_from, send_from_above};
+pub use signal::{
+    Action, SignalSet, Signals, group_is_orphaned, may_signal, send, send_from, send_from_above, send_to_group,
+};
 pub use thread::{NewThread, Thread};
 pub use wait::{Event, WaitFor, WaitOptions, Waited, wait};

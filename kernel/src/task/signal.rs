@@ -2,7 +2,7 @@
 //! ignored (signal(7)).
 
 use super::Thread;
-use crate::sched::WaitQueue;
+use crate::{boot, sched::WaitQueue};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use veridian_containers::{Signal, abi::Errno};
@@ -189,6 +189,26 @@ pub fn send_from_above(to: &Thread, signal: Signal) {
     if !to.pid().is_init() || SignalSet::UNSTOPPABLE.contains(signal) {
         send(to, signal);
     }
+}
+
+/// Sends `signal` to every process of a group, by its leader's number in the first pid namespace, on the kernel's own
+/// account. A namespace's first process gets none that it has no handler for.
+pub fn send_to_group(group: u32, signal: Signal) {
+    for thread in boot::pid_namespace().threads() {
+        if thread.group() == group {
+            send_from_above(&thread, signal);
+        }
+    }
+}
+
+/// Whether nobody of its session, outside of the group, waits for a process of it and could continue it (POSIX's orphaned
+/// process group).
+pub fn group_is_orphaned(group: u32, session: u32) -> bool {
+    !boot::pid_namespace()
+        .threads()
+        .iter()
+        .filter(|thread| thread.group() == group && !thread.has_ended())
+        .any(|thread| thread.parent().is_some_and(|parent| parent.group() != group && parent.session() == session))
 }
 
 /// Whether `sender`'s user may signal `to` (kill(2)): EPERM if not.
