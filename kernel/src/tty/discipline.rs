@@ -146,19 +146,13 @@ impl Discipline {
     }
 
     fn erase_character(&mut self, screen: &mut Screen<'_>) {
-        if self.typing.pop().is_none() {
-            return;
-        }
+        let Some(mut last) = self.typing.pop() else { return };
         // A character of UTF-8 goes whole.
-        let utf8 = self.termios.input(linux::IUTF8);
-        let mut last = None;
-        while utf8
-            && self.typing.last().is_some_and(|byte| byte & 0xc0 == 0x80 || byte & 0xc0 == 0xc0 && last.is_some())
+        while self.termios.input(linux::IUTF8)
+            && last & 0xc0 == 0x80
+            && let Some(before) = self.typing.pop()
         {
-            last = self.typing.pop();
-            if last.is_some_and(|byte| byte & 0xc0 == 0xc0) {
-                break;
-            }
+            last = before;
         }
         if self.termios.local(linux::ECHO) {
             if self.termios.local(linux::ECHOE) {
