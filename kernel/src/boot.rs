@@ -92,7 +92,8 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let arguments = core::iter::once(&words.init).chain(&words.arguments).map(|word| word.as_bytes()).collect();
     let environment = words.environment.iter().map(|word| word.as_bytes()).collect();
     let memory = machine.cgroup.memory.clone();
-    let program = task::load(&fs, &credentials, &memory, words.init.as_bytes(), &arguments, &environment)
+    let caller = fs::Caller { context: &fs, credentials: &credentials, memory: &memory, thread: None };
+    let program = task::load(&caller, words.init.as_bytes(), &arguments, &environment)
         .map_err(|error| (error.errno, error.reason.into()))?;
     let time = Arc::new(TimeNamespace::first());
     let files = fs::FdTable::with_console(&fs, &credentials, &memory).map_err(plain("no console"))?;

@@ -1,9 +1,10 @@
 //! Changes of attributes, and questions about them: mode, owner, times, length, access; the process's place.
 
 use super::{
-    Access, Caller, Context, File, Inode, Location, Mount, SetTime, Timestamp,
-    inode::Content,
+    Access, Caller, Context, File, FileType, Inode, Location, Mount, SetTime, Timestamp,
+    inode::{Attributes, Content},
     permission::{SET_GID, SET_UID},
+    synthetic::{Node, Ownership},
 };
 use crate::security::{Capabilities, Credentials};
 use alloc::{sync::Arc, vec::Vec};
@@ -40,35 +41,35 @@ impl Caller<'_> {
         let subject = subject.into();
         let _change = subject.begin_change()?;
         subject.inode.permit_owner(self.credentials)?;
-        if matches!(subject.inode.content, Content::Symlink(_)) {
+        if subject.inode.is_symlink() {
             return Err(Errno::EOPNOTSUPP);
         }
-        let mut attributes = subject.inode.attributes.lock();
-        let keeps_set_gid = subject.inode.is_directory() || self.may_keep_set_gid(attributes.gid);
-        attributes.mode = if keeps_set_gid { mode & 0o7777 } else { mode & 0o7777 & !SET_GID };
-        attributes.changed = Timestamp::now();
-        Ok(())
+        subject.inode.change_ownership(|own| {
+            let keeps_set_gid = subject.inode.is_directory() || self.may_keep_set_gid(own.gid);
+            own.mode = if keeps_set_gid { mode & 0o7777 } else { mode & 0o7777 & !SET_GID };
+            Ok(())
+        })
     }
 
     /// chown(2); `None` leaves an id as it is.
     pub fn chown<'a>(&self, subject: impl Into<Subject<'a>>, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
         let subject = subject.into();
         let _change = subject.begin_change()?;
-        let mut attributes = subject.inode.attributes.lock();
-        let owns = attributes.uid == self.credentials.fsuid;
-        let may_uid = uid.is_none_or(|uid| owns && uid == attributes.uid);
-        let may_gid = gid.is_none_or(|gid| owns && (gid == attributes.gid || self.credentials.in_group(gid)));
-        let may = may_uid && may_gid || self.credentials.capable(Capabilities::CHOWN);
-        if !may {
-            return Err(Errno::EPERM);
-        }
-        attributes.uid = uid.unwrap_or(attributes.uid);
-        attributes.gid = gid.unwrap_or(attributes.gid);
-        if !subject.inode.is_directory() {
-            attributes.mode = without_set_ids(attributes.mode);
-        }
-        attributes.changed = Timestamp::now();
-        Ok(())
+        subject.inode.change_ownership(|own| {
+            let owns = own.uid == self.credentials.fsuid;
+            let may_uid = uid.is_none_or(|uid| owns && uid == own.uid);
+            let may_gid = gid.is_none_or(|gid| owns && (gid == own.gid || self.credentials.in_group(gid)));
+            let may = may_uid && may_gid || self.credentials.capable(Capabilities::CHOWN);
+            if !may {
+                return Err(Errno::EPERM);
+            }
+            own.uid = uid.unwrap_or(own.uid);
+            own.gid = gid.unwrap_or(own.gid);
+            if !subject.inode.is_directory() {
+                own.mode = without_set_ids(own.mode);
+            }
+            Ok(())
+        })
     }
 
     /// utimensat(2).
@@ -107,7 +108,7 @@ impl Caller<'_> {
     pub fn truncate(&self, location: &Location, length: u64) -> Result<(), Errno> {
         let data = match &location.inode().content {
             Content::Regular(data) => data,
-            Content::Directory(_) => return Err(Errno::EISDIR),
+            _ if location.inode().is_directory() => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         };
         let _change = location.mount.begin_change()?;
@@ -121,11 +122,13 @@ impl Caller<'_> {
     /// for existence alone.
     pub fn access(&self, location: &Location, credentials: &Credentials, access: Access) -> Result<(), Errno> {
         let inode = location.inode();
-        if access.contains(Access::WRITE) && !matches!(inode.content, Content::Device(..) | Content::Fifo(_)) {
+        let is_object =
+            matches!(inode.content, Content::Device(..) | Content::Fifo(_) | Content::Synthetic(Node::Object(_)));
+        if access.contains(Access::WRITE) && !is_object {
             drop(location.mount.begin_change()?);
         }
         if access.contains(Access::EXECUTE)
-            && matches!(inode.content, Content::Regular(_))
+            && inode.file_type() == FileType::Regular
             && location.mount.flags().contains(super::MountFlags::NOEXEC)
         {
             return Err(Errno::EACCES);
@@ -140,6 +143,7 @@ impl Caller<'_> {
                 location.mount.touch_accessed(location.inode());
                 Ok(target.to_vec())
             }
+            Content::Synthetic(Node::Link(link)) => link.target(self),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -168,6 +172,24 @@ impl Caller<'_> {
 }
 
 impl Inode {
+    /// Changes mode and owner, all or nothing; a synthetic node may refuse.
+    fn change_ownership(&self, change: impl FnOnce(&mut Ownership) -> Result<(), Errno>) -> Result<(), Errno> {
+        if let Some(node) = self.node() {
+            let mut ownership = node.entry().ownership();
+            change(&mut ownership)?;
+            node.entry().set_ownership(ownership)?;
+            self.touch_changed();
+            return Ok(());
+        }
+        let mut attributes = self.attributes.lock();
+        let Attributes { mode, uid, gid, .. } = *attributes;
+        let mut ownership = Ownership { mode, uid, gid };
+        change(&mut ownership)?;
+        let Ownership { mode, uid, gid } = ownership;
+        *attributes = Attributes { mode, uid, gid, changed: Timestamp::now(), ..*attributes };
+        Ok(())
+    }
+
     /// The content was changed by someone who may keep set-id bits, or not.
     pub(super) fn written(&self, keeps_set_ids: bool) {
         let now = Timestamp::now();

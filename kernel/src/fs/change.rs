@@ -7,6 +7,7 @@ use super::{
     path::{Last, LastKind, Walk},
     permission::SET_GID,
     pipe::Pipe,
+    synthetic::{self, Node},
     tmpfs::Data,
 };
 use crate::security::Capabilities;
@@ -88,6 +89,9 @@ impl Caller<'_> {
         }
         let _change = directory.mount.begin_change()?;
         directory.inode().permit(self.credentials, Access::WRITE | Access::EXECUTE)?;
+        if directory.inode().node().is_some() {
+            return Err(Errno::EPERM);
+        }
         let name: Arc<[u8]> = walk.name(&last).into();
         let dentry = Dentry::new(&directory.dentry, name.clone(), inode.clone(), self.memory)?;
         let _structure = directory.inode().superblock().structure.lock();
@@ -158,6 +162,9 @@ impl Caller<'_> {
             return Err(if occupied { Errno::EEXIST } else { Errno::EBUSY });
         }
         let _change = from.at.mount.begin_change()?;
+        if from.at.inode().node().is_some() {
+            return Err(Errno::EPERM);
+        }
         let _structure = from.at.inode().superblock().structure.lock();
         let moving = from.entry(&old)?.ok_or(Errno::ENOENT)?;
         let target = to.entry(&new)?;
@@ -217,7 +224,7 @@ impl Caller<'_> {
         let _change = directory.mount.begin_change()?;
         let parent = directory.inode();
         parent.permit(self.credentials, Access::WRITE | Access::EXECUTE)?;
-        let above = *parent.attributes.lock();
+        let above = parent.attributes();
         let is_directory = matches!(content, Content::Directory(_));
         let mode = if matches!(content, Content::Symlink(_)) { mode } else { mode & !self.context.umask };
         let mut attributes = Attributes::new(mode, self.credentials.fsuid, self.credentials.fsgid);
@@ -228,6 +235,13 @@ impl Caller<'_> {
             } else if !self.may_keep_set_gid(above.gid) {
                 attributes.mode &= !SET_GID;
             }
+        }
+        if let Some(Node::Directory(node)) = parent.node() {
+            return synthetic::make(&directory.dentry, name, self, || match content {
+                Content::Directory(_) => node.make_directory(name, attributes.mode, self),
+                Content::Regular(_) => node.make_file(name, attributes.mode, self),
+                _ => Err(Errno::EPERM),
+            });
         }
         insert_new(&directory.dentry, name, attributes, content, self.memory)
     }
@@ -264,8 +278,20 @@ impl Caller<'_> {
             return Err(Errno::EBUSY);
         }
         fits(victim.inode())?;
-        directory.inode().entries()?.write().remove(walk.name(last));
-        lose_name(&directory.dentry, &victim);
+        match directory.inode().node() {
+            Some(Node::Directory(node)) => {
+                if victim.inode().is_directory() {
+                    node.remove_directory(walk.name(last), self)?;
+                } else {
+                    node.remove_file(walk.name(last), self)?;
+                }
+                directory.dentry.forget_child(&victim);
+            }
+            _ => {
+                directory.inode().entries()?.write().remove(walk.name(last));
+                lose_name(&directory.dentry, &victim);
+            }
+        }
         directory.inode().touch_modified();
         drop(structure);
         Ok(())
@@ -298,6 +324,10 @@ impl Caller<'_> {
 impl Inode {
     /// Readies a directory for its removal: ENOTDIR, ENOTEMPTY; afterwards nothing can be put into it.
     fn close_if_empty(&self) -> Result<(), Errno> {
+        if let Some(node) = self.node() {
+            // Whether it may go is for the file system to say.
+            return if matches!(node, Node::Directory(_)) { Ok(()) } else { Err(Errno::ENOTDIR) };
+        }
         let mut entries = self.entries()?.write();
         if !entries.is_empty() {
             return Err(Errno::ENOTEMPTY);

@@ -1,7 +1,7 @@
 //! Where a process stands in the tree of files, and who asks.
 
 use super::{Dentry, Inode, Mount, MountNamespace, initrd};
-use crate::{cgroup::MemoryGroup, security::Credentials};
+use crate::{cgroup::MemoryGroup, security::Credentials, task::Thread};
 use alloc::{format, string::String, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::boot_info::Initrd;
@@ -103,4 +103,7 @@ pub struct Caller<'a> {
     pub credentials: &'a Credentials,
     /// Who pays.
     pub memory: &'a Arc<MemoryGroup>,
+    /// The process that asks. `None` if the kernel asks by itself: then nothing in procfs is `self`, and no magic link
+    /// is followed.
+    pub thread: Option<&'a Thread>,
 }

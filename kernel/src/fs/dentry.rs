@@ -1,7 +1,12 @@
 //! Dentries: names in directories, as a tree. A directory holds its entries; an entry knows its directory weakly, and
-//! a mount keeps its whole tree alive, so that there is no cycle and `..` always has somewhere to go.
+//! a mount keeps its whole tree alive, so that there is no cycle and `..` always has somewhere to go. Where entries are
+//! made when they are looked up it is the other way round: the entry holds its directory, and is known there weakly.
 
-use super::Inode;
+use super::{
+    Caller, Inode,
+    inode::{Content, INODE_BYTES},
+    synthetic,
+};
 use crate::cgroup::{MemoryGroup, ObjectCharge};
 use alloc::{
     collections::BTreeMap,
@@ -11,6 +16,9 @@ use alloc::{
 use core::sync::atomic::{AtomicUsize, Ordering};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
+
+/// Names of entries that were made when they were looked up, while they are in use.
+type Made = BTreeMap<Arc<[u8]>, Weak<Dentry>>;
 
 /// What a name costs on the kernel heap, at most.
 const DENTRY_BYTES: usize = 512;
@@ -23,6 +31,7 @@ pub struct Dentry {
     place: SpinLock<Option<Place>>,
     /// Mounts on it, in all namespaces. Such a dentry is neither removed nor renamed (EBUSY).
     mounts: AtomicUsize,
+    made: SpinLock<Made>,
     /// `None` for a root, which its inode's charge covers.
     _charge: Option<ObjectCharge>,
 }
@@ -30,15 +39,38 @@ pub struct Dentry {
 /// Where a dentry is; where it was, once it is unlinked.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    pub parent: Weak<Dentry>,
+    pub parent: Parent,
     pub name: Arc<[u8]>,
     pub linked: bool,
 }
 
+/// The directory that a dentry is in.
+#[derive(Clone, Debug)]
+pub(super) enum Parent {
+    /// It holds the entry.
+    Holds(Weak<Dentry>),
+    /// The entry, which was made when it was looked up, holds it.
+    Held(Arc<Dentry>),
+}
+
+impl Parent {
+    pub fn get(&self) -> Option<Arc<Dentry>> {
+        match self {
+            Self::Holds(parent) => parent.upgrade(),
+            Self::Held(parent) => Some(parent.clone()),
+        }
+    }
+}
+
 impl Dentry {
+    fn with(inode: Arc<Inode>, place: Option<Place>, charge: Option<ObjectCharge>) -> Arc<Self> {
+        let (place, made) = (SpinLock::new(place), SpinLock::new(Made::new()));
+        Arc::new(Self { inode, place, mounts: AtomicUsize::new(0), made, _charge: charge })
+    }
+
     /// The root of a file system.
     pub(super) fn root(inode: Arc<Inode>) -> Arc<Self> {
-        Arc::new(Self { inode, place: SpinLock::new(None), mounts: AtomicUsize::new(0), _charge: None })
+        Self::with(inode, None, None)
     }
 
     /// A name in `parent`, paid for by `memory`, not yet in the entries.
@@ -49,8 +81,55 @@ impl Dentry {
         memory: &MemoryGroup,
     ) -> Result<Arc<Self>, Errno> {
         let charge = inode.superblock().charge_object(DENTRY_BYTES, memory)?;
-        let place = SpinLock::new(Some(Place { parent: Arc::downgrade(parent), name, linked: true }));
-        Ok(Arc::new(Self { inode, place, mounts: AtomicUsize::new(0), _charge: Some(charge) }))
+        let place = Place { parent: Parent::Holds(Arc::downgrade(parent)), name, linked: true };
+        Ok(Self::with(inode, Some(place), Some(charge)))
+    }
+
+    /// Pays for a dentry that is made when it is looked up, and its inode.
+    pub(super) fn charge_made(parent: &Self, memory: &MemoryGroup) -> Result<ObjectCharge, Errno> {
+        parent.inode.superblock().charge_object(DENTRY_BYTES + INODE_BYTES, memory)
+    }
+
+    /// The dentry of `name` in `parent`, which knows it as long as somebody uses it: a new one for `inode`, unless
+    /// another look-up was faster.
+    pub(super) fn made(parent: &Arc<Self>, name: &[u8], inode: Arc<Inode>, charge: ObjectCharge) -> Arc<Self> {
+        let name: Arc<[u8]> = name.into();
+        let place = Place { parent: Parent::Held(parent.clone()), name: name.clone(), linked: true };
+        let new = Self::with(inode, Some(place), Some(charge));
+        let mut made = parent.made.lock();
+        if let Some(other) = made.get(&name).and_then(Weak::upgrade) {
+            drop(made);
+            return other;
+        }
+        made.insert(name, Arc::downgrade(&new));
+        new
+    }
+
+    /// The dentry of `name` that was made by a look-up and is still in use.
+    pub(super) fn made_child(&self, name: &[u8]) -> Option<Arc<Self>> {
+        self.made.lock().get(name).and_then(Weak::upgrade)
+    }
+
+    /// `child`, made by a look-up, does not stand for its name any more.
+    pub(super) fn forget_child(&self, child: &Arc<Self>) {
+        let Some(place) = child.place() else { return };
+        let mut made = self.made.lock();
+        if made.get(&place.name).is_some_and(|known| known.as_ptr() == Arc::as_ptr(child)) {
+            made.remove(&place.name);
+        }
+        drop(made);
+        child.unlink();
+    }
+
+    /// The entry `name` of this directory, whether it was there or is made now; ENOTDIR.
+    pub(super) fn child(self: &Arc<Self>, name: &[u8], caller: &Caller<'_>) -> Result<Option<Arc<Self>>, Errno> {
+        match &self.inode.content {
+            Content::Directory(entries) => Ok(entries.read().get(name).cloned()),
+            Content::Synthetic(synthetic::Node::Directory(directory)) => {
+                synthetic::look_up(self, directory, name, caller)
+            }
+            _ => Err(Errno::ENOTDIR),
+        }
     }
 
     /// What the name stands for.
@@ -59,12 +138,12 @@ impl Dentry {
     }
 
     pub(super) fn into_inode(self) -> Arc<Inode> {
-        self.inode
+        self.inode.clone()
     }
 
     /// The directory it is in (or was, when unlinked). `None` for a file system's root.
     pub fn parent(&self) -> Option<Arc<Self>> {
-        self.place.lock().as_ref()?.parent.upgrade()
+        self.place.lock().as_ref()?.parent.get()
     }
 
     pub(super) fn place(&self) -> Option<Place> {
@@ -72,7 +151,7 @@ impl Dentry {
     }
 
     pub(super) fn set_place(&self, parent: &Arc<Self>, name: Arc<[u8]>) {
-        *self.place.lock() = Some(Place { parent: Arc::downgrade(parent), name, linked: true });
+        *self.place.lock() = Some(Place { parent: Parent::Holds(Arc::downgrade(parent)), name, linked: true });
     }
 
     pub(super) fn unlink(&self) {
@@ -109,6 +188,29 @@ impl Dentry {
 
     pub(super) fn remove_mount(&self) {
         self.mounts.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Dentry {
+    /// Leaves a directory that it holds; gives that.
+    fn leave(&mut self) -> Option<Arc<Self>> {
+        let Some(Place { parent: Parent::Held(parent), name, .. }) = self.place.get_mut().take() else { return None };
+        let mut made = parent.made.lock();
+        if made.get(&name).is_some_and(|known| known.strong_count() == 0) {
+            made.remove(&name);
+        }
+        drop(made);
+        Some(parent)
+    }
+}
+
+impl Drop for Dentry {
+    /// The directories that only this dentry held go too, one after the other and not by recursion.
+    fn drop(&mut self) {
+        let mut above = self.leave();
+        while let Some(parent) = above {
+            above = Arc::into_inner(parent).and_then(|mut parent| parent.leave());
+        }
     }
 }
 

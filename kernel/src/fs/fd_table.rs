@@ -37,7 +37,7 @@ impl FdTable {
         credentials: &Credentials,
         memory: &Arc<MemoryGroup>,
     ) -> Result<Self, Errno> {
-        let caller = Caller { context, credentials, memory };
+        let caller = Caller { context, credentials, memory, thread: None };
         // Linux opens the root file system's node; here the console is there whether the node is or not.
         let console = match caller.open(&context.root, b"/dev/console", OpenFlags::RDWR, 0) {
             Ok(console) => console,

@@ -5,6 +5,7 @@ use super::{
     dentry::FIRST_COOKIE,
     inode::{Attributes, Content, FileType},
     io::{Sink, Source},
+    synthetic::{self, Listed, Node, OpenDirectory, OpenText},
     tmpfs::Data,
 };
 use crate::{cgroup::MemoryGroup, mm::PageSource, task::Thread};
@@ -174,8 +175,11 @@ impl File {
     pub fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
         let data = match self.readable()? {
             Content::Regular(data) => data,
-            Content::Directory(_) => return Poll::Ready(Err(Errno::EISDIR)),
-            _ => return self.poll_object(|object| object.poll_read(cx, sink)),
+            _ if self.inode.is_directory() => return Poll::Ready(Err(Errno::EISDIR)),
+            _ => match self.object::<OpenText>() {
+                Some(text) => return Poll::Ready(self.at_offset(|at| text.read_at(at, sink))),
+                None => return self.poll_object(|object| object.poll_read(cx, sink)),
+            },
         };
         // The stretch is taken at once, so that two readers that share the offset get different bytes.
         let (start, count) = {
@@ -200,11 +204,14 @@ impl File {
                 self.touch_accessed();
                 Poll::Ready(result)
             }
-            Content::Directory(_) => Poll::Ready(Err(Errno::EISDIR)),
-            _ => {
-                self.positioned()?;
-                self.poll_object(|object| object.poll_read(cx, sink))
-            }
+            _ if self.inode.is_directory() => Poll::Ready(Err(Errno::EISDIR)),
+            _ => match self.object::<OpenText>() {
+                Some(text) => Poll::Ready(text.read_at(at, sink)),
+                None => {
+                    self.positioned()?;
+                    self.poll_object(|object| object.poll_read(cx, sink))
+                }
+            },
         }
     }
 
@@ -222,7 +229,10 @@ impl File {
         memory: &MemoryGroup,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
-            return self.poll_object(|object| object.poll_write(cx, source, memory));
+            return match self.object::<OpenText>() {
+                Some(text) => Poll::Ready(self.at_offset(|_| text.write(source))),
+                None => self.poll_object(|object| object.poll_write(cx, source, memory)),
+            };
         };
         let count = source.remaining();
         if count == 0 {
@@ -253,6 +263,9 @@ impl File {
         memory: &MemoryGroup,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
+            if let Some(text) = self.object::<OpenText>() {
+                return Poll::Ready(text.write(source));
+            }
             self.positioned()?;
             return self.poll_object(|object| object.poll_write(cx, source, memory));
         };
@@ -291,8 +304,10 @@ impl File {
         let end = match &self.inode.content {
             _ if self.is_path_only() => return Err(Errno::EBADF),
             Content::Regular(data) => data.length_bytes(),
-            Content::Directory(_) if whence != Whence::End => 0,
-            Content::Directory(_) => return Err(Errno::EINVAL),
+            _ if self.inode.is_directory() || self.object::<OpenText>().is_some() => match whence {
+                Whence::End => return Err(Errno::EINVAL),
+                Whence::Set | Whence::Current => 0,
+            },
             _ => return self.positioned().map(|()| 0),
         };
         let mut offset = self.offset.lock();
@@ -325,7 +340,6 @@ impl File {
             return Err(Errno::EBADF);
         }
         let inode = location.inode();
-        let entries = inode.entries()?;
         let mut offset = self.offset.lock();
         let above = if location.is_mount_root() { location.mount.place() } else { None };
         let parent = above.map_or_else(|| location.dentry.parent(), |above| above.dentry.parent());
@@ -340,7 +354,12 @@ impl File {
                 *offset = next_offset;
             }
         }
-        let entries = entries.read();
+        if let Some(opened) = self.object::<OpenDirectory>() {
+            let from = offset.max(FIRST_COOKIE);
+            drop(offset);
+            return self.read_synthetic(opened, from, tell);
+        }
+        let entries = inode.entries()?.read();
         if entries.is_closed() {
             return Err(Errno::ENOENT);
         }
@@ -355,6 +374,30 @@ impl File {
         }
         drop(entries);
         self.touch_accessed();
+        Ok(())
+    }
+
+    fn read_synthetic(
+        &self,
+        opened: &OpenDirectory,
+        from: u64,
+        mut tell: impl FnMut(DirectoryEntry<'_>) -> bool,
+    ) -> Result<(), Errno> {
+        let Some(Node::Directory(directory)) = self.inode.node() else { return Err(Errno::ENOTDIR) };
+        if directory.is_gone() {
+            return Err(Errno::ENOENT);
+        }
+        let mut reached = from;
+        directory.list(from - FIRST_COOKIE, &opened.0, &mut |Listed { name, file_type, next }| {
+            let inode = synthetic::child_number(self.inode.number(), name);
+            let next_offset = next + FIRST_COOKIE;
+            let taken = tell(DirectoryEntry { inode, file_type, next_offset, name });
+            if taken {
+                reached = next_offset;
+            }
+            taken
+        })?;
+        *self.offset.lock() = reached;
         Ok(())
     }
 
@@ -380,6 +423,14 @@ impl File {
 
     fn writable(&self) -> Result<&Content, Errno> {
         if self.access.contains(Access::WRITE) { Ok(&self.inode.content) } else { Err(Errno::EBADF) }
+    }
+
+    /// Moves the offset by what `transfer`, told the offset, has moved.
+    fn at_offset(&self, transfer: impl FnOnce(u64) -> Result<usize, Errno>) -> Result<usize, Errno> {
+        let start = *self.offset.lock();
+        let moved = transfer(start)?;
+        *self.offset.lock() = start + moved as u64;
+        Ok(moved)
     }
 
     /// ESPIPE for an object that has no offsets.
@@ -441,8 +492,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        if self.access.contains(Access::WRITE)
-            && matches!(self.inode.content, Content::Regular(_))
+        if self.inode.holds_mount_writable(self.access)
             && let Some(location) = &self.location
         {
             location.mount.remove_writer();

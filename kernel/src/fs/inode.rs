@@ -1,12 +1,13 @@
 //! Inodes: what a file is, apart from its names.
 //!
 //! All file systems of this kernel hold their files in memory, so an inode is one structure with the content of its
-//! type in it, not a table of functions.
+//! type in it, not a table of functions; but for what is made when it is looked at ([`super::synthetic`]).
 
 use super::{
     Superblock, Timestamp,
     dentry::{Dentry, Entries},
     pipe::Pipe,
+    synthetic::{Node, Ownership},
     tmpfs::Data,
 };
 use crate::cgroup::{MemoryGroup, ObjectCharge};
@@ -18,7 +19,7 @@ use veridian_hal::{
 };
 
 /// What an inode costs on the kernel heap, at most, a link's target not counted.
-const INODE_BYTES: usize = 320;
+pub(super) const INODE_BYTES: usize = 320;
 
 /// Type of a file, with Linux's number (`S_IFMT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub(super) enum Content {
     Device(FileType, DeviceNumber),
     Fifo(Arc<Pipe>),
     Anonymous,
+    /// Made when it is looked at.
+    Synthetic(Node),
 }
 
 /// What can be changed of an inode without touching its content.
@@ -179,6 +182,15 @@ impl Inode {
         Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, content })
     }
 
+    /// The inode of a node that is made when it is looked at; its dentry pays for it.
+    pub(super) fn synthetic(superblock: &Arc<Superblock>, number: u64, node: Node) -> Arc<Self> {
+        superblock.reserve_inode().expect("no limit on synthetic inodes");
+        let Ownership { mode, uid, gid } = node.entry().ownership();
+        let attributes = SpinLock::new(Attributes::new(mode, uid, gid));
+        let content = Content::Synthetic(node);
+        Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, content })
+    }
+
     /// The inode's number in its file system.
     pub fn number(&self) -> u64 {
         self.number
@@ -198,15 +210,39 @@ impl Inode {
             Content::Device(file_type, _) => *file_type,
             Content::Fifo(_) => FileType::Fifo,
             Content::Anonymous => FileType::Anonymous,
+            Content::Synthetic(node) => node.file_type(),
         }
     }
 
     /// Whether it is a directory.
     pub fn is_directory(&self) -> bool {
-        matches!(self.content, Content::Directory(_))
+        matches!(self.content, Content::Directory(_) | Content::Synthetic(Node::Directory(_)))
     }
 
-    /// The entries, if it is a directory; else ENOTDIR.
+    /// Whether it is a symbolic link.
+    pub(super) fn is_symlink(&self) -> bool {
+        matches!(self.content, Content::Symlink(_) | Content::Synthetic(Node::Link(_)))
+    }
+
+    /// The synthetic node, if it is one.
+    pub(super) fn node(&self) -> Option<&Node> {
+        if let Content::Synthetic(node) = &self.content { Some(node) } else { None }
+    }
+
+    /// Mode, owner, times and number of names as they are now.
+    pub(super) fn attributes(&self) -> Attributes {
+        let Some(node) = self.node() else { return *self.attributes.lock() };
+        let Ownership { mode, uid, gid } = node.entry().ownership();
+        Attributes { mode, uid, gid, ..*self.attributes.lock() }
+    }
+
+    /// Whether a file that is open for `access` keeps its mount from turning read-only.
+    pub(super) fn holds_mount_writable(&self, access: super::Access) -> bool {
+        access.contains(super::Access::WRITE)
+            && matches!(self.content, Content::Regular(_) | Content::Synthetic(Node::Text(_)))
+    }
+
+    /// The entries, if it is a directory that holds any; else ENOTDIR.
     pub(super) fn entries(&self) -> Result<&RwLock<Entries>, Errno> {
         if let Content::Directory(entries) = &self.content { Ok(entries) } else { Err(Errno::ENOTDIR) }
     }
@@ -217,10 +253,14 @@ impl Inode {
             Content::Regular(data) => (data.length_bytes(), data.resident_pages()),
             Content::Symlink(target) => (target.len() as u64, 0),
             Content::Directory(entries) => (entries.read().len() as u64, 0),
-            Content::Device(..) | Content::Fifo(_) | Content::Anonymous => (0, 0),
+            Content::Device(..) | Content::Fifo(_) | Content::Anonymous | Content::Synthetic(_) => (0, 0),
         };
-        let special = if let Content::Device(_, number) = self.content { number } else { DeviceNumber::new(0, 0) };
-        let attributes = *self.attributes.lock();
+        let special = match &self.content {
+            Content::Device(_, number) => *number,
+            Content::Synthetic(Node::Object(object)) => object.special(),
+            _ => DeviceNumber::new(0, 0),
+        };
+        let attributes = self.attributes();
         Status {
             device: self.superblock.device(),
             inode: self.number,

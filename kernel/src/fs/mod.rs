@@ -1,5 +1,6 @@
 //! Files: inodes, dentries, mounts and mount namespaces, path walk, open files and descriptor tables; the file
-//! systems tmpfs (which also holds what the initial RAM disk brought) and dev; pipes.
+//! systems tmpfs (which also holds what the initial RAM disk brought) and dev; pipes; [`synthetic`] nodes, of which
+//! file systems are made that show kernel objects.
 //!
 //! Owns: all of these. A [`Location`] (mount and dentry) is what a path resolves to, once; everything afterwards acts
 //! on it. May call: `mm` (the trait `PageSource`), `cgroup`, `security`, `device`,
@@ -10,7 +11,8 @@
 //! 2. a mount namespace's tree ([`MountNamespace`]);
 //! 3. a superblock's structure (every change of names in one file system);
 //! 4. a mount's children, then a mount's place;
-//! 5. a directory's entries (two at a time only under the structure lock), then a dentry's place;
+//! 5. a directory's entries (two at a time only under the structure lock), then a dentry's place; the names that
+//!    look-ups have made in a directory;
 //! 6. an inode's attributes; an open file's offset;
 //! 7. a file's pages; a superblock's object charges; then what the memory group and frames lock.
 //!
@@ -35,6 +37,7 @@ mod path;
 mod permission;
 pub mod pipe;
 mod superblock;
+pub mod synthetic;
 mod time;
 pub mod tmpfs;
 

@@ -1,7 +1,7 @@
 //! open(2): from a path to an open file.
 
 use super::{
-    Access, Caller, File, Location, MountFlags,
+    Access, Caller, File, FileType, Location, MountFlags,
     inode::Content,
     path::{LastKind, Look, Walk},
     tmpfs::Data,
@@ -123,7 +123,11 @@ impl Caller<'_> {
                 Look::At(_) | Look::Link(_) if exclusive => return Err(Errno::EEXIST),
                 Look::At(location) => return self.open_location(location, flags, access, false),
                 Look::Link(_) if flags.contains(OpenFlags::NOFOLLOW) => return Err(Errno::ELOOP),
-                Look::Link(link) => walk.follow(&link.dentry)?,
+                Look::Link(link) => {
+                    if let Some(place) = walk.follow(&link)? {
+                        return self.open_location(place, flags, access, false);
+                    }
+                }
             }
         }
     }
@@ -168,12 +172,14 @@ impl Caller<'_> {
         }
         let cut = flags.contains(OpenFlags::TRUNC) && !made;
         let wanted = if cut { access | Access::WRITE } else { access };
-        match &inode.content {
-            Content::Symlink(_) => return Err(Errno::ELOOP),
-            Content::Directory(_) if wanted.contains(Access::WRITE) || flags.contains(OpenFlags::CREAT) => {
+        match inode.file_type() {
+            FileType::Symlink => return Err(Errno::ELOOP),
+            FileType::Directory if wanted.contains(Access::WRITE) || flags.contains(OpenFlags::CREAT) => {
                 return Err(Errno::EISDIR);
             }
-            Content::Device(..) if location.mount.flags().contains(MountFlags::NODEV) => return Err(Errno::EACCES),
+            FileType::CharacterDevice | FileType::BlockDevice if location.mount.flags().contains(MountFlags::NODEV) => {
+                return Err(Errno::EACCES);
+            }
             _ => {}
         }
         if !made {
@@ -195,6 +201,13 @@ impl Caller<'_> {
                     core::mem::forget(change);
                 }
                 None
+            }
+            Content::Synthetic(node) => {
+                let change =
+                    if inode.holds_mount_writable(access) { Some(location.mount.begin_change()?) } else { None };
+                let object = node.open(self, access)?;
+                core::mem::forget(change);
+                Some(object)
             }
             Content::Device(file_type, number) => Some(device::open(*file_type, *number).ok_or(Errno::ENXIO)?),
             Content::Fifo(pipe) => {

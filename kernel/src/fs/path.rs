@@ -7,6 +7,7 @@ use super::{
     Access, Caller, Context, Dentry, Location, PATH_MAX,
     inode::Content,
     name::{LINKS_FOLLOWED_MAX, NAME_MAX},
+    synthetic::{Node, Target},
 };
 use alloc::{borrow::Cow, sync::Arc, vec::Vec};
 use core::ops::Range;
@@ -63,7 +64,7 @@ impl Context {
                 continue;
             }
             let place = at.dentry.place().filter(|place| place.linked).ok_or(Errno::ENOENT)?;
-            at.dentry = place.parent.upgrade().ok_or(Errno::ENOENT)?;
+            at.dentry = place.parent.get().ok_or(Errno::ENOENT)?;
             names.push(place.name);
         }
         let mut path = if reachable { Vec::new() } else { b"(unreachable)".to_vec() };
@@ -135,7 +136,12 @@ impl<'a> Walk<'a> {
             match self.look(&last)? {
                 Look::At(found) => return Ok(found),
                 Look::Absent => return Err(Errno::ENOENT),
-                Look::Link(link) if follow || last.slash => self.follow(&link.dentry)?,
+                Look::Link(link) if follow || last.slash => {
+                    if let Some(place) = self.follow(&link)? {
+                        let fits = !last.slash || place.inode().is_directory();
+                        return if fits { Ok(place) } else { Err(Errno::ENOTDIR) };
+                    }
+                }
                 Look::Link(link) => return Ok(link),
             }
         }
@@ -161,10 +167,10 @@ impl<'a> Walk<'a> {
                 LastKind::DotDot => self.up()?,
                 LastKind::Name => {
                     let child = self.child(&component)?.ok_or(Errno::ENOENT)?;
-                    if matches!(child.inode().content, Content::Symlink(_)) {
-                        self.follow(&child.dentry)?;
-                    } else {
+                    if !child.inode().is_symlink() {
                         self.at = child;
+                    } else if let Some(place) = self.follow(&child)? {
+                        self.at = place;
                     }
                 }
             }
@@ -185,7 +191,7 @@ impl<'a> Walk<'a> {
             }
             LastKind::Name => Ok(match self.child(&last.component)? {
                 None => Look::Absent,
-                Some(found) if matches!(found.inode().content, Content::Symlink(_)) => Look::Link(found),
+                Some(found) if found.inode().is_symlink() => Look::Link(found),
                 Some(found) if last.slash && !found.inode().is_directory() => return Err(Errno::ENOTDIR),
                 Some(found) => Look::At(found),
             }),
@@ -199,7 +205,7 @@ impl<'a> Walk<'a> {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        Ok(self.at.inode().entries()?.read().get(name).cloned())
+        self.at.dentry.child(name, self.caller)
     }
 
     /// The bytes of the last component.
@@ -207,13 +213,28 @@ impl<'a> Walk<'a> {
         &self.path[last.component.clone()]
     }
 
-    /// Goes on with the target of `link`, the component just met, in its place.
-    pub fn follow(&mut self, link: &Dentry) -> Result<(), Errno> {
-        let Content::Symlink(target) = &link.inode().content else { return Err(Errno::EINVAL) };
+    /// Goes on with the target of `link`, the component just met, in its place. A magic link gives the place that it
+    /// leads to, and the walk goes on with what comes after the link.
+    pub fn follow(&mut self, link: &Location) -> Result<Option<Location>, Errno> {
         self.links += 1;
         if self.links > LINKS_FOLLOWED_MAX {
             return Err(Errno::ELOOP);
         }
+        match &link.inode().content {
+            Content::Symlink(target) => self.substitute(target)?,
+            Content::Synthetic(Node::Link(node)) => match node.follow(self.caller)? {
+                Target::Path(target) => self.substitute(&target)?,
+                Target::Place(_) if self.floor.is_some() => return Err(Errno::EXDEV),
+                Target::Place(_) if self.caller.thread.is_none() => return Err(Errno::ELOOP),
+                Target::Place(place) => return Ok(Some(place)),
+            },
+            _ => return Err(Errno::EINVAL),
+        }
+        Ok(None)
+    }
+
+    /// Puts `target` before what is left of the path.
+    fn substitute(&mut self, target: &[u8]) -> Result<(), Errno> {
         let mut path = Vec::with_capacity(target.len() + self.path.len() - self.position);
         path.extend_from_slice(target);
         path.extend_from_slice(&self.path[self.position..]);
@@ -252,7 +273,7 @@ impl<'a> Walk<'a> {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        let dentry = self.at.inode().entries()?.read().get(name).cloned();
+        let dentry = self.at.dentry.child(name, self.caller)?;
         Ok(dentry.map(|dentry| Location { mount: self.at.mount.clone(), dentry }.into_mounted()))
     }
 

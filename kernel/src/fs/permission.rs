@@ -26,7 +26,7 @@ pub(super) const SET_UID: u16 = 0o4000;
 impl Inode {
     /// EACCES unless `credentials` may do all of `access` (path_resolution(7), "Permissions").
     pub(super) fn permit(&self, credentials: &Credentials, access: Access) -> Result<(), Errno> {
-        let attributes = *self.attributes.lock();
+        let attributes = self.attributes();
         if permits(&attributes, credentials, access) {
             return Ok(());
         }
@@ -43,7 +43,7 @@ impl Inode {
 
     /// EPERM unless `credentials` are the owner's or stand above owners.
     pub(super) fn permit_owner(&self, credentials: &Credentials) -> Result<(), Errno> {
-        if self.attributes.lock().uid == credentials.fsuid || credentials.capable(Capabilities::FOWNER) {
+        if self.attributes().uid == credentials.fsuid || credentials.capable(Capabilities::FOWNER) {
             return Ok(());
         }
         Err(Errno::EPERM)
@@ -53,10 +53,10 @@ impl Inode {
     /// directory the owner of either (EPERM).
     pub(super) fn permit_removal(&self, victim: &Self, credentials: &Credentials) -> Result<(), Errno> {
         self.permit(credentials, Access::WRITE | Access::EXECUTE)?;
-        let directory = *self.attributes.lock();
+        let directory = self.attributes();
         if directory.mode & STICKY != 0
             && directory.uid != credentials.fsuid
-            && victim.attributes.lock().uid != credentials.fsuid
+            && victim.attributes().uid != credentials.fsuid
             && !credentials.capable(Capabilities::FOWNER)
         {
             return Err(Errno::EPERM);

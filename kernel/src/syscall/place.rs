@@ -33,11 +33,10 @@ pub(super) fn here<R>(
     thread: &Thread,
     operation: impl FnOnce(&Caller<'_>, &Location) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
-    let (credentials, memory) = (thread.credentials(), thread.memory());
-    thread.with_fs(|context| {
-        let caller = Caller { context, credentials: &credentials, memory: &memory };
-        operation(&caller, &context.cwd)
-    })
+    // A copy: what the operation meets in procfs may be this very process, whose view must not be locked then.
+    let (context, credentials, memory) = (thread.with_fs(|fs| fs.clone()), thread.credentials(), thread.memory());
+    let caller = Caller { context: &context, credentials: &credentials, memory: &memory, thread: Some(thread) };
+    operation(&caller, &context.cwd)
 }
 
 /// Runs `operation` for the process, with the place from which `path` is walked: what `fd` stands for, or the working

@@ -2,7 +2,6 @@
 
 use super::Thread;
 use crate::{
-    cgroup::MemoryGroup,
     device::random,
     fs::{self, Caller},
     mm::{
@@ -48,18 +47,15 @@ impl From<Errno> for LoadError {
     }
 }
 
-/// Loads the program at `path`, as `credentials` see it through `fs`, charged to `memory`.
+/// Loads the program at `path`, as `caller` finds it, from its working directory.
 pub fn load(
-    fs: &fs::Context,
-    credentials: &Credentials,
-    memory: &Arc<MemoryGroup>,
+    caller: &Caller<'_>,
     path: &[u8],
     arguments: &Arguments,
     environment: &Arguments,
 ) -> Result<Program, LoadError> {
-    let caller = Caller { context: fs, credentials, memory };
-    let executable = caller.open_executable(&fs.cwd, path)?;
-    let after = credentials.at_exec(executable.set_ids);
+    let executable = caller.open_executable(&caller.context.cwd, path)?;
+    let after = caller.credentials.at_exec(executable.set_ids);
     let identity = Identity {
         uid: after.uid,
         euid: after.euid,
@@ -77,7 +73,7 @@ pub fn load(
             random: random::bytes(),
             limits: Limits::default(),
         },
-        memory,
+        caller.memory,
     )?;
     let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     Ok(Program {
@@ -100,8 +96,9 @@ pub fn exec(
     arguments: &Arguments,
     environment: &Arguments,
 ) -> Result<UserContext, Errno> {
-    let fs = thread.with_fs(|fs| fs.clone());
-    let loaded = load(&fs, &thread.credentials(), &thread.memory(), path, arguments, environment);
+    let (context, credentials, memory) = (thread.with_fs(|fs| fs.clone()), thread.credentials(), thread.memory());
+    let caller = Caller { context: &context, credentials: &credentials, memory: &memory, thread: Some(thread) };
+    let loaded = load(&caller, path, arguments, environment);
     let program = loaded.map_err(|error| {
         log::debug!("{thread:?}: {}: {} ({})", String::from_utf8_lossy(path), error.reason, error.errno);
         error.errno

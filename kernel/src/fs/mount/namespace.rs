@@ -19,7 +19,7 @@ pub struct MountNamespace {
 }
 
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(in crate::fs) struct Tree {
     pub root: Arc<Mount>,
     mounts: usize,
 }
@@ -75,7 +75,7 @@ impl MountNamespace {
     }
 
     /// Locks the tree against changes.
-    pub(super) fn lock(&self) -> impl DerefMut<Target = Tree> {
+    pub(in crate::fs) fn lock(&self) -> impl DerefMut<Target = Tree> {
         self.tree.lock()
     }
 
@@ -85,7 +85,7 @@ impl MountNamespace {
     }
 
     /// Mounts `mount` and what is beneath it at `at`, on top of what is mounted there.
-    pub(super) fn attach(&self, tree: &mut Tree, mount: Arc<Mount>, at: Location) -> Result<(), Errno> {
+    pub(in crate::fs) fn attach(&self, tree: &mut Tree, mount: Arc<Mount>, at: Location) -> Result<(), Errno> {
         let at = at.into_mounted();
         if !self.has(&at.mount) {
             return Err(Errno::EINVAL);

@@ -7,6 +7,7 @@ mod names;
 mod paths;
 mod permissions;
 mod pipes;
+mod synthetic;
 mod tmpfs;
 
 use super::*;
@@ -56,7 +57,7 @@ impl World {
     }
 
     fn caller(&self) -> Caller<'_> {
-        Caller { context: &self.context, credentials: &self.credentials, memory: &self.group.memory }
+        Caller { context: &self.context, credentials: &self.credentials, memory: &self.group.memory, thread: None }
     }
 
     fn find(&self, path: &str) -> Result<Location, Errno> {

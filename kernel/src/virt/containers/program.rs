@@ -71,7 +71,7 @@ fn context_of(
     };
     context.umask = UMASK;
     context.cwd = context.root.clone();
-    let inside = Caller { context: &context, credentials, memory: &housing.cgroup.memory };
+    let inside = Caller { context: &context, credentials, memory: &housing.cgroup.memory, thread: None };
     let cwd = inside.resolve_directory(&context.root, process.cwd.as_bytes());
     let cwd = cwd.map_err(|errno| Error::new(errno).operand(process.cwd.clone()).reason("the working directory"))?;
     context.cwd = cwd;
@@ -87,7 +87,8 @@ fn find_program(
 ) -> Result<task::Program, Error> {
     let arguments: Arguments = process.args.iter().map(String::as_bytes).collect();
     let environment: Arguments = process.env.iter().map(String::as_bytes).collect();
-    let load = |path: &[u8]| task::load(fs, credentials, &cgroup.memory, path, &arguments, &environment);
+    let inside = Caller { context: fs, credentials, memory: &cgroup.memory, thread: None };
+    let load = |path: &[u8]| task::load(&inside, path, &arguments, &environment);
     let name = process.args.first().map_or("", String::as_str);
     if name.contains('/') {
         return load(name.as_bytes()).map_err(error);

@@ -55,7 +55,7 @@ impl View {
 
     /// As the file system wants it.
     pub fn caller(&self) -> Caller<'_> {
-        Caller { context: &self.context, credentials: &self.credentials, memory: &self.memory }
+        Caller { context: &self.context, credentials: &self.credentials, memory: &self.memory, thread: None }
     }
 
     /// A path of the configuration: from the caller's root, or beneath the bundle, out of which it must not lead
