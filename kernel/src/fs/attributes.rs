@@ -45,7 +45,7 @@ impl Caller<'_> {
             return Err(Errno::EOPNOTSUPP);
         }
         subject.inode.change_ownership(|own| {
-            let keeps_set_gid = subject.inode.is_directory() || self.may_keep_set_gid(own.gid);
+            let keeps_set_gid = subject.inode.is_directory() || self.may_keep_set_gid(own.uid, own.gid);
             own.mode = if keeps_set_gid { mode & 0o7777 } else { mode & 0o7777 & !SET_GID };
             Ok(())
         })
@@ -59,7 +59,8 @@ impl Caller<'_> {
             let owns = own.uid == self.credentials.fsuid;
             let may_uid = uid.is_none_or(|uid| owns && uid == own.uid);
             let may_gid = gid.is_none_or(|gid| owns && (gid == own.gid || self.credentials.in_group(gid)));
-            let may = may_uid && may_gid || self.credentials.capable(Capabilities::CHOWN);
+            let above = self.credentials.capable_over(own.uid, own.gid, Capabilities::CHOWN);
+            let may = may_uid && may_gid || above;
             if !may {
                 return Err(Errno::EPERM);
             }
@@ -157,7 +158,7 @@ impl Caller<'_> {
     /// The context after chroot(2) to `to`.
     pub fn chroot(&self, to: Location) -> Result<Context, Errno> {
         self.enter(&to)?;
-        if !self.credentials.capable(Capabilities::SYS_CHROOT) {
+        if !self.credentials.capable_at_home(Capabilities::SYS_CHROOT) {
             return Err(Errno::EPERM);
         }
         Ok(Context { root: to, ..self.context.clone() })

@@ -224,6 +224,9 @@ impl Caller<'_> {
         let _change = directory.mount.begin_change()?;
         let parent = directory.inode();
         parent.permit(self.credentials, Access::WRITE | Access::EXECUTE)?;
+        if !parent.superblock().owner().maps(self.credentials.fsuid, self.credentials.fsgid) {
+            return Err(Errno::EOVERFLOW);
+        }
         let above = parent.attributes();
         let is_directory = matches!(content, Content::Directory(_));
         let mode = if matches!(content, Content::Symlink(_)) { mode } else { mode & !self.context.umask };
@@ -232,7 +235,7 @@ impl Caller<'_> {
             attributes.gid = above.gid;
             if is_directory {
                 attributes.mode |= SET_GID;
-            } else if !self.may_keep_set_gid(above.gid) {
+            } else if !self.may_keep_set_gid(above.uid, above.gid) {
                 attributes.mode &= !SET_GID;
             }
         }
@@ -246,9 +249,9 @@ impl Caller<'_> {
         insert_new(&directory.dentry, name, attributes, content, self.memory)
     }
 
-    /// Whether a set-group-id file of `gid` may be this caller's making.
-    pub(super) fn may_keep_set_gid(&self, gid: u32) -> bool {
-        self.credentials.in_group(gid) || self.credentials.capable(Capabilities::FSETID)
+    /// Whether a set-group-id file of `gid` may be this caller's making: CAP_FSETID counts over `uid` and `gid`.
+    pub(super) fn may_keep_set_gid(&self, uid: u32, gid: u32) -> bool {
+        self.credentials.in_group(gid) || self.credentials.capable_over(uid, gid, Capabilities::FSETID)
     }
 
     /// Walks to the directory of a name that does not exist; EEXIST if it does.

@@ -1,7 +1,7 @@
 //! Where a process stands in the tree of files, and who asks.
 
 use super::{Dentry, Inode, Mount, MountNamespace, initrd};
-use crate::{cgroup::MemoryGroup, security::Credentials, task::Thread};
+use crate::{cgroup::MemoryGroup, namespace::UserNamespace, security::Credentials, task::Thread};
 use alloc::{format, string::String, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::boot_info::Initrd;
@@ -81,9 +81,9 @@ impl Context {
         Self { cwd: root.clone(), root, umask: 0o022, namespace }
     }
 
-    /// The same view of a copy of all mounts (CLONE_NEWNS).
-    pub fn with_new_namespace(&self) -> Result<Self, Errno> {
-        self.namespace.copy(self)
+    /// The same view of a copy of all mounts (CLONE_NEWNS), which `owner` rules.
+    pub fn with_new_namespace(&self, owner: &Arc<UserNamespace>) -> Result<Self, Errno> {
+        self.namespace.copy(self, owner)
     }
 
     /// The first process's: at the root of a file system unpacked from `initrd`. An error comes with its reason.

@@ -8,7 +8,7 @@ use super::{
     mount::TmpfsOptions,
     tmpfs,
 };
-use crate::{cgroup::MemoryGroup, device};
+use crate::{cgroup::MemoryGroup, device, namespace::UserNamespace};
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
@@ -29,7 +29,7 @@ const NODES: [(&[u8], DeviceNumber, u16); 7] = [
 /// A new `dev` file system, mounted nowhere yet.
 pub(super) fn mount(options: &TmpfsOptions, flags: MountFlags, memory: &MemoryGroup) -> Result<Arc<Mount>, Errno> {
     let options = TmpfsOptions { mode: Some(options.mode.unwrap_or(0o755)), ..*options };
-    let root = tmpfs::tree("dev", MAGIC, &options, memory)?;
+    let root = tmpfs::tree("dev", MAGIC, &options, UserNamespace::first(), memory)?;
     populate(&root, memory)?;
     Ok(Mount::of_tree(root, flags))
 }

@@ -146,7 +146,7 @@ impl Caller<'_> {
         }
         inode.permit(self.credentials, Access::EXECUTE)?;
         location.mount.touch_accessed(inode);
-        let set_ids = set_ids(&location);
+        let set_ids = self.set_ids(&location);
         Ok(Executable { source: File::new(location, Access::READ, OpenFlags::empty(), None, false), set_ids })
     }
 
@@ -177,7 +177,7 @@ impl Caller<'_> {
             FileType::Directory if wanted.contains(Access::WRITE) || flags.contains(OpenFlags::CREAT) => {
                 return Err(Errno::EISDIR);
             }
-            FileType::CharacterDevice | FileType::BlockDevice if location.mount.flags().contains(MountFlags::NODEV) => {
+            FileType::CharacterDevice | FileType::BlockDevice if location.mount.forbids_devices() => {
                 return Err(Errno::EACCES);
             }
             _ => {}
@@ -222,15 +222,23 @@ impl Caller<'_> {
         };
         Ok(File::new(location, access, flags.kept(), object, keeps_set_ids))
     }
-}
 
-fn set_ids(location: &Location) -> SetIds {
-    if location.mount.flags().contains(MountFlags::NOSUID) {
-        return SetIds::default();
-    }
-    let status = location.inode().status();
-    SetIds {
-        uid: (status.mode & 0o4000 != 0).then_some(status.uid),
-        gid: (status.mode & 0o2010 == 0o2010).then_some(status.gid),
+    /// What the set-id bits at `location` mean to the caller. They mean nothing on a nosuid mount, on a mount of another
+    /// mount namespace, in a file system of a user namespace that the caller's is not in, and where the caller's user
+    /// namespace has no such ids: nobody gets by them what he could not have been given there.
+    fn set_ids(&self, location: &Location) -> SetIds {
+        let namespace = &self.credentials.user_namespace;
+        let status = location.inode().status();
+        let counts = !location.mount.flags().contains(MountFlags::NOSUID)
+            && self.context.namespace.has(&location.mount)
+            && location.inode().superblock().owner().contains(namespace)
+            && namespace.maps(status.uid, status.gid);
+        if !counts {
+            return SetIds::default();
+        }
+        SetIds {
+            uid: (status.mode & 0o4000 != 0).then_some(status.uid),
+            gid: (status.mode & 0o2010 == 0o2010).then_some(status.gid),
+        }
     }
 }

@@ -30,23 +30,23 @@ impl Inode {
         if permits(&attributes, credentials, access) {
             return Ok(());
         }
+        let capable = |capability| credentials.capable_over(attributes.uid, attributes.gid, capability);
         let above = if self.is_directory() {
-            credentials.capable(Capabilities::DAC_OVERRIDE)
-                || !access.contains(Access::WRITE) && credentials.capable(Capabilities::DAC_READ_SEARCH)
+            capable(Capabilities::DAC_OVERRIDE)
+                || !access.contains(Access::WRITE) && capable(Capabilities::DAC_READ_SEARCH)
         } else {
             let executable = !access.contains(Access::EXECUTE) || attributes.mode & 0o111 != 0;
-            executable && credentials.capable(Capabilities::DAC_OVERRIDE)
-                || access == Access::READ && credentials.capable(Capabilities::DAC_READ_SEARCH)
+            executable && capable(Capabilities::DAC_OVERRIDE)
+                || access == Access::READ && capable(Capabilities::DAC_READ_SEARCH)
         };
         if above { Ok(()) } else { Err(Errno::EACCES) }
     }
 
     /// EPERM unless `credentials` are the owner's or stand above owners.
     pub(super) fn permit_owner(&self, credentials: &Credentials) -> Result<(), Errno> {
-        if self.attributes().uid == credentials.fsuid || credentials.capable(Capabilities::FOWNER) {
-            return Ok(());
-        }
-        Err(Errno::EPERM)
+        let Attributes { uid, gid, .. } = self.attributes();
+        let owns = uid == credentials.fsuid || credentials.capable_over(uid, gid, Capabilities::FOWNER);
+        if owns { Ok(()) } else { Err(Errno::EPERM) }
     }
 
     /// Whether the entry for `victim` may be removed from this directory: write and search permission, and in a sticky
@@ -54,14 +54,10 @@ impl Inode {
     pub(super) fn permit_removal(&self, victim: &Self, credentials: &Credentials) -> Result<(), Errno> {
         self.permit(credentials, Access::WRITE | Access::EXECUTE)?;
         let directory = self.attributes();
-        if directory.mode & STICKY != 0
-            && directory.uid != credentials.fsuid
-            && victim.attributes().uid != credentials.fsuid
-            && !credentials.capable(Capabilities::FOWNER)
-        {
-            return Err(Errno::EPERM);
+        if directory.mode & STICKY == 0 || directory.uid == credentials.fsuid {
+            return Ok(());
         }
-        Ok(())
+        victim.permit_owner(credentials)
     }
 }
 

@@ -1,7 +1,10 @@
 //! A file system instance: its identity, its limits, and what its objects cost.
 //! Names and inodes live on the kernel heap: see [`ObjectPool`].
 
-use crate::cgroup::{MemoryGroup, ObjectCharge, ObjectPool};
+use crate::{
+    cgroup::{MemoryGroup, ObjectCharge, ObjectPool},
+    namespace::UserNamespace,
+};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use veridian_containers::abi::Errno;
@@ -14,6 +17,7 @@ pub struct Superblock {
     device: u64,
     kind: &'static str,
     magic: u64,
+    owner: Arc<UserNamespace>,
     pages: AtomicUsize,
     pages_max: usize,
     inodes: AtomicUsize,
@@ -50,6 +54,7 @@ impl Superblock {
             device: super::inode::DeviceNumber::new(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed)).to_bits(),
             kind,
             magic,
+            owner: UserNamespace::first().clone(),
             pages: AtomicUsize::new(0),
             pages_max: pages_max.unwrap_or(usize::MAX),
             inodes: AtomicUsize::new(0),
@@ -58,6 +63,17 @@ impl Superblock {
             objects: Arc::default(),
             structure: SpinLock::new(()),
         }
+    }
+
+    /// The same for a user namespace other than the first: who mounts a file system without rights over the machine
+    /// puts devices and set-ids into it that mean nothing outside.
+    pub(super) fn owned_by(self, owner: &Arc<UserNamespace>) -> Self {
+        Self { owner: owner.clone(), ..self }
+    }
+
+    /// The user namespace that it was mounted in: the ids in it are that namespace's.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// st_dev.

@@ -1,22 +1,28 @@
 //! Namespaces: what a task sees of names that others use too.
 //!
-//! Owns: [`PidNamespace`], [`TimeNamespace`], [`UtsNamespace`] and the set that a task carries. (The mount namespace lives in `fs`.)
-//! May call: nothing above hal's locks. Called by: `task`, `syscall`, `virt`.
+//! Owns: [`PidNamespace`], [`TimeNamespace`], [`UserNamespace`], [`UtsNamespace`] and the set that a task carries. (The
+//! mount namespace lives in `fs`.) Every namespace object has an inode number and an owner: the user namespace it was
+//! made in, whose capabilities rule it.
+//! May call: nothing above hal's locks. Called by: `security`, `fs`, `task`, `syscall`, `virt`.
 //!
 //! Lock order: a child pid namespace's table before its parent's.
 
+pub mod id_map;
 pub mod pid;
 pub mod time;
+pub mod user;
 pub mod uts;
 
 pub use pid::{Pid, PidNamespace};
 pub use time::TimeNamespace;
+pub use user::{IdKind, UserNamespace};
 pub use uts::UtsNamespace;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// The namespaces of a task, the mount namespace aside.
+/// The namespaces of a task, the mount namespace (its files' [`Context`](crate::fs::Context)) and the user namespace
+/// (its [`Credentials`](crate::security::Credentials)) aside.
 #[derive(Clone, Debug)]
 pub struct Namespaces {
     /// Host and domain name.

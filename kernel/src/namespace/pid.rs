@@ -1,5 +1,6 @@
 //! The pid namespace (pid_namespaces(7)): a process has a number in its own namespace and in every one above.
 
+use super::UserNamespace;
 use crate::{sched::WaitQueue, task::Thread};
 use alloc::{
     collections::BTreeMap,
@@ -20,6 +21,8 @@ const LEVEL_MAX: usize = 32;
 pub struct PidNamespace {
     parent: Option<Arc<Self>>,
     level: usize,
+    owner: Arc<UserNamespace>,
+    inode: u64,
     table: SpinLock<Table>,
     /// Woken when a number is given back after the namespace was closed.
     departures: WaitQueue,
@@ -46,21 +49,38 @@ pub struct Pid {
 impl PidNamespace {
     /// The machine's first one.
     pub fn first() -> Arc<Self> {
-        Arc::new(Self { parent: None, level: 0, table: SpinLock::new(Table::new()), departures: WaitQueue::new() })
+        Self::new(None, 0, UserNamespace::first().clone())
     }
 
-    /// A namespace below `parent`; ENOSPC when nested too deep.
-    pub fn child(parent: &Arc<Self>) -> Result<Arc<Self>, Errno> {
+    /// A namespace below `parent`; ENOSPC when nested too deep, EINVAL when `owner` is not the parent's owner or below.
+    pub fn child(parent: &Arc<Self>, owner: &Arc<UserNamespace>) -> Result<Arc<Self>, Errno> {
+        if !parent.owner.contains(owner) {
+            return Err(Errno::EINVAL);
+        }
         if parent.level + 1 > LEVEL_MAX {
             return Err(Errno::ENOSPC);
         }
-        let table = SpinLock::new(Table::new());
-        Ok(Arc::new(Self {
-            parent: Some(parent.clone()),
-            level: parent.level + 1,
-            table,
-            departures: WaitQueue::new(),
-        }))
+        Ok(Self::new(Some(parent.clone()), parent.level + 1, owner.clone()))
+    }
+
+    fn new(parent: Option<Arc<Self>>, level: usize, owner: Arc<UserNamespace>) -> Arc<Self> {
+        let (table, departures) = (SpinLock::new(Table::new()), WaitQueue::new());
+        Arc::new(Self { parent, level, owner, inode: super::next_inode(), table, departures })
+    }
+
+    /// The one that it was made in; `None` for the first.
+    pub fn parent(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()
+    }
+
+    /// The user namespace whose capabilities rule it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
+    }
+
+    /// Unlike that of any other namespace.
+    pub fn inode(&self) -> u64 {
+        self.inode
     }
 
     /// Numbers for a new process, here and in every namespace above. EAGAIN when there is none left, ENOMEM when
@@ -208,8 +228,8 @@ mod tests {
     fn a_process_has_a_number_in_each_namespace_above_it() {
         let first = PidNamespace::first();
         let _init = first.allocate().expect("pid 1");
-        let inner = PidNamespace::child(&first).expect("level 1");
-        let other = PidNamespace::child(&first).expect("level 1");
+        let inner = PidNamespace::child(&first, UserNamespace::first()).expect("level 1");
+        let other = PidNamespace::child(&first, UserNamespace::first()).expect("level 1");
         let pid = inner.allocate().expect("a pid");
         assert_eq!((pid.number(), pid.global_number()), (1, 2));
         assert!(pid.is_init());
@@ -234,7 +254,7 @@ mod tests {
     #[test]
     fn a_closed_namespace_makes_no_process_and_leaves_no_number_above() {
         let first = PidNamespace::first();
-        let inner = PidNamespace::child(&first).expect("level 1");
+        let inner = PidNamespace::child(&first, UserNamespace::first()).expect("level 1");
         inner.close();
         assert_eq!(inner.allocate().err(), Some(Errno::ENOMEM));
         assert_eq!(first.pids_in_use(), 0);
@@ -244,8 +264,8 @@ mod tests {
     fn namespaces_nest_32_deep() {
         let mut namespace = PidNamespace::first();
         for _ in 0..32 {
-            namespace = PidNamespace::child(&namespace).expect("within the bound");
+            namespace = PidNamespace::child(&namespace, UserNamespace::first()).expect("within the bound");
         }
-        assert_eq!(PidNamespace::child(&namespace).err(), Some(Errno::ENOSPC));
+        assert_eq!(PidNamespace::child(&namespace, UserNamespace::first()).err(), Some(Errno::ENOSPC));
     }
 }

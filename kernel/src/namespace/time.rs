@@ -3,8 +3,8 @@
 //! A process is never moved while it runs: unshare(2) sets the namespace of its children and of its next program.
 //! The offsets can be set until the first process is in the namespace.
 
-use super::next_inode;
-use alloc::{format, string::String};
+use super::{UserNamespace, next_inode};
+use alloc::{format, string::String, sync::Arc};
 use core::str::SplitAsciiWhitespace;
 use veridian_containers::abi::Errno;
 use veridian_hal::{clock, sync::SpinLock};
@@ -53,6 +53,7 @@ impl Offsets {
 #[derive(Debug)]
 pub struct TimeNamespace {
     inode: u64,
+    owner: Arc<UserNamespace>,
     state: SpinLock<State>,
 }
 
@@ -66,13 +67,22 @@ struct State {
 impl TimeNamespace {
     /// The machine's first one: its clocks show what the machine's do.
     pub fn first() -> Self {
-        Self { inode: next_inode(), state: SpinLock::new(State { offsets: Offsets::default(), entered: true }) }
+        Self::new(UserNamespace::first(), State { offsets: Offsets::default(), entered: true })
     }
 
     /// A new one that begins with the offsets of this one.
-    pub fn child(&self) -> Self {
+    pub fn child(&self, owner: &Arc<UserNamespace>) -> Self {
         let offsets = self.state.lock().offsets;
-        Self { inode: next_inode(), state: SpinLock::new(State { offsets, entered: false }) }
+        Self::new(owner, State { offsets, entered: false })
+    }
+
+    fn new(owner: &Arc<UserNamespace>, state: State) -> Self {
+        Self { inode: next_inode(), owner: owner.clone(), state: SpinLock::new(state) }
+    }
+
+    /// The user namespace whose capabilities rule it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// The number of `/proc/<pid>/ns/time`.
@@ -162,7 +172,7 @@ mod tests {
     fn offsets_are_set_until_a_process_is_inside() {
         let first = TimeNamespace::first();
         assert_eq!(first.set_offset(Clock::Monotonic, 1, 0), Err(Errno::EACCES));
-        let inner = first.child();
+        let inner = first.child(UserNamespace::first());
         assert_ne!(inner.inode(), first.inode());
         assert_eq!(inner.write_offsets(b"monotonic 100 5\n7 -0 1\n"), Ok(()));
         assert_eq!(inner.offsets_text(), "monotonic         100         5\nboottime            0         1\n");
@@ -170,12 +180,12 @@ mod tests {
         assert!(shifted - plain >= 100_000_000_005);
         inner.enter();
         assert_eq!(inner.write_offsets(b"monotonic 0 0"), Err(Errno::EACCES));
-        assert_eq!(inner.child().offsets_text(), inner.offsets_text());
+        assert_eq!(inner.child(UserNamespace::first()).offsets_text(), inner.offsets_text());
     }
 
     #[test]
     fn what_is_no_offset_changes_nothing() {
-        let inner = TimeNamespace::first().child();
+        let inner = TimeNamespace::first().child(UserNamespace::first());
         for (text, errno) in [
             ("", Errno::EINVAL),
             ("monotonic", Errno::EINVAL),

@@ -1,5 +1,7 @@
 //! The uts namespace: host name and NIS domain name (uts_namespaces(7)).
 
+use super::UserNamespace;
+use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
@@ -12,6 +14,8 @@ pub type Name = heapless::Vec<u8, NAME_MAX>;
 /// A host name and a domain name.
 #[derive(Debug)]
 pub struct UtsNamespace {
+    owner: Arc<UserNamespace>,
+    inode: u64,
     names: SpinLock<Names>,
 }
 
@@ -29,7 +33,26 @@ impl UtsNamespace {
     pub fn new(host: &[u8]) -> Self {
         let host = Name::from_slice(&host[..host.len().min(NAME_MAX)]).unwrap_or_default();
         let domain = Name::from_slice(b"(none)").unwrap_or_default();
-        Self { names: SpinLock::new(Names { host, domain }) }
+        Self::with(UserNamespace::first().clone(), Names { host, domain })
+    }
+
+    /// A new one with the names of this one.
+    pub fn copy(&self, owner: &Arc<UserNamespace>) -> Arc<Self> {
+        Arc::new(Self::with(owner.clone(), self.names()))
+    }
+
+    fn with(owner: Arc<UserNamespace>, names: Names) -> Self {
+        Self { owner, inode: super::next_inode(), names: SpinLock::new(names) }
+    }
+
+    /// The user namespace whose capabilities rule it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
+    }
+
+    /// Unlike that of any other namespace.
+    pub fn inode(&self) -> u64 {
+        self.inode
     }
 
     /// The names now.
@@ -47,12 +70,5 @@ impl UtsNamespace {
     pub fn set_domain(&self, name: &[u8]) -> Result<(), Errno> {
         self.names.lock().domain = Name::from_slice(name).map_err(|_| Errno::EINVAL)?;
         Ok(())
-    }
-}
-
-impl Clone for UtsNamespace {
-    /// A new namespace begins with its maker's names.
-    fn clone(&self) -> Self {
-        Self { names: SpinLock::new(self.names()) }
     }
 }

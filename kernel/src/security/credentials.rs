@@ -1,13 +1,14 @@
 //! User and group ids, and the rules of setuid(2) and its family (credentials(7), capabilities(7)).
 
-use super::Capabilities;
+use super::{Capabilities, SecureBits};
+use crate::namespace::UserNamespace;
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 
 /// The most supplementary groups (NGROUPS_MAX).
 pub const GROUPS_MAX: usize = 65536;
 
-/// A task's identity. A value: changes make another.
+/// A task's identity. A value: changes make another. Ids are the machine's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// Real user id.
@@ -28,20 +29,22 @@ pub struct Credentials {
     pub fsgid: u32,
     /// Supplementary groups, sorted.
     pub groups: Arc<[u32]>,
-    /// What may be made effective again.
-    pub permitted: Capabilities,
     /// What is checked.
     pub effective: Capabilities,
-}
-
-/// What the file that is executed says about ids: its set-user-id and set-group-id bits with its owner, already
-/// dropped if its mount is nosuid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SetIds {
-    /// The owner, when the file is set-user-id.
-    pub uid: Option<u32>,
-    /// The group, when the file is set-group-id.
-    pub gid: Option<u32>,
+    /// What may be made effective again.
+    pub permitted: Capabilities,
+    /// What an executed program may take over.
+    pub inheritable: Capabilities,
+    /// What no exec gains beyond.
+    pub bounding: Capabilities,
+    /// What every executed program without set-ids keeps; always both permitted and inheritable.
+    pub ambient: Capabilities,
+    /// What user 0 does not get for being user 0.
+    pub securebits: SecureBits,
+    /// No exec gains anything (PR_SET_NO_NEW_PRIVS).
+    pub no_new_privileges: bool,
+    /// Where the capabilities count, and whose ids the task sees.
+    pub user_namespace: Arc<UserNamespace>,
 }
 
 impl Credentials {
@@ -50,10 +53,11 @@ impl Credentials {
         Self::of(0, 0, Arc::from([]))
     }
 
-    /// All user ids `uid`, all group ids `gid`. User 0 has all capabilities, any other none.
+    /// All user ids `uid`, all group ids `gid`, in the first user namespace. User 0 has all capabilities, any other
+    /// none.
     pub fn of(uid: u32, gid: u32, groups: Arc<[u32]>) -> Self {
         let capabilities = if uid == 0 { Capabilities::all() } else { Capabilities::empty() };
-        let mut credentials = Self {
+        Self {
             uid,
             euid: uid,
             suid: uid,
@@ -62,17 +66,51 @@ impl Credentials {
             egid: gid,
             sgid: gid,
             fsgid: gid,
-            groups: Arc::from([]),
-            permitted: capabilities,
+            groups: sorted(&groups),
             effective: capabilities,
-        };
-        credentials.groups = sorted(&groups);
-        credentials
+            permitted: capabilities,
+            inheritable: Capabilities::empty(),
+            bounding: Capabilities::all(),
+            ambient: Capabilities::empty(),
+            securebits: SecureBits::empty(),
+            no_new_privileges: false,
+            user_namespace: UserNamespace::first().clone(),
+        }
     }
 
-    /// Whether all of `capabilities` are effective.
+    /// Whether all of `capabilities` are effective in the first user namespace: for what belongs to the machine.
     pub fn capable(&self, capabilities: Capabilities) -> bool {
+        self.capable_in(UserNamespace::first(), capabilities)
+    }
+
+    /// Whether all of `capabilities` are effective in `namespace`: in one's own those of the effective set; in one below
+    /// also all, if its way up leads to a namespace that the effective user made from one's own (user_namespaces(7)).
+    pub fn capable_in(&self, namespace: &UserNamespace, capabilities: Capabilities) -> bool {
+        let mut at = namespace;
+        loop {
+            if at == &*self.user_namespace {
+                return self.effective.contains(capabilities);
+            }
+            if at.level() <= self.user_namespace.level() {
+                return false;
+            }
+            let Some(parent) = at.parent() else { return false };
+            if **parent == *self.user_namespace && at.creator().uid == self.euid {
+                return true;
+            }
+            at = parent;
+        }
+    }
+
+    /// Whether all of `capabilities` are effective in the task's own user namespace.
+    pub fn capable_at_home(&self, capabilities: Capabilities) -> bool {
         self.effective.contains(capabilities)
+    }
+
+    /// Whether all of `capabilities` are effective over a file of `uid` and `gid`: both ids must be mapped in the task's
+    /// user namespace.
+    pub fn capable_over(&self, uid: u32, gid: u32, capabilities: Capabilities) -> bool {
+        self.effective.contains(capabilities) && self.user_namespace.maps(uid, gid)
     }
 
     /// Whether `gid` is the group for file access or a supplementary one.
@@ -82,9 +120,8 @@ impl Credentials {
 
     /// setuid(2).
     pub fn set_uid(&self, uid: u32) -> Result<Self, Errno> {
-        check(uid)?;
         let mut new = self.clone();
-        if self.capable(Capabilities::SETUID) {
+        if self.capable_at_home(Capabilities::SETUID) {
             (new.uid, new.suid) = (uid, uid);
         } else if uid != self.uid && uid != self.suid {
             return Err(Errno::EPERM);
@@ -96,7 +133,7 @@ impl Credentials {
     /// setresuid(2); `None` leaves an id as it is.
     pub fn set_res_uid(&self, uid: Option<u32>, euid: Option<u32>, suid: Option<u32>) -> Result<Self, Errno> {
         for id in [uid, euid, suid].into_iter().flatten() {
-            if ![self.uid, self.euid, self.suid].contains(&id) && !self.capable(Capabilities::SETUID) {
+            if ![self.uid, self.euid, self.suid].contains(&id) && !self.capable_at_home(Capabilities::SETUID) {
                 return Err(Errno::EPERM);
             }
         }
@@ -110,7 +147,7 @@ impl Credentials {
 
     /// setreuid(2); `None` leaves an id as it is.
     pub fn set_re_uid(&self, uid: Option<u32>, euid: Option<u32>) -> Result<Self, Errno> {
-        let may = self.capable(Capabilities::SETUID);
+        let may = self.capable_at_home(Capabilities::SETUID);
         let known = uid.is_none_or(|id| [self.uid, self.euid].contains(&id))
             && euid.is_none_or(|id| [self.uid, self.euid, self.suid].contains(&id));
         if !known && !may {
@@ -129,11 +166,15 @@ impl Credentials {
     /// setfsuid(2): changes nothing when not allowed.
     pub fn set_fs_uid(&self, fsuid: u32) -> Self {
         let mut new = self.clone();
-        if [self.uid, self.euid, self.suid, self.fsuid].contains(&fsuid) || self.capable(Capabilities::SETUID) {
+        if [self.uid, self.euid, self.suid, self.fsuid].contains(&fsuid) || self.capable_at_home(Capabilities::SETUID) {
             new.fsuid = fsuid;
-            if self.fsuid == 0 && fsuid != 0 {
+            let root = self.user_namespace.root_user();
+            if self.securebits.contains(SecureBits::NO_SETUID_FIXUP) {
+                return new;
+            }
+            if Some(self.fsuid) == root && Some(fsuid) != root {
                 new.effective -= Capabilities::OF_FILES;
-            } else if self.fsuid != 0 && fsuid == 0 {
+            } else if Some(self.fsuid) != root && Some(fsuid) == root {
                 new.effective |= self.permitted & Capabilities::OF_FILES;
             }
         }
@@ -142,9 +183,8 @@ impl Credentials {
 
     /// setgid(2).
     pub fn set_gid(&self, gid: u32) -> Result<Self, Errno> {
-        check(gid)?;
         let mut new = self.clone();
-        if self.capable(Capabilities::SETGID) {
+        if self.capable_at_home(Capabilities::SETGID) {
             (new.gid, new.sgid) = (gid, gid);
         } else if gid != self.gid && gid != self.sgid {
             return Err(Errno::EPERM);
@@ -156,7 +196,7 @@ impl Credentials {
     /// setresgid(2); `None` leaves an id as it is.
     pub fn set_res_gid(&self, gid: Option<u32>, egid: Option<u32>, sgid: Option<u32>) -> Result<Self, Errno> {
         for id in [gid, egid, sgid].into_iter().flatten() {
-            if ![self.gid, self.egid, self.sgid].contains(&id) && !self.capable(Capabilities::SETGID) {
+            if ![self.gid, self.egid, self.sgid].contains(&id) && !self.capable_at_home(Capabilities::SETGID) {
                 return Err(Errno::EPERM);
             }
         }
@@ -170,7 +210,7 @@ impl Credentials {
 
     /// setregid(2); `None` leaves an id as it is.
     pub fn set_re_gid(&self, gid: Option<u32>, egid: Option<u32>) -> Result<Self, Errno> {
-        let may = self.capable(Capabilities::SETGID);
+        let may = self.capable_at_home(Capabilities::SETGID);
         let known = gid.is_none_or(|id| [self.gid, self.egid].contains(&id))
             && egid.is_none_or(|id| [self.gid, self.egid, self.sgid].contains(&id));
         if !known && !may {
@@ -189,54 +229,50 @@ impl Credentials {
     /// setfsgid(2): changes nothing when not allowed.
     pub fn set_fs_gid(&self, fsgid: u32) -> Self {
         let mut new = self.clone();
-        if [self.gid, self.egid, self.sgid, self.fsgid].contains(&fsgid) || self.capable(Capabilities::SETGID) {
+        if [self.gid, self.egid, self.sgid, self.fsgid].contains(&fsgid) || self.capable_at_home(Capabilities::SETGID) {
             new.fsgid = fsgid;
         }
         new
     }
 
+    /// EPERM unless setgroups(2) is allowed: with CAP_SETGID, and in a user namespace that has a map of groups and
+    /// does not deny it.
+    pub fn permit_set_groups(&self) -> Result<(), Errno> {
+        let may = self.capable_at_home(Capabilities::SETGID) && self.user_namespace.allows_set_groups();
+        if may { Ok(()) } else { Err(Errno::EPERM) }
+    }
+
     /// setgroups(2).
     pub fn set_groups(&self, groups: &[u32]) -> Result<Self, Errno> {
-        if !self.capable(Capabilities::SETGID) {
-            return Err(Errno::EPERM);
-        }
+        self.permit_set_groups()?;
         if groups.len() > GROUPS_MAX || groups.contains(&u32::MAX) {
             return Err(Errno::EINVAL);
         }
         Ok(Self { groups: sorted(groups), ..self.clone() })
     }
 
-    /// What execve(2) makes of them: the file's set-ids; user 0 gains all capabilities, others lose theirs
-    /// (capabilities(7), "Capabilities and execution of programs by root"; there are no file capabilities).
-    pub fn at_exec(&self, ids: SetIds) -> Self {
-        let mut new = self.clone();
-        new.euid = ids.uid.unwrap_or(self.euid);
-        new.egid = ids.gid.unwrap_or(self.egid);
-        (new.suid, new.fsuid) = (new.euid, new.euid);
-        (new.sgid, new.fsgid) = (new.egid, new.egid);
-        new.permitted = if new.uid == 0 || new.euid == 0 { Capabilities::all() } else { Capabilities::empty() };
-        new.effective = if new.euid == 0 { new.permitted } else { Capabilities::empty() };
-        new
-    }
-
     /// capabilities(7), "Effect of user ID changes on capabilities".
     fn after_uid_change(mut self, old: &Self) -> Self {
-        if [old.uid, old.euid, old.suid].contains(&0) && ![self.uid, self.euid, self.suid].contains(&0) {
-            self.permitted = Capabilities::empty();
-            self.effective = Capabilities::empty();
+        if old.securebits.contains(SecureBits::NO_SETUID_FIXUP) {
+            return self;
         }
-        if old.euid == 0 && self.euid != 0 {
+        let root = self.user_namespace.root_user();
+        let is_root = |id: u32| Some(id) == root;
+        let any_root = |who: &Self| [who.uid, who.euid, who.suid].into_iter().any(is_root);
+        if any_root(old) && !any_root(&self) {
+            if !old.securebits.contains(SecureBits::KEEP_CAPS) {
+                self.permitted = Capabilities::empty();
+                self.effective = Capabilities::empty();
+            }
+            self.ambient = Capabilities::empty();
+        }
+        if is_root(old.euid) && !is_root(self.euid) {
             self.effective = Capabilities::empty();
-        } else if old.euid != 0 && self.euid == 0 {
+        } else if !is_root(old.euid) && is_root(self.euid) {
             self.effective = self.permitted;
         }
         self
     }
-}
-
-/// -1 is no id.
-fn check(id: u32) -> Result<(), Errno> {
-    if id == u32::MAX { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 fn sorted(groups: &[u32]) -> Arc<[u32]> {
@@ -268,12 +304,26 @@ mod tests {
     }
 
     #[test]
-    fn exec_by_user_0_gains_and_by_others_loses() {
+    fn securebits_keep_capabilities_over_a_change_of_user() {
+        let mut root = Credentials::root();
+        root.securebits = SecureBits::KEEP_CAPS;
+        root.ambient = Capabilities::KILL;
+        let kept = root.set_uid(1000).expect("root may");
+        assert_eq!((kept.permitted, kept.effective), (Capabilities::all(), Capabilities::empty()));
+        assert!(kept.ambient.is_empty());
+        root.securebits = SecureBits::NO_SETUID_FIXUP;
+        let fixed = root.set_uid(1000).expect("root may");
+        assert_eq!((fixed.permitted, fixed.effective, fixed.ambient), (root.permitted, root.effective, root.ambient));
+        assert_eq!(root.set_fs_uid(1000).effective, root.effective);
+    }
+
+    #[test]
+    fn the_user_id_for_files_takes_the_capabilities_over_files_along() {
+        let other = Credentials::root().set_fs_uid(1000);
+        assert_eq!(other.effective, Capabilities::all() - Capabilities::OF_FILES);
+        assert_eq!(other.set_fs_uid(0).effective, Capabilities::all());
         let user = Credentials::of(1000, 1000, Arc::from([5, 3]));
+        assert_eq!(user.set_fs_uid(0).fsuid, 1000);
         assert!(user.in_group(3) && user.in_group(1000) && !user.in_group(4));
-        assert!(user.at_exec(SetIds::default()).effective.is_empty());
-        let set = user.at_exec(SetIds { uid: Some(0), gid: None });
-        assert_eq!((set.uid, set.euid, set.suid), (1000, 0, 0));
-        assert!(set.capable(Capabilities::all()));
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     fs::{Access, Caller, File, Location, SetTime, Status, Subject, Timestamp},
-    security::Credentials,
+    security::{Credentials, SecureBits},
     task::Thread,
 };
 use alloc::sync::Arc;
@@ -72,7 +72,14 @@ fn on<R>(
     here(thread, |caller, _| operation(caller, target.into()))
 }
 
-fn write_stat(thread: &Thread, to: UserAddr, status: &Status) -> Result<usize, Errno> {
+/// With the owner's ids as the caller's user namespace has them.
+fn shown(thread: &Thread, status: Status) -> Status {
+    let namespace = &thread.credentials().user_namespace;
+    Status { uid: namespace.shown_user(status.uid), gid: namespace.shown_group(status.gid), ..status }
+}
+
+fn write_stat(thread: &Thread, to: UserAddr, status: Status) -> Result<usize, Errno> {
+    let status = &shown(thread, status);
     if IS_X86_64 {
         thread.space().write(to, &StatX86_64::from(status))?;
     } else {
@@ -83,13 +90,13 @@ fn write_stat(thread: &Thread, to: UserAddr, status: &Status) -> Result<usize, E
 
 pub async fn fstat(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
     let status = thread.with_files(|files| files.get(fd))?.inode().status();
-    write_stat(thread, to, &status)
+    write_stat(thread, to, status)
 }
 
 pub async fn newfstatat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAddr, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | general::AT_NO_AUTOMOUNT)?;
     let status = Target::find(thread, dirfd, name, flags)?.status();
-    write_stat(thread, to, &status)
+    write_stat(thread, to, status)
 }
 
 pub async fn stat(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
@@ -116,7 +123,7 @@ pub async fn statx(
     }
     let target = Target::find(thread, dirfd, name, flags)?;
     let mount = target.location().map(|location| &*location.mount);
-    thread.space().write(to, &Statx::new(&target.status(), mount))?;
+    thread.space().write(to, &Statx::new(&shown(thread, target.status()), mount))?;
     Ok(0)
 }
 
@@ -155,9 +162,17 @@ pub async fn chmod(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, 
     fchmodat(thread, AT_FDCWD, name, mode).await
 }
 
+/// chown(2) to ids that the caller's user namespace has: else EINVAL.
+fn change_owner(thread: &Thread, target: &Target, uid: u32, gid: u32) -> Result<(), Errno> {
+    let namespace = &thread.credentials().user_namespace;
+    let uid = id(uid).map(|uid| namespace.user(uid)).transpose()?;
+    let gid = id(gid).map(|gid| namespace.group(gid)).transpose()?;
+    on(thread, target, |caller, subject| caller.chown(subject, uid, gid))
+}
+
 pub async fn fchown(thread: &Thread, fd: i32, uid: u32, gid: u32) -> Result<usize, Errno> {
     let target = Target::File(open_file(thread, fd)?);
-    on(thread, &target, |caller, subject| caller.chown(subject, id(uid), id(gid)))?;
+    change_owner(thread, &target, uid, gid)?;
     Ok(0)
 }
 
@@ -171,7 +186,7 @@ pub async fn fchownat(
 ) -> Result<usize, Errno> {
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
     let target = Target::find(thread, dirfd, name, flags)?;
-    on(thread, &target, |caller, subject| caller.chown(subject, id(uid), id(gid)))?;
+    change_owner(thread, &target, uid, gid)?;
     Ok(0)
 }
 
@@ -235,7 +250,10 @@ pub async fn faccessat2(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, 
 fn by_real_ids(credentials: &Credentials) -> Credentials {
     let mut real = credentials.clone();
     (real.fsuid, real.fsgid) = (real.uid, real.gid);
-    real.effective = if real.uid == 0 { real.permitted } else { Default::default() };
+    if !real.securebits.contains(SecureBits::NO_SETUID_FIXUP) {
+        let is_root = Some(real.uid) == real.user_namespace.root_user();
+        real.effective = if is_root { real.permitted } else { Default::default() };
+    }
     real
 }
 

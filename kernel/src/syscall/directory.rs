@@ -88,7 +88,7 @@ pub async fn linkat(
         if flags & general::AT_EMPTY_PATH == 0 {
             return caller.resolve(base, &old, follow);
         }
-        if old.is_empty() && !caller.credentials.capable(Capabilities::DAC_READ_SEARCH) {
+        if old.is_empty() && !caller.credentials.capable_at_home(Capabilities::DAC_READ_SEARCH) {
             return Err(Errno::ENOENT);
         }
         caller.resolve_or_base(base, &old, follow)

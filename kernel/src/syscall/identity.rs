@@ -1,10 +1,7 @@
 //! User and group ids (credentials(7)). The rules are in `security`; here are their calls.
 
-use crate::{
-    security::{Capabilities, Credentials},
-    task::Thread,
-};
-use alloc::vec;
+use crate::{security::Credentials, task::Thread};
+use alloc::{vec, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 use zerocopy::IntoBytes;
@@ -12,6 +9,16 @@ use zerocopy::IntoBytes;
 /// -1 leaves an id as it is.
 fn given(id: u32) -> Option<u32> {
     (id != u32::MAX).then_some(id)
+}
+
+/// The machine's user id for one that the program gave: EINVAL when its user namespace does not map it. -1 stays none.
+fn user(who: &Credentials, id: u32) -> Result<Option<u32>, Errno> {
+    given(id).map(|id| who.user_namespace.user(id)).transpose()
+}
+
+/// As [`user`], of a group id.
+fn group(who: &Credentials, id: u32) -> Result<Option<u32>, Errno> {
+    given(id).map(|id| who.user_namespace.group(id)).transpose()
 }
 
 fn become_who(
@@ -23,19 +30,23 @@ fn become_who(
 }
 
 pub async fn getuid(thread: &Thread) -> Result<usize, Errno> {
-    Ok(thread.credentials().uid as usize)
+    let who = thread.credentials();
+    Ok(who.user_namespace.shown_user(who.uid) as usize)
 }
 
 pub async fn geteuid(thread: &Thread) -> Result<usize, Errno> {
-    Ok(thread.credentials().euid as usize)
+    let who = thread.credentials();
+    Ok(who.user_namespace.shown_user(who.euid) as usize)
 }
 
 pub async fn getgid(thread: &Thread) -> Result<usize, Errno> {
-    Ok(thread.credentials().gid as usize)
+    let who = thread.credentials();
+    Ok(who.user_namespace.shown_group(who.gid) as usize)
 }
 
 pub async fn getegid(thread: &Thread) -> Result<usize, Errno> {
-    Ok(thread.credentials().egid as usize)
+    let who = thread.credentials();
+    Ok(who.user_namespace.shown_group(who.egid) as usize)
 }
 
 fn three(thread: &Thread, at: [UserAddr; 3], ids: [u32; 3]) -> Result<usize, Errno> {
@@ -48,36 +59,36 @@ fn three(thread: &Thread, at: [UserAddr; 3], ids: [u32; 3]) -> Result<usize, Err
 
 pub async fn getresuid(thread: &Thread, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Result<usize, Errno> {
     let who = thread.credentials();
-    three(thread, [real, effective, saved], [who.uid, who.euid, who.suid])
+    three(thread, [real, effective, saved], [who.uid, who.euid, who.suid].map(|id| who.user_namespace.shown_user(id)))
 }
 
 pub async fn getresgid(thread: &Thread, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Result<usize, Errno> {
     let who = thread.credentials();
-    three(thread, [real, effective, saved], [who.gid, who.egid, who.sgid])
+    three(thread, [real, effective, saved], [who.gid, who.egid, who.sgid].map(|id| who.user_namespace.shown_group(id)))
 }
 
 pub async fn setuid(thread: &Thread, uid: u32) -> Result<usize, Errno> {
-    become_who(thread, |who| who.set_uid(uid))
+    become_who(thread, |who| who.set_uid(who.user_namespace.user(uid)?))
 }
 
 pub async fn setgid(thread: &Thread, gid: u32) -> Result<usize, Errno> {
-    become_who(thread, |who| who.set_gid(gid))
+    become_who(thread, |who| who.set_gid(who.user_namespace.group(gid)?))
 }
 
 pub async fn setreuid(thread: &Thread, real: u32, effective: u32) -> Result<usize, Errno> {
-    become_who(thread, |who| who.set_re_uid(given(real), given(effective)))
+    become_who(thread, |who| who.set_re_uid(user(who, real)?, user(who, effective)?))
 }
 
 pub async fn setregid(thread: &Thread, real: u32, effective: u32) -> Result<usize, Errno> {
-    become_who(thread, |who| who.set_re_gid(given(real), given(effective)))
+    become_who(thread, |who| who.set_re_gid(group(who, real)?, group(who, effective)?))
 }
 
 pub async fn setresuid(thread: &Thread, real: u32, effective: u32, saved: u32) -> Result<usize, Errno> {
-    become_who(thread, |who| who.set_res_uid(given(real), given(effective), given(saved)))
+    become_who(thread, |who| who.set_res_uid(user(who, real)?, user(who, effective)?, user(who, saved)?))
 }
 
 pub async fn setresgid(thread: &Thread, real: u32, effective: u32, saved: u32) -> Result<usize, Errno> {
-    become_who(thread, |who| who.set_res_gid(given(real), given(effective), given(saved)))
+    become_who(thread, |who| who.set_res_gid(group(who, real)?, group(who, effective)?, group(who, saved)?))
 }
 
 /// getgroups(2): the number; with room, the groups too.
@@ -88,18 +99,38 @@ pub async fn getgroups(thread: &Thread, room: i32, to: UserAddr) -> Result<usize
         if room < who.groups.len() {
             return Err(Errno::EINVAL);
         }
-        thread.space().write_bytes(to, who.groups.as_bytes())?;
+        let shown: Vec<u32> = who.groups.iter().map(|gid| who.user_namespace.shown_group(*gid)).collect();
+        thread.space().write_bytes(to, shown.as_bytes())?;
     }
     Ok(who.groups.len())
 }
 
 pub async fn setgroups(thread: &Thread, count: i32, from: UserAddr) -> Result<usize, Errno> {
     let who = thread.credentials();
-    if !who.capable(Capabilities::SETGID) {
-        return Err(Errno::EPERM);
-    }
+    who.permit_set_groups()?;
     let count = usize::try_from(count).ok().filter(|count| *count <= crate::security::GROUPS_MAX);
     let mut groups = vec![0u32; count.ok_or(Errno::EINVAL)?];
     thread.space().read_bytes(from, groups.as_mut_bytes())?;
+    for gid in &mut groups {
+        *gid = who.user_namespace.group(*gid)?;
+    }
     become_who(thread, |who| who.set_groups(&groups))
+}
+
+/// setfsuid(2): the id before; an id that is not mapped, or not allowed, changes nothing.
+pub async fn setfsuid(thread: &Thread, uid: u32) -> Result<usize, Errno> {
+    let who = thread.credentials();
+    if let Ok(uid) = who.user_namespace.user(uid) {
+        thread.set_credentials(who.set_fs_uid(uid));
+    }
+    Ok(who.user_namespace.shown_user(who.fsuid) as usize)
+}
+
+/// setfsgid(2), as [`setfsuid`].
+pub async fn setfsgid(thread: &Thread, gid: u32) -> Result<usize, Errno> {
+    let who = thread.credentials();
+    if let Ok(gid) = who.user_namespace.group(gid) {
+        thread.set_credentials(who.set_fs_gid(gid));
+    }
+    Ok(who.user_namespace.shown_group(who.fsgid) as usize)
 }

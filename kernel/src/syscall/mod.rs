@@ -121,6 +121,8 @@ table! {
     number::__NR_setregid => identity::setregid, (u32, u32);
     number::__NR_setresuid => identity::setresuid, (u32, u32, u32);
     number::__NR_setresgid => identity::setresgid, (u32, u32, u32);
+    number::__NR_setfsuid => identity::setfsuid, (u32);
+    number::__NR_setfsgid => identity::setfsgid, (u32);
     number::__NR_getgroups => identity::getgroups, (i32, UserAddr);
     number::__NR_setgroups => identity::setgroups, (i32, UserAddr);
     number::__NR_mmap => memory::mmap, (UserAddr, usize, usize, usize, i32, u64);

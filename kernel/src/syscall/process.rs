@@ -290,7 +290,7 @@ pub async fn waitid(
         if let Some(waited) = &waited {
             told.signo = SIGCHLD;
             told.pid = waited.child.pid().number_in(thread.pid().namespace()).unwrap_or(0);
-            told.uid = waited.child.credentials().uid;
+            told.uid = thread.credentials().user_namespace.shown_user(waited.child.credentials().uid);
             (told.code, told.status) = match waited.event {
                 Event::Ended(veridian_containers::abi::WaitStatus::Exited(status)) => (CLD_EXITED, status.into()),
                 Event::Ended(veridian_containers::abi::WaitStatus::Signaled(signal)) => {

@@ -3,7 +3,7 @@
 use crate::{
     boot,
     device::random,
-    namespace::{time::Clock, uts},
+    namespace::{UtsNamespace, time::Clock, uts},
     security::Capabilities,
     task::Thread,
 };
@@ -48,8 +48,8 @@ pub async fn uname(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     Ok(0)
 }
 
-fn new_name(thread: &Thread, from: UserAddr, length: isize) -> Result<uts::Name, Errno> {
-    if !thread.credentials().capable(Capabilities::SYS_ADMIN) {
+fn new_name(thread: &Thread, namespace: &UtsNamespace, from: UserAddr, length: isize) -> Result<uts::Name, Errno> {
+    if !thread.credentials().capable_in(namespace.owner(), Capabilities::SYS_ADMIN) {
         return Err(Errno::EPERM);
     }
     let length = usize::try_from(length).ok().filter(|length| *length <= uts::NAME_MAX).ok_or(Errno::EINVAL)?;
@@ -59,12 +59,14 @@ fn new_name(thread: &Thread, from: UserAddr, length: isize) -> Result<uts::Name,
 }
 
 pub async fn sethostname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
-    thread.namespaces().uts.set_host(&new_name(thread, from, length)?)?;
+    let namespace = thread.namespaces().uts;
+    namespace.set_host(&new_name(thread, &namespace, from, length)?)?;
     Ok(0)
 }
 
 pub async fn setdomainname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
-    thread.namespaces().uts.set_domain(&new_name(thread, from, length)?)?;
+    let namespace = thread.namespaces().uts;
+    namespace.set_domain(&new_name(thread, &namespace, from, length)?)?;
     Ok(0)
 }
 

@@ -8,7 +8,7 @@ use crate::{
         AddressSpace, Limits,
         image::{self, Arguments, Identity},
     },
-    security::Credentials,
+    security::{Credentials, Executed},
 };
 use alloc::{borrow::Cow, string::String, sync::Arc};
 use veridian_containers::abi::Errno;
@@ -55,13 +55,14 @@ pub fn load(
     environment: &Arguments,
 ) -> Result<Program, LoadError> {
     let executable = caller.open_executable(&caller.context.cwd, path)?;
-    let after = caller.credentials.at_exec(executable.set_ids);
+    let Executed { credentials: after, secure } = caller.credentials.at_exec(executable.set_ids);
+    let namespace = &after.user_namespace;
     let identity = Identity {
-        uid: after.uid,
-        euid: after.euid,
-        gid: after.gid,
-        egid: after.egid,
-        secure: after.euid != after.uid || after.egid != after.gid,
+        uid: namespace.shown_user(after.uid),
+        euid: namespace.shown_user(after.euid),
+        gid: namespace.shown_group(after.gid),
+        egid: namespace.shown_group(after.egid),
+        secure,
     };
     let image = image::load(
         &image::Program {

@@ -3,7 +3,7 @@
 use super::{NewThread, Thread, run};
 use crate::{
     fs,
-    namespace::{Namespaces, PidNamespace, UtsNamespace},
+    namespace::{Namespaces, PidNamespace, UserNamespace},
     security::Capabilities,
 };
 use alloc::sync::Arc;
@@ -61,17 +61,18 @@ pub struct CloneRequest {
 pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest) -> Result<u32, Errno> {
     let flags = request.flags;
     let credentials = parent.credentials();
-    if flags.intersects(CloneFlags::NAMESPACES) && !credentials.capable(Capabilities::SYS_ADMIN) {
+    let owner = &credentials.user_namespace;
+    if flags.intersects(CloneFlags::NAMESPACES) && !credentials.capable_at_home(Capabilities::SYS_ADMIN) {
         return Err(Errno::EPERM);
     }
     let charge = parent.cgroup().pids.charge()?;
-    let mut namespaces = new_namespaces(parent, flags)?;
+    let mut namespaces = new_namespaces(parent, flags, owner)?;
     namespaces.enter_time();
     let pid = namespaces.pid_for_children.allocate()?;
     let number = pid.number_in(parent.pid().namespace()).ok_or(Errno::EINVAL)?;
     let mut fs = parent.with_fs(|fs| fs.clone());
     if flags.contains(CloneFlags::NEWNS) {
-        fs = fs.with_new_namespace()?;
+        fs = fs.with_new_namespace(owner)?;
     }
     let space = parent.space().fork(parent.memory())?;
     if flags.contains(CloneFlags::CHILD_SETTID) {
@@ -113,17 +114,17 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     Ok(number)
 }
 
-/// The child's namespaces: the parent's, but for those that `flags` makes new.
-fn new_namespaces(parent: &Thread, flags: CloneFlags) -> Result<Namespaces, Errno> {
+/// The child's namespaces: the parent's, but for those that `flags` makes new, which `owner` rules.
+fn new_namespaces(parent: &Thread, flags: CloneFlags, owner: &Arc<UserNamespace>) -> Result<Namespaces, Errno> {
     let mut namespaces = parent.namespaces();
     if flags.contains(CloneFlags::NEWUTS) {
-        namespaces.uts = Arc::new(UtsNamespace::clone(&namespaces.uts));
+        namespaces.uts = namespaces.uts.copy(owner);
     }
     if flags.contains(CloneFlags::NEWPID) {
-        namespaces.pid_for_children = PidNamespace::child(parent.pid().namespace())?;
+        namespaces.pid_for_children = PidNamespace::child(parent.pid().namespace(), owner)?;
     }
     if flags.contains(CloneFlags::NEWTIME) {
-        namespaces.time_for_children = Arc::new(namespaces.time.child());
+        namespaces.time_for_children = Arc::new(namespaces.time.child(owner));
     }
     Ok(namespaces)
 }
@@ -137,12 +138,14 @@ pub fn unshare(thread: &Thread, flags: CloneFlags) -> Result<(), Errno> {
     if flags.is_empty() {
         return Ok(());
     }
-    if !thread.credentials().capable(Capabilities::SYS_ADMIN) {
+    let credentials = thread.credentials();
+    if !credentials.capable_at_home(Capabilities::SYS_ADMIN) {
         return Err(Errno::EPERM);
     }
-    let namespaces = new_namespaces(thread, flags)?;
+    let owner = &credentials.user_namespace;
+    let namespaces = new_namespaces(thread, flags, owner)?;
     if flags.contains(CloneFlags::NEWNS) {
-        let separate = thread.with_fs(|fs| fs.clone()).with_new_namespace()?;
+        let separate = thread.with_fs(|fs| fs.clone()).with_new_namespace(owner)?;
         let old = thread.with_fs(|fs| core::mem::replace(fs, separate));
         drop(old);
     }

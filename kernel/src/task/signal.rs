@@ -213,7 +213,5 @@ pub fn group_is_orphaned(group: u32, session: u32) -> bool {
 
 /// Whether `sender`'s user may signal `to` (kill(2)): EPERM if not.
 pub fn may_signal(sender: &Thread, to: &Thread) -> Result<(), Errno> {
-    let (from, target) = (sender.credentials(), to.credentials());
-    let same = [from.uid, from.euid].iter().any(|uid| [target.uid, target.suid].contains(uid));
-    if same || from.capable(crate::security::Capabilities::KILL) { Ok(()) } else { Err(Errno::EPERM) }
+    sender.credentials().permit_signal(&to.credentials())
 }

@@ -4,7 +4,7 @@ use super::{Mount, MountFlags, TmpfsOptions, namespace::copy_tree};
 use crate::{
     cgroup::MemoryGroup,
     fs::{Caller, Location, devfs, tmpfs},
-    security::Capabilities,
+    security::{Capabilities, Credentials},
 };
 use alloc::{sync::Arc, vec::Vec};
 use bitflags::bitflags;
@@ -91,10 +91,15 @@ pub(super) fn new_file_system(
     kind: &[u8],
     options: &TmpfsOptions,
     flags: MountFlags,
+    credentials: &Credentials,
     memory: &MemoryGroup,
 ) -> Result<Arc<Mount>, Errno> {
+    let owner = &credentials.user_namespace;
+    let options = &options.for_mounter(credentials)?;
     match kind {
-        b"tmpfs" => tmpfs::mount(options, flags, memory),
+        b"tmpfs" => tmpfs::mount(options, flags, owner, memory),
+        // Devices are the machine's.
+        _ if !owner.is_first() => Err(Errno::EPERM),
         b"dev" if options.limits_nothing() => devfs::mount(options, flags, memory),
         b"dev" => Err(Errno::EINVAL),
         _ => Err(Errno::ENODEV),
@@ -106,7 +111,7 @@ impl Caller<'_> {
     pub fn mount(&self, target: Location, kind: &[u8], flags: MountFlags, data: &[u8]) -> Result<(), Errno> {
         self.permit_mount()?;
         let options = TmpfsOptions::parse(data)?;
-        let mount = new_file_system(kind, &options, flags, self.memory)?;
+        let mount = new_file_system(kind, &options, flags, self.credentials, self.memory)?;
         let namespace = &self.context.namespace;
         namespace.attach(&mut namespace.lock(), mount, target)
     }
@@ -192,9 +197,10 @@ impl Caller<'_> {
         Ok(())
     }
 
-    /// EPERM without CAP_SYS_ADMIN.
+    /// EPERM without CAP_SYS_ADMIN in the user namespace that owns the mount namespace.
     pub(super) fn permit_mount(&self) -> Result<(), Errno> {
-        if self.credentials.capable(Capabilities::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) }
+        let owner = self.context.namespace.owner();
+        if self.credentials.capable_in(owner, Capabilities::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) }
     }
 }
 

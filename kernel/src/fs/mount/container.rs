@@ -11,6 +11,7 @@ use crate::fs::{
     path::{LastKind, Look, Walk},
     tmpfs,
 };
+use crate::namespace::UserNamespace;
 use alloc::{sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 
@@ -59,13 +60,14 @@ struct Made {
 }
 
 impl ContainerMounts {
-    /// A namespace with the directory `source` of the caller's tree as its root, and with what is mounted beneath.
-    pub fn new(caller: &Caller<'_>, source: &Location) -> Result<Self, Errno> {
+    /// A namespace of `owner` with the directory `source` of the caller's tree as its root, and with what is mounted
+    /// beneath.
+    pub fn new(caller: &Caller<'_>, source: &Location, owner: &Arc<UserNamespace>) -> Result<Self, Errno> {
         if !source.inode().is_directory() {
             return Err(Errno::ENOTDIR);
         }
         let root = bind_from(caller, source, true)?;
-        Ok(Self { context: Context::at_root_of(MountNamespace::new(root)?), made: Vec::new() })
+        Ok(Self { context: Context::at_root_of(MountNamespace::new(root, owner)?), made: Vec::new() })
     }
 
     /// Mounts what `request` asks for, on top of what is there. The destination is made if it does not exist. On an
@@ -76,7 +78,9 @@ impl ContainerMounts {
         }
         let mount = match &request.source {
             MountSource::Bind { source, recursive } => bind_from(caller, source, *recursive)?,
-            MountSource::Tmpfs(options) => tmpfs::mount(options, MountFlags::empty(), caller.memory)?,
+            MountSource::Tmpfs(options) => {
+                tmpfs::mount(options, MountFlags::empty(), self.context.namespace.owner(), caller.memory)?
+            }
             MountSource::Dev => devfs::mount(&TmpfsOptions::default(), MountFlags::empty(), caller.memory)?,
         };
         mount.set_flags(super::change::with(mount.flags() - request.cleared, request.set))?;

@@ -133,6 +133,12 @@ impl Mount {
         Self::new(self.tree.clone(), root.clone(), self.flags())
     }
 
+    /// Whether devices are not opened: the mount says so, or the file system was not mounted with rights over the
+    /// machine.
+    pub(super) fn forbids_devices(&self) -> bool {
+        self.flags().contains(MountFlags::NODEV) || !self.superblock().owner().is_first()
+    }
+
     /// The number that statx(2) and mountinfo give.
     pub fn id(&self) -> u64 {
         self.id

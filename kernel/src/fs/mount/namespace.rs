@@ -1,10 +1,13 @@
 //! Mount namespaces: a tree of mounts, changed under one lock of its own.
 
 use super::{Mount, MountPlace, Mountpoint, key};
-use crate::fs::{Context, Dentry, Location};
+use crate::{
+    fs::{Context, Dentry, Location},
+    namespace::{UserNamespace, next_inode},
+};
 use alloc::{sync::Arc, vec, vec::Vec};
 use core::ops::DerefMut;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
@@ -15,6 +18,7 @@ const MOUNTS_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct MountNamespace {
     id: u64,
+    owner: Arc<UserNamespace>,
     tree: SpinLock<Tree>,
 }
 
@@ -24,28 +28,37 @@ pub(in crate::fs) struct Tree {
     mounts: usize,
 }
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
 impl MountNamespace {
     /// The namespace with `root` (and what is mounted beneath it) as its tree.
-    pub(in crate::fs) fn new(root: Arc<Mount>) -> Result<Arc<Self>, Errno> {
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+    pub(in crate::fs) fn new(root: Arc<Mount>, owner: &Arc<UserNamespace>) -> Result<Arc<Self>, Errno> {
+        let id = next_inode();
         let mounts = subtree(&root);
         if mounts.len() > MOUNTS_MAX {
             return Err(Errno::ENOSPC);
         }
         mounts.iter().for_each(|mount| mount.namespace.store(id, Ordering::Release));
-        Ok(Arc::new(Self { id, tree: SpinLock::new(Tree { root, mounts: mounts.len() }) }))
+        Ok(Arc::new(Self { id, owner: owner.clone(), tree: SpinLock::new(Tree { root, mounts: mounts.len() }) }))
     }
 
     /// A namespace whose tree is one empty tmpfs: the machine's, before the initial RAM disk is unpacked.
     pub fn with_tmpfs(memory: &crate::cgroup::MemoryGroup) -> Result<Arc<Self>, Errno> {
-        Self::new(crate::fs::tmpfs::mount(&super::TmpfsOptions::default(), super::MountFlags::empty(), memory)?)
+        let root = crate::fs::tmpfs::mount(
+            &super::TmpfsOptions::default(),
+            super::MountFlags::empty(),
+            UserNamespace::first(),
+            memory,
+        )?;
+        Self::new(root, UserNamespace::first())
     }
 
-    /// Its number, unlike that of any other.
-    pub fn id(&self) -> u64 {
+    /// Its inode number, unlike that of any other namespace.
+    pub fn inode(&self) -> u64 {
         self.id
+    }
+
+    /// The user namespace whose capabilities rule it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// The root of the tree.
@@ -59,7 +72,7 @@ impl MountNamespace {
     }
 
     /// A copy of the tree (CLONE_NEWNS), and `context` with its places in the copy.
-    pub fn copy(&self, context: &Context) -> Result<Context, Errno> {
+    pub fn copy(&self, context: &Context, owner: &Arc<UserNamespace>) -> Result<Context, Errno> {
         let (mut root, mut cwd) = (context.root.clone(), context.cwd.clone());
         let copy = {
             let tree = self.tree.lock();
@@ -71,7 +84,7 @@ impl MountNamespace {
                 }
             })?
         };
-        Ok(Context { root, cwd, umask: context.umask, namespace: Self::new(copy)? })
+        Ok(Context { root, cwd, umask: context.umask, namespace: Self::new(copy, owner)? })
     }
 
     /// Locks the tree against changes.
@@ -80,7 +93,7 @@ impl MountNamespace {
     }
 
     /// Whether `mount` is in this namespace: steady while the tree is locked.
-    pub(super) fn has(&self, mount: &Mount) -> bool {
+    pub(in crate::fs) fn has(&self, mount: &Mount) -> bool {
         mount.namespace.load(Ordering::Acquire) == self.id
     }
 

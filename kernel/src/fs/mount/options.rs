@@ -1,5 +1,6 @@
 //! Options of a tmpfs, and as the text that mount(2) is given: `size=64m,mode=755`.
 
+use crate::security::Credentials;
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, mem};
 
@@ -13,9 +14,9 @@ pub struct TmpfsOptions {
     /// `mode=`: permission bits of the root directory.
     pub mode: Option<u16>,
     /// `uid=`: owner of the root directory.
-    pub uid: u32,
+    pub uid: Option<u32>,
     /// `gid=`: group of the root directory.
-    pub gid: u32,
+    pub gid: Option<u32>,
 }
 
 impl TmpfsOptions {
@@ -26,6 +27,15 @@ impl TmpfsOptions {
             .filter(|option| !option.is_empty())
             .try_for_each(|option| options.set(option))?;
         Ok(options)
+    }
+
+    /// With the machine's ids for those given, which are ids of the user namespace of `credentials`: EINVAL for one that
+    /// it does not map. The root directory belongs to who mounts, if nothing is said.
+    pub(super) fn for_mounter(self, credentials: &Credentials) -> Result<Self, Errno> {
+        let namespace = &credentials.user_namespace;
+        let uid = self.uid.map_or(Ok(credentials.fsuid), |uid| namespace.user(uid))?;
+        let gid = self.gid.map_or(Ok(credentials.fsgid), |gid| namespace.group(gid))?;
+        Ok(Self { uid: Some(uid), gid: Some(gid), ..self })
     }
 
     /// Whether none of the options that bound a tmpfs is given.
@@ -41,8 +51,8 @@ impl TmpfsOptions {
             "size" => self.pages_max = Some(pages(value)?).filter(|&pages| pages > 0),
             "nr_inodes" => self.inodes_max = Some(scaled(value)?).filter(|&inodes| inodes > 0),
             "mode" => self.mode = Some(octal(value)?),
-            "uid" => self.uid = number(value)?,
-            "gid" => self.gid = number(value)?,
+            "uid" => self.uid = Some(number(value)?),
+            "gid" => self.gid = Some(number(value)?),
             _ => return Err(Errno::EINVAL),
         }
         Ok(())

@@ -13,7 +13,7 @@ fn host() -> World {
 
 fn container(world: &World) -> ContainerMounts {
     let root = world.find("/bundle/rootfs").expect("there");
-    ContainerMounts::new(&world.caller(), &root).expect("a namespace")
+    ContainerMounts::new(&world.caller(), &root, crate::namespace::UserNamespace::first()).expect("a namespace")
 }
 
 fn request(destination: &str, source: MountSource) -> MountRequest<'_> {

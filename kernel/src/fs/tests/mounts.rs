@@ -1,4 +1,5 @@
 use super::*;
+use crate::namespace::UserNamespace;
 
 const NONE: MountFlags = MountFlags::empty();
 const CREATE: OpenFlags = OpenFlags::CREAT.union(OpenFlags::RDWR);
@@ -297,7 +298,7 @@ fn a_copied_namespace_lives_its_own_life() {
     let mut world = mounted();
     world.mkdir("/m/d").expect("a directory");
     world.chdir("/m/d");
-    let copy = world.with_context(world.context.with_new_namespace().expect("copied"));
+    let copy = world.with_context(world.context.with_new_namespace(UserNamespace::first()).expect("copied"));
     assert_eq!(copy.cwd(), "/m/d");
     assert!(copy.context.cwd != world.context.cwd);
     copy.mount("tmpfs", "/m/d", NONE, "").expect("mounted");
@@ -316,7 +317,7 @@ fn a_copied_namespace_lives_its_own_life() {
 fn a_dropped_namespace_frees_its_mounts_and_their_files() {
     let world = World::new();
     let before = world.memory().current_bytes();
-    let copy = world.with_context(world.context.with_new_namespace().expect("copied"));
+    let copy = world.with_context(world.context.with_new_namespace(UserNamespace::first()).expect("copied"));
     world.mkdir("/m").expect("a directory");
     let with_directory = world.memory().current_bytes();
     for _ in 0..50 {

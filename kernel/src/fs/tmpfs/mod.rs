@@ -13,7 +13,7 @@ use super::{
     inode::{Attributes, Content},
     mount::TmpfsOptions,
 };
-use crate::cgroup::MemoryGroup;
+use crate::{cgroup::MemoryGroup, namespace::UserNamespace};
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
@@ -21,9 +21,14 @@ use veridian_hal::sync::RwLock;
 /// TMPFS_MAGIC of statfs(2).
 const MAGIC: u64 = 0x0102_1994;
 
-/// A new tmpfs, mounted nowhere yet.
-pub(super) fn mount(options: &TmpfsOptions, flags: MountFlags, memory: &MemoryGroup) -> Result<Arc<Mount>, Errno> {
-    Ok(Mount::of_tree(tree("tmpfs", MAGIC, options, memory)?, flags))
+/// A new tmpfs of `owner`, mounted nowhere yet.
+pub(super) fn mount(
+    options: &TmpfsOptions,
+    flags: MountFlags,
+    owner: &Arc<UserNamespace>,
+    memory: &MemoryGroup,
+) -> Result<Arc<Mount>, Errno> {
+    Ok(Mount::of_tree(tree("tmpfs", MAGIC, options, owner, memory)?, flags))
 }
 
 /// The root of a new file system in memory, whatever it is called.
@@ -31,10 +36,12 @@ pub(super) fn tree(
     kind: &'static str,
     magic: u64,
     options: &TmpfsOptions,
+    owner: &Arc<UserNamespace>,
     memory: &MemoryGroup,
 ) -> Result<Arc<Dentry>, Errno> {
-    let superblock = Arc::new(Superblock::new(kind, magic, options.pages_max, options.inodes_max));
-    let mut attributes = Attributes::new(options.mode.unwrap_or(0o1777), options.uid, options.gid);
+    let superblock = Arc::new(Superblock::new(kind, magic, options.pages_max, options.inodes_max).owned_by(owner));
+    let mut attributes =
+        Attributes::new(options.mode.unwrap_or(0o1777), options.uid.unwrap_or(0), options.gid.unwrap_or(0));
     attributes.links = 2;
     let content = Content::Directory(RwLock::new(Entries::new()));
     Ok(Dentry::root(Inode::new(&superblock, attributes, content, memory)?))

@@ -18,7 +18,7 @@ impl Root {
     pub fn open(caller: &Thread, bundle: &Location, path: &str) -> Result<Self, Error> {
         let view = View::of(caller);
         let source = view.open(bundle, path)?;
-        Ok(Self(SpinLock::new(ContainerMounts::new(&view.caller(), &source)?)))
+        Ok(Self(SpinLock::new(ContainerMounts::new(&view.caller(), &source, &view.credentials.user_namespace)?)))
     }
 
     /// Works on its mounts.
