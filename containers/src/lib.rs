@@ -57,6 +57,7 @@ pub mod mock;
 mod namespace;
 mod signal;
 mod status;
+pub mod seccomp;
 pub mod text;
 
 pub use id::{ContainerId, ID_MAX};

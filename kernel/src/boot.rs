@@ -13,7 +13,7 @@ use crate::{
     fs, log as messages,
     namespace::{Namespaces, PidNamespace, TimeNamespace, UtsNamespace},
     sched,
-    security::Credentials,
+    security::{Confinement, Credentials},
     task::{self, NewThread, Signals, Thread},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -112,6 +112,7 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
             time,
         },
         credentials,
+        confinement: Confinement::default(),
         signals: Signals::default(),
         name: program.name,
         parent: None,

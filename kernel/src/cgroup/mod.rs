@@ -12,7 +12,7 @@ pub mod pids;
 
 use alloc::{string::String, sync::Arc};
 use core::sync::atomic::{AtomicBool, Ordering};
-pub use memory::MemoryGroup;
+pub use memory::{KernelCharge, MemoryGroup};
 pub use objects::{ObjectCharge, ObjectPool};
 pub use pids::PidsGroup;
 

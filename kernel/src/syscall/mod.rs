@@ -17,6 +17,7 @@ pub mod number;
 mod place;
 mod poll;
 mod process;
+mod seccomp;
 mod signal;
 mod system;
 mod time;
@@ -32,7 +33,7 @@ use veridian_hal::{UserAddr, sync::SpinLock, user::UserContext};
 pub enum Outcome {
     /// It goes on with this result.
     Returns(usize),
-    /// It goes on in another program (execve).
+    /// It goes on as its context says: in another program (execve), or to its signals.
     Replaced,
     /// It ends.
     Exits(WaitStatus),
@@ -103,6 +104,7 @@ table! {
     number::__NR_sched_yield => process::sched_yield, ();
     number::__NR_unshare => process::unshare, (u64);
     number::__NR_prctl => process::prctl, (u32, usize, usize, usize, usize);
+    number::__NR_seccomp => seccomp::seccomp, (u32, u32, UserAddr);
     number::__NR_kill => signal::kill, (i32, u32);
     number::__NR_tkill => signal::tkill, (i32, u32);
     number::__NR_tgkill => signal::tgkill, (i32, i32, u32);
@@ -221,8 +223,11 @@ table! {
     legacy::POLL => poll::poll, (UserAddr, u32, i32);
 }
 
-/// Serves the system call that `context` has trapped with.
+/// Serves the system call that `context` has trapped with, if the thread's filters let it through.
 pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
+    if let Some(outcome) = seccomp::judge(thread, context) {
+        return Ok(outcome);
+    }
     let words = context.syscall_args();
     // What is beyond the range no architecture has; among it are the stand-ins of `number::legacy`.
     let known_range = |number: &u32| *number <= number::MAX;

@@ -10,6 +10,16 @@ pub use general::*;
 /// Whether `struct stat` and its like have the layout that x86_64 alone has.
 pub const IS_X86_64: bool = cfg!(target_arch = "x86_64");
 
+/// What seccomp filters see as the architecture (`AUDIT_ARCH_*`).
+#[cfg(target_arch = "x86_64")]
+pub const AUDIT_ARCH: u32 = linux_raw_sys::ptrace::AUDIT_ARCH_X86_64;
+/// See above.
+#[cfg(target_arch = "aarch64")]
+pub const AUDIT_ARCH: u32 = linux_raw_sys::ptrace::AUDIT_ARCH_AARCH64;
+/// See above.
+#[cfg(target_arch = "riscv64")]
+pub const AUDIT_ARCH: u32 = linux_raw_sys::ptrace::AUDIT_ARCH_RISCV64;
+
 /// The largest number that is looked at: Linux's and the container calls' are below.
 pub const MAX: u32 = 0xfff;
 

@@ -5,8 +5,12 @@ use crate::{
     sched,
     task::{self, CloneFlags, CloneRequest, Event, Thread, WaitFor, WaitOptions},
 };
+use super::seccomp;
 use alloc::sync::Arc;
-use linux_raw_sys::general;
+use linux_raw_sys::{
+    general,
+    prctl::{PR_GET_NAME, PR_GET_SECCOMP, PR_SET_NAME, PR_SET_SECCOMP},
+};
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, user::UserContext};
 use zerocopy::{Immutable, IntoBytes};
@@ -111,18 +115,16 @@ pub async fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
     Ok(0)
 }
 
-/// prctl(2): the name of the process; all else is EINVAL.
+/// prctl(2): the name of the process and its filter; all else is EINVAL.
 pub async fn prctl(
     thread: &Thread,
     option: u32,
     word: usize,
-    _third: usize,
+    third: usize,
     _fourth: usize,
     _fifth: usize,
 ) -> Result<usize, Errno> {
     const NAME_SIZE: usize = 16;
-    const PR_SET_NAME: u32 = 15;
-    const PR_GET_NAME: u32 = 16;
     match option {
         PR_SET_NAME => {
             let mut name = [0; NAME_SIZE];
@@ -140,6 +142,8 @@ pub async fn prctl(
             thread.space().write_bytes(UserAddr(word), &bytes)?;
             Ok(0)
         }
+        PR_GET_SECCOMP => Ok(seccomp::mode(thread)),
+        PR_SET_SECCOMP => seccomp::set_mode(thread, word, UserAddr(third)),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -100,6 +100,7 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
         fs,
         namespaces,
         credentials,
+        confinement: parent.confinement().inherited(),
         signals: parent.signals().inherited(),
         name: parent.name(),
         parent: Some(parent.clone()),

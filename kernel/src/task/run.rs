@@ -129,7 +129,7 @@ async fn obey_signals(thread: &Arc<Thread>) -> Option<WaitStatus> {
 const SIGCONT: u32 = 18;
 
 /// A fault of the thread's own making: the signal cannot be ignored or blocked (signal(7)).
-fn force(thread: &Thread, number: u32) {
+pub fn force(thread: &Thread, number: u32) {
     let signal = Signal::new(number).expect("a signal");
     let signals = thread.signals();
     signals.set_ignored(signal, false);

@@ -7,7 +7,7 @@ use crate::{
     mm::AddressSpace,
     namespace::{Namespaces, Pid, TimeNamespace},
     sched::WaitQueue,
-    security::Credentials,
+    security::{Confinement, Credentials},
 };
 use alloc::{
     boxed::Box,
@@ -32,6 +32,7 @@ pub struct Thread {
     container: Option<Arc<str>>,
     signals: Signals,
     credentials: SpinLock<Arc<Credentials>>,
+    confinement: Confinement,
     namespaces: SpinLock<Namespaces>,
     name: SpinLock<String>,
     /// What goes when the process ends, before it is waited for.
@@ -88,6 +89,8 @@ pub struct NewThread {
     pub namespaces: Namespaces,
     /// Who it is.
     pub credentials: Arc<Credentials>,
+    /// What it may do less than that.
+    pub confinement: Confinement,
     /// Its signal mask and what it ignores.
     pub signals: Signals,
     /// `comm`.
@@ -113,6 +116,7 @@ impl Thread {
             container: new.container,
             signals: new.signals,
             credentials: SpinLock::new(new.credentials),
+            confinement: new.confinement,
             namespaces: SpinLock::new(new.namespaces),
             name: SpinLock::new(new.name),
             body: SpinLock::new(Some(Body { space: new.space, files: new.files, fs: new.fs, observer: new.on_exit })),
@@ -166,6 +170,11 @@ impl Thread {
     pub fn set_credentials(&self, credentials: Credentials) {
         let old = core::mem::replace(&mut *self.credentials.lock(), Arc::new(credentials));
         drop(old);
+    }
+
+    /// What it may do less than its credentials allow.
+    pub fn confinement(&self) -> &Confinement {
+        &self.confinement
     }
 
     /// Its namespaces, the mount namespace aside.

@@ -48,6 +48,7 @@ pub fn load(
         fs,
         namespaces,
         credentials: Arc::new(program.credentials),
+        confinement: caller.confinement().inherited(),
         signals: Signals::default(),
         name: program.name,
         parent: None,
