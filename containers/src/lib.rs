@@ -55,9 +55,9 @@ pub mod line;
 #[cfg(all(feature = "alloc", any(test, feature = "mock")))]
 pub mod mock;
 mod namespace;
+pub mod seccomp;
 mod signal;
 mod status;
-pub mod seccomp;
 pub mod text;
 
 pub use id::{ContainerId, ID_MAX};

@@ -1,11 +1,11 @@
 //! Processes: who they are, where they come from, how they are waited for.
 
+use super::seccomp;
 use crate::{
     mm::image::Arguments,
     sched,
     task::{self, CloneFlags, CloneRequest, Event, Thread, WaitFor, WaitOptions},
 };
-use super::seccomp;
 use alloc::sync::Arc;
 use linux_raw_sys::{
     general,

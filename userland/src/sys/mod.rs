@@ -4,6 +4,7 @@
 //! a number or something borrowed ([`Arg`]), so what the kernel may write to is what was lent to it. It calls
 //! the kernel and nothing else. Numbers, flags and structures are `linux-raw-sys`'s and the container ABI's.
 
+mod confine;
 mod container;
 mod file;
 mod machine;
@@ -12,6 +13,7 @@ mod process;
 mod start;
 mod wild;
 
+pub use confine::*;
 pub use container::*;
 pub use file::*;
 pub use machine::{

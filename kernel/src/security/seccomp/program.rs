@@ -139,7 +139,11 @@ impl Program {
     /// Runs the program over the words that `word` knows; `None` when it asks for one that is not known, or `step`
     /// has no further step for it.
     #[inline(always)]
-    pub(super) fn evaluate(&self, mut step: impl FnMut() -> Option<()>, word: impl Fn(usize) -> Option<u32>) -> Option<u32> {
+    pub(super) fn evaluate(
+        &self,
+        mut step: impl FnMut() -> Option<()>,
+        word: impl Fn(usize) -> Option<u32>,
+    ) -> Option<u32> {
         let (mut a, mut x) = (0_u32, 0_u32);
         let mut memory = [0_u32; MEMORY_WORDS];
         let mut next = 0;
