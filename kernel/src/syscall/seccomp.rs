@@ -174,7 +174,8 @@ fn set_filter(thread: &Thread, flags: FilterFlags, argument: UserAddr) -> Result
     if length == 0 || length > INSTRUCTIONS_MAX {
         return Err(Errno::EINVAL);
     }
-    if !thread.credentials().capable(Capabilities::SYS_ADMIN) {
+    let credentials = thread.credentials();
+    if !credentials.no_new_privileges && !credentials.capable_at_home(Capabilities::SYS_ADMIN) {
         return Err(Errno::EACCES);
     }
     let mut code = vec![Instruction::new_zeroed(); length];

@@ -105,6 +105,12 @@ fn malformed(checks: &mut Checks) {
         let dropped = sys::setresuid(1000, 1000, 1000);
         i32::from(dropped.is_err() || install(&ALLOW_ALL) != Err(Errno::EACCES))
     });
+    checks.succeeds("unless no program can gain rights any more", || {
+        let dropped = sys::setresuid(1000, 1000, 1000).and(sys::set_no_new_privs());
+        i32::from(
+            dropped.is_err() || install(&on(__NR_getppid, REFUSED)).is_err() || call(__NR_getppid) != Err(Errno::EXDEV),
+        )
+    });
     for (action, answer) in [
         (verdict::KILL_PROCESS, Ok(())),
         (verdict::KILL_THREAD, Ok(())),
