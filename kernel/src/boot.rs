@@ -47,6 +47,11 @@ pub fn pid_namespace() -> &'static Arc<PidNamespace> {
     &machine().pid_namespace
 }
 
+/// The root of all control groups.
+pub fn cgroup() -> &'static Arc<Cgroup> {
+    &machine().cgroup
+}
+
 /// The container engine.
 #[cfg(feature = "containers")]
 pub fn engine() -> &'static Engine<Kernel> {
@@ -86,7 +91,7 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
         veridian_hal::boot_info::set_symbols(symbols);
     }
     let fs = fs::Context::boot(initrd, &machine.cgroup.memory)?;
-    let charge = machine.cgroup.pids.charge().map_err(plain("no task"))?;
+    let admission = machine.cgroup.admit().map_err(plain("no task"))?;
     let pid = machine.pid_namespace.allocate().map_err(plain("no pid"))?;
     let credentials = Arc::new(Credentials::root());
     let arguments = core::iter::once(&words.init).chain(&words.arguments).map(|word| word.as_bytes()).collect();
@@ -99,8 +104,7 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let files = fs::FdTable::with_console(&fs, &credentials, &memory).map_err(plain("no console"))?;
     let thread = Thread::new(NewThread {
         pid,
-        charge,
-        cgroup: machine.cgroup.clone(),
+        admission,
         container: None,
         space: program.space,
         files,

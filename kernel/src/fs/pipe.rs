@@ -4,7 +4,10 @@ use super::{
     FileObject, Readiness,
     io::{Sink, Source, moved},
 };
-use crate::{cgroup::MemoryGroup, sched::WaitQueue};
+use crate::{
+    cgroup::{MemoryGroup, memory::Kind},
+    sched::WaitQueue,
+};
 use alloc::{collections::VecDeque, sync::Arc};
 use core::{
     ops::Range,
@@ -107,7 +110,7 @@ impl State {
     fn write(&mut self, mut count: usize, source: &mut dyn Source, memory: &MemoryGroup) -> Result<(), Errno> {
         while count > 0 {
             if self.buffers.back().is_none_or(|buffer| buffer.filled.end == PAGE_SIZE) {
-                self.buffers.push_back(Buffer { frame: memory.zeroed_frame()?, filled: 0..0 });
+                self.buffers.push_back(Buffer { frame: memory.zeroed_frame(Kind::Kernel)?, filled: 0..0 });
             }
             let buffer = self.buffers.back_mut().expect("just seen or made");
             let end = buffer.filled.end;

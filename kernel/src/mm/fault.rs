@@ -16,7 +16,10 @@ use super::{
     layout,
     space::State,
 };
-use crate::cgroup::{MemoryGroup, memory::OutOfMemory};
+use crate::cgroup::{
+    MemoryGroup,
+    memory::{Kind, OutOfMemory},
+};
 
 /// Pages that are mapped at once around a fault on a file, aligned to their number, if the file has them at hand.
 const FAULT_AROUND: usize = 16;
@@ -95,7 +98,7 @@ impl AddressSpace {
                 Claim::Absent => false,
                 Claim::Granted => true,
                 Claim::Shared(original) => {
-                    let copy = self.memory.copied_frame(&original)?;
+                    let copy = self.memory.copied_frame(Kind::Anon, &original)?;
                     self.table.map(UserAddr(page), copy, area.protection)?;
                     true
                 }
@@ -106,7 +109,7 @@ impl AddressSpace {
         if !present {
             mapped += match &area.backing {
                 Backing::Anonymous => {
-                    self.table.map(UserAddr(page), self.memory.zeroed_frame()?, area.protection)?;
+                    self.table.map(UserAddr(page), self.memory.zeroed_frame(Kind::Anon)?, area.protection)?;
                     1
                 }
                 Backing::Source { source, first } => {
@@ -131,7 +134,7 @@ impl AddressSpace {
         })?;
         if access == Access::Write && !file.area.shared {
             // A source that keeps no handle has made the frame for us.
-            let own = if frame.is_shared() { self.memory.copied_frame(&frame)? } else { frame };
+            let own = if frame.is_shared() { self.memory.copied_frame(Kind::Anon, &frame)? } else { frame };
             self.table.map(UserAddr(page), own, file.area.protection)?;
             return Ok(1);
         }

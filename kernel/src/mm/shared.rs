@@ -5,7 +5,7 @@ use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, mem::Frame, sync::SpinLock};
 
 use super::PageSource;
-use crate::cgroup::MemoryGroup;
+use crate::cgroup::{MemoryGroup, memory::Kind};
 
 /// Pages that live as long as some space maps any of them. Each is charged to whoever touched it first.
 pub(super) struct SharedMemory {
@@ -25,7 +25,7 @@ impl PageSource for SharedMemory {
         if let Some(frame) = frames.get(&index) {
             return Ok(frame.clone());
         }
-        let frame = memory.zeroed_frame()?;
+        let frame = memory.zeroed_frame(Kind::Shmem)?;
         frames.insert(index, frame.clone());
         Ok(frame)
     }

@@ -65,7 +65,7 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     if flags.intersects(CloneFlags::NAMESPACES) && !credentials.capable_at_home(Capabilities::SYS_ADMIN) {
         return Err(Errno::EPERM);
     }
-    let charge = parent.cgroup().pids.charge()?;
+    let admission = parent.cgroup().admit()?;
     let mut namespaces = new_namespaces(parent, flags, owner)?;
     namespaces.enter_time();
     let pid = namespaces.pid_for_children.allocate()?;
@@ -92,8 +92,7 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     }
     let child = Thread::new(NewThread {
         pid,
-        charge,
-        cgroup: parent.cgroup().clone(),
+        admission,
         container: parent.container().cloned(),
         space,
         files,
@@ -107,8 +106,8 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
         exit_signal: request.exit_signal,
         on_exit: None,
     });
-    if child.pid().namespaces_are_closed() || child.cgroup().is_killed() || child.memory().is_out_of_memory() {
-        // Whoever kills all of a namespace or a group may have looked before this child could be found.
+    if child.pid().namespaces_are_closed() {
+        // Whoever kills all of a namespace may have looked before this child could be found.
         run::kill(&child);
     }
     run::spawn(child, context);

@@ -18,8 +18,7 @@ mod wait;
 pub use exec::{LoadError, Program, exec, load};
 pub use exit::exit;
 pub use fork::{CloneFlags, CloneRequest, clone, unshare};
-pub use oom::kill_group;
-pub use run::{force, spawn};
+pub use run::{force, kill, spawn};
 pub use signal::{
     Action, SignalSet, Signals, group_is_orphaned, may_signal, send, send_from, send_from_above, send_to_group,
 };

@@ -1,39 +1,72 @@
-//! Out of memory: a group at its limit is killed whole (cgroup-v2 with `memory.oom.group`), so that a container
-//! never lives on in part; a machine at its end takes whoever asked.
+//! Out of memory: of a group at its limit somebody is killed, the group whole if it is to live or die as one
+//! (cgroup-v2 `memory.oom.group`); a machine at its end takes whoever asked.
 
 use super::{Thread, run::kill};
-use crate::{boot, cgroup::Cgroup};
-use alloc::sync::Arc;
+use crate::cgroup::{Cgroup, MemoryGroup, memory::Event};
+use alloc::{sync::Arc, vec::Vec};
+
+/// What was done for a thread that was refused memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relief {
+    /// No group had refused it.
+    None,
+    /// It is killed itself.
+    Killed,
+    /// Another process of the group ends: there will be room.
+    OtherKilled,
+}
 
 /// `thread` cannot go on without the frame that it was refused.
-pub(super) fn out_of_memory(thread: &Arc<Thread>) {
-    if refused(thread) {
+pub(super) fn out_of_memory(thread: &Arc<Thread>) -> Relief {
+    match refused(thread) {
+        Relief::None => {
+            log::warn!("out of memory: the machine has no frame left for {thread:?}, which is killed");
+            kill(thread);
+            Relief::Killed
+        }
+        relief => relief,
+    }
+}
+
+/// If a group refused a charge for `thread`, makes room in that group by killing.
+pub(super) fn refused(thread: &Arc<Thread>) -> Relief {
+    let Some(memory) = thread.memory().take_refusal() else { return Relief::None };
+    let mut at = thread.cgroup();
+    while !Arc::ptr_eq(&at.memory, &memory) {
+        let Some(parent) = at.parent().cloned() else { return Relief::None };
+        at = parent;
+    }
+    relieve(&at, &memory);
+    if thread.signals().is_killed() { Relief::Killed } else { Relief::OtherKilled }
+}
+
+/// Kills the process of `group` and below that frees most, or all of the topmost group below `group` that the process
+/// is in and that lives or dies as one.
+pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) {
+    memory.count(Event::Oom);
+    let threads: Vec<_> = group.subtree().iter().flat_map(|group| group.threads()).collect();
+    if threads.iter().any(|thread| thread.signals().is_killed() && !thread.has_ended()) {
+        // Somebody ends already.
         return;
     }
-    log::warn!("out of memory: the machine has no frame left for {thread:?}, which is killed");
-    kill(thread);
-}
-
-/// If a group refused a charge for `thread`, kills that group; tells whether it did.
-pub(super) fn refused(thread: &Thread) -> bool {
-    let Some(group) = thread.memory().take_refusal() else { return false };
-    if group.set_out_of_memory() {
-        log::warn!("out of memory: a group at its limit of {} KiB is killed", group.current_bytes() / 1024);
-    }
-    kill_those(|thread| group.contains(&thread.cgroup().memory));
-    true
-}
-
-/// Kills every process of `cgroup`, those included that are being made (cgroup-v2 `cgroup.kill`).
-pub fn kill_group(cgroup: &Cgroup) {
-    cgroup.set_killed();
-    kill_those(|thread| cgroup.memory.contains(&thread.cgroup().memory));
-}
-
-fn kill_those(doomed: impl Fn(&Thread) -> bool) {
-    for thread in boot::pid_namespace().threads() {
-        if doomed(&thread) && !thread.has_ended() {
-            kill(&thread);
+    let Some(victim) = threads.iter().max_by_key(|thread| thread.resident_bytes()) else { return };
+    let cgroup = victim.cgroup();
+    let inside = cgroup.groups_to_root().take_while(|above| group.contains(above));
+    let whole = inside.filter(|above| above.memory.kills_whole()).last();
+    let kib = memory.current_bytes() / 1024;
+    match whole {
+        Some(whole) => {
+            log::warn!("out of memory: {group:?} is at its limit of {kib} KiB; {whole:?} is killed");
+            whole.memory.count(Event::OomGroupKill);
+            for _ in 0..whole.live() {
+                whole.memory.count(Event::OomKill);
+            }
+            whole.kill();
+        }
+        None => {
+            log::warn!("out of memory: {group:?} is at its limit of {kib} KiB; {victim:?} is killed");
+            cgroup.memory.count(Event::OomKill);
+            kill(victim);
         }
     }
 }

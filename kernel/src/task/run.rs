@@ -1,6 +1,10 @@
 //! The life of a thread: run until a trap, serve it, look at the signals, let others run.
 
-use super::{Action, Thread, exit, oom, send};
+use super::{
+    Action, Thread, exit,
+    oom::{self, Relief},
+    send,
+};
 use crate::{mm::FaultError, sched, syscall};
 use alloc::sync::Arc;
 use core::{future::poll_fn, task::Poll};
@@ -37,7 +41,11 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
             }
             Trap::PageFault { address, access } => match thread.space().fault(address, access) {
                 Ok(()) => {}
-                Err(FaultError::OutOfMemory) => oom::out_of_memory(&thread),
+                Err(FaultError::OutOfMemory) => {
+                    if oom::out_of_memory(&thread) == Relief::OtherKilled {
+                        sched::yield_now().await;
+                    }
+                }
                 Err(FaultError::Bus) => force(&thread, SIGBUS),
                 Err(FaultError::NotMapped | FaultError::Denied) => {
                     log::debug!("{thread:?}: segmentation fault at {address:?} ({access:?}), {context:?}");
@@ -98,10 +106,13 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Optio
         Some(Ok(syscall::Outcome::Replaced)) => {}
         Some(Ok(syscall::Outcome::Exits(status))) => return Some(status),
         Some(Err(errno)) => {
-            if errno == Errno::ENOMEM {
-                oom::refused(thread);
+            if errno == Errno::ENOMEM && oom::refused(thread) == Relief::OtherKilled {
+                // A refused call has changed nothing: it is made again when the other has gone.
+                context.restart_syscall();
+                sched::yield_now().await;
+            } else {
+                context.set_syscall_result(errno.to_return());
             }
-            context.set_syscall_result(errno.to_return());
         }
         // A signal that ends or stops the process: there are no handlers that would see EINTR. After a stop
         // the call is made again.
@@ -139,6 +150,6 @@ pub fn force(thread: &Thread, number: u32) {
 }
 
 /// Kills on the kernel's account.
-pub(super) fn kill(thread: &Thread) {
+pub fn kill(thread: &Thread) {
     send(thread, Signal::new(SIGKILL).expect("a signal"));
 }

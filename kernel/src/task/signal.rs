@@ -60,6 +60,8 @@ pub struct Signals {
     /// Set to SIG_IGN.
     ignored: AtomicU64,
     stopped: AtomicBool,
+    /// SIGKILL has come.
+    killed: AtomicBool,
     /// Woken when a signal arrives that has an effect.
     pub arrival: WaitQueue,
 }
@@ -110,9 +112,9 @@ impl Signals {
         self.stopped.load(Ordering::Acquire) || self.actionable() != 0
     }
 
-    /// Whether SIGKILL waits.
+    /// Whether SIGKILL has come: the process ends, if it has not.
     pub fn is_killed(&self) -> bool {
-        self.pending().0 & bit(SIGKILL) != 0
+        self.killed.load(Ordering::Acquire)
     }
 
     /// Whether the process is stopped.
@@ -155,6 +157,9 @@ impl Signals {
             self.pending.fetch_and(!STOPS.0, Ordering::AcqRel);
         } else if STOPS.contains(signal) {
             self.pending.fetch_and(!bit(SIGCONT), Ordering::AcqRel);
+        }
+        if number == SIGKILL {
+            self.killed.store(true, Ordering::Release);
         }
         let continued = matches!(number, SIGCONT | SIGKILL) && self.stopped.swap(false, Ordering::AcqRel);
         let thrown_away = self.is_ignored(signal) || IGNORED_BY_DEFAULT.contains(signal);

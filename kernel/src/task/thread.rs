@@ -2,7 +2,7 @@
 
 use super::Signals;
 use crate::{
-    cgroup::{Cgroup, MemoryGroup, pids::TaskCharge},
+    cgroup::{Admission, Cgroup, MemoryGroup, Presence, pids::TaskCharge},
     fs,
     mm::AddressSpace,
     namespace::{Namespaces, Pid, TimeNamespace},
@@ -28,7 +28,6 @@ pub type ExitObserver = Box<dyn FnOnce(WaitStatus) + Send>;
 /// A process. It has one thread, so the two words mean the same here.
 pub struct Thread {
     pid: Pid,
-    cgroup: Arc<Cgroup>,
     container: Option<Arc<str>>,
     signals: Signals,
     credentials: SpinLock<Arc<Credentials>>,
@@ -47,8 +46,16 @@ pub struct Thread {
     exit_signal: u32,
     /// The CPU whose user mode runs it.
     running_on: AtomicUsize,
-    /// Counts until the process has been waited for, as Linux counts it.
-    charge: SpinLock<Option<TaskCharge>>,
+    membership: SpinLock<Membership>,
+}
+
+/// What a process has to do with its group.
+struct Membership {
+    cgroup: Arc<Cgroup>,
+    /// Until it has ended.
+    presence: Option<Presence>,
+    /// Until it has been waited for, as Linux counts it.
+    charge: Option<TaskCharge>,
 }
 
 /// Memory, files and places of a live process.
@@ -73,10 +80,8 @@ struct Family {
 pub struct NewThread {
     /// Its numbers.
     pub pid: Pid,
-    /// Its place in its groups, charged.
-    pub charge: TaskCharge,
-    /// What it is charged to.
-    pub cgroup: Arc<Cgroup>,
+    /// Its place in its group, charged.
+    pub admission: Admission,
     /// The container that it is in, by id.
     pub container: Option<Arc<str>>,
     /// Its memory.
@@ -104,15 +109,16 @@ pub struct NewThread {
 }
 
 impl Thread {
-    /// Makes the process. It can be found by its pid from now on and does not run yet.
+    /// Makes the process. It can be found by its pid from now on and does not run yet. If its group was killed
+    /// meanwhile, so is the process.
     pub fn new(new: NewThread) -> Arc<Self> {
         let (group, session) = match &new.parent {
             Some(parent) => (parent.group(), parent.session()),
             None => (new.pid.global_number(), new.pid.global_number()),
         };
+        let Admission { mut presence, charge } = new.admission;
         let thread = Arc::new(Self {
             pid: new.pid,
-            cgroup: new.cgroup,
             container: new.container,
             signals: new.signals,
             credentials: SpinLock::new(new.credentials),
@@ -126,13 +132,22 @@ impl Thread {
             session: AtomicU32::new(session),
             exit_signal: new.exit_signal,
             running_on: AtomicUsize::new(NOWHERE),
-            charge: SpinLock::new(Some(new.charge)),
+            membership: SpinLock::new(Membership {
+                cgroup: presence.cgroup().clone(),
+                presence: None,
+                charge: Some(charge),
+            }),
         });
         if let Some(parent) = &new.parent {
             thread.family.lock().parent = Arc::downgrade(parent);
             parent.family.lock().children.push(thread.clone());
         }
         thread.pid.publish(&thread);
+        let doomed = presence.list(&thread);
+        thread.membership.lock().presence = Some(presence);
+        if doomed {
+            super::kill(&thread);
+        }
         thread
     }
 
@@ -142,13 +157,13 @@ impl Thread {
     }
 
     /// What it is charged to.
-    pub fn cgroup(&self) -> &Arc<Cgroup> {
-        &self.cgroup
+    pub fn cgroup(&self) -> Arc<Cgroup> {
+        self.membership.lock().cgroup.clone()
     }
 
     /// What its memory is charged to.
     pub fn memory(&self) -> Arc<MemoryGroup> {
-        self.cgroup.memory.clone()
+        self.membership.lock().cgroup.memory.clone()
     }
 
     /// The container that it is in, by id.
@@ -230,6 +245,12 @@ impl Thread {
         self.body.lock().as_mut().map(|body| f(&mut body.fs))
     }
 
+    /// Bytes of its memory that are in frames; 0 once it has ended.
+    pub fn resident_bytes(&self) -> usize {
+        let space = self.body.lock().as_ref().map(|body| body.space.clone());
+        space.map_or(0, |space| space.resident_bytes())
+    }
+
     fn with_body<R>(&self, f: impl FnOnce(&mut Body) -> R) -> R {
         f(self.body.lock().as_mut().expect("a running process has a body"))
     }
@@ -237,7 +258,11 @@ impl Thread {
     /// Takes memory, files and places from an ending process; gives back its observer once all that is dropped.
     pub(super) fn shed_body(&self) -> Option<ExitObserver> {
         let mut body = self.body.lock().take()?;
-        body.observer.take()
+        let observer = body.observer.take();
+        drop(body);
+        let presence = self.membership.lock().presence.take();
+        drop(presence);
+        observer
     }
 
     /// Whether it has ended or is about to: its body is gone.
@@ -306,7 +331,7 @@ impl Thread {
     /// of it goes when the CPU that ended it lets go.
     pub(super) fn depart(&self) {
         self.pid.release();
-        let charge = self.charge.lock().take();
+        let charge = self.membership.lock().charge.take();
         drop(charge);
     }
 

@@ -12,7 +12,10 @@ mod tmpfs;
 
 use super::*;
 use crate::{
-    cgroup::{Cgroup, MemoryGroup, memory::Books},
+    cgroup::{
+        Cgroup, MemoryGroup,
+        memory::{Books, Limit},
+    },
     security::Credentials,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -35,7 +38,8 @@ impl World {
     fn with_limit(memory_bytes: Option<u64>) -> Self {
         hosted::init(64 << 20);
         mem::set_ledger(&Books);
-        let group = Cgroup::child(&Cgroup::root(), "test", memory_bytes, None);
+        let group = Cgroup::root();
+        group.memory.set_limit(Limit::Max, memory_bytes);
         let namespace = MountNamespace::with_tmpfs(&group.memory).expect("memory for a root");
         let mut context = Context::at_root_of(namespace);
         context.umask = 0;

@@ -3,7 +3,7 @@
 //! No lock is held while bytes are copied: a fault in the program's buffer may need a page of this very file.
 
 use crate::{
-    cgroup::MemoryGroup,
+    cgroup::{MemoryGroup, memory::Kind},
     fs::{
         Superblock,
         io::{Sink, Source, moved},
@@ -265,7 +265,7 @@ impl Pages {
             return Ok(frame.clone());
         }
         superblock.reserve_page()?;
-        let frame = memory.zeroed_frame().inspect_err(|_| superblock.release_pages(1))?;
+        let frame = memory.zeroed_frame(Kind::Shmem).inspect_err(|_| superblock.release_pages(1))?;
         frame.write(0, self.archived_part(index, 0..PAGE_SIZE));
         self.frames.insert(index, frame.clone());
         Ok(frame)

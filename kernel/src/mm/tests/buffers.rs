@@ -13,7 +13,7 @@ fn stretches_are_filled_and_emptied_in_order_and_count_what_was_moved() {
     let mut sink = UserBuffer::vectored(space.clone(), &stretches).expect("small");
     assert_eq!(Sink::remaining(&sink), 12);
     sink.put(b"abcd").expect("mapped");
-    let frame = memory.zeroed_frame().expect("memory");
+    let frame = memory.zeroed_frame(Kind::Anon).expect("memory");
     frame.write(7, b"efgh");
     assert_eq!(sink.put_frame(&frame, 7..9), Ok(()));
     assert_eq!(sink.put_frame(&frame, 9..12), Err(Errno::EFAULT));

@@ -300,7 +300,7 @@ fn frames_are_copied_from_and_to_user_memory() {
     let memory = group(None);
     let space = space(&memory);
     let at = anonymous(&space, 2);
-    let frame = memory.zeroed_frame().expect("memory");
+    let frame = memory.zeroed_frame(Kind::Anon).expect("memory");
     frame.write(100, b"between two pages");
     assert_eq!(space.write_frame(offset(at, PAGE - 5), &frame, 100..117), (17, Ok(())));
     let mut text = [0; 17];

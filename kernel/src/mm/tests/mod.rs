@@ -11,7 +11,10 @@ use veridian_hal::{
 };
 
 use super::*;
-use crate::cgroup::{Cgroup, memory::Books};
+use crate::cgroup::{
+    Cgroup,
+    memory::{Books, Kind, Limit},
+};
 
 mod buffers;
 mod calls;
@@ -27,8 +30,9 @@ pub(super) const PAGE: usize = PAGE_SIZE;
 pub(super) fn group(frames: Option<u64>) -> Arc<MemoryGroup> {
     hosted::init(16 << 20);
     mem::set_ledger(&Books);
-    let cgroup = Cgroup::child(&Cgroup::root(), "test", frames.map(|n| n * PAGE as u64), None);
+    let cgroup = Cgroup::root();
     let memory = cgroup.memory.clone();
+    memory.set_limit(Limit::Max, frames.map(|n| n * PAGE as u64));
     // A group lives as long as its tasks: here, as the test.
     core::mem::forget(cgroup);
     memory
@@ -82,7 +86,7 @@ impl PageSource for TestFile {
         if let Some(frame) = slot {
             return Ok(frame.clone());
         }
-        let frame = memory.zeroed_frame()?;
+        let frame = memory.zeroed_frame(Kind::Shmem)?;
         let bytes = &self.bytes[index as usize * PAGE..];
         frame.write(0, &bytes[..bytes.len().min(PAGE)]);
         *slot = Some(frame.clone());

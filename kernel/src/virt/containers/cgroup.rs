@@ -2,15 +2,18 @@
 
 use crate::{cgroup::Cgroup, task::Thread};
 use alloc::sync::Arc;
-use veridian_containers::{
-    ContainerId,
-    config::{Limit, Resources},
-    engine::Error,
-};
+use veridian_containers::{ContainerId, config::Resources, engine::Error};
 
 /// Makes the group and sets its limits.
-pub fn create(caller: &Thread, id: &ContainerId, limits: &Resources) -> Result<Arc<Cgroup>, Error> {
-    let memory = limits.memory.limit.and_then(Limit::value).map(|bytes| bytes.0);
-    let pids = limits.pids.and_then(Limit::value).map(|pids| u64::from(pids.get()));
-    Ok(Cgroup::child(caller.cgroup(), id.as_str(), memory, pids))
+pub fn create(caller: &Thread, id: &ContainerId, resources: &Resources) -> Result<Arc<Cgroup>, Error> {
+    let group = caller.cgroup().create(id.as_str())?;
+    // A container never lives on in part.
+    group.memory.set_kills_whole(true);
+    match group.update(resources) {
+        Ok(()) => Ok(group),
+        Err(errno) => {
+            group.remove_tree();
+            Err(errno.into())
+        }
+    }
 }

@@ -112,6 +112,6 @@ impl Platform for Kernel {
     }
 
     fn remove_cgroup(&self, cgroup: Arc<Cgroup>) {
-        drop(cgroup);
+        cgroup.remove_tree();
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     boot,
-    cgroup::Cgroup,
+    cgroup::{Cgroup, memory::Event},
     sched,
     task::{self, Thread},
 };
@@ -55,17 +55,12 @@ impl Process {
 /// What becomes of the container when its first process has ended: all that is left in the group ends too, and
 /// then the engine hears of it.
 pub fn ended(key: ContainerKey, cgroup: Arc<Cgroup>, status: WaitStatus) {
-    // The process itself still counts.
-    if cgroup.pids.current() > 1 {
-        task::kill_group(&cgroup);
-    } else {
-        cgroup.set_killed();
-    }
+    cgroup.condemn();
     sched::spawn(async move {
         cgroup.pids.wait_empty().await;
         let exit = Exit {
             status,
-            oom_killed: cgroup.memory.is_out_of_memory(),
+            oom_killed: cgroup.memory.event(Event::OomKill) > 0,
             memory_peak: cgroup.memory.peak_bytes(),
             tasks_peak: cgroup.pids.peak(),
         };

@@ -31,7 +31,7 @@ pub fn load(
     process: &Description,
 ) -> Result<Process, Error> {
     let cgroup = housing.cgroup.clone();
-    let charge = cgroup.pids.charge()?;
+    let admission = cgroup.admit()?;
     let mut namespaces = housing.namespaces.clone();
     namespaces.enter_time();
     let pid = namespaces.pid_for_children.allocate()?;
@@ -41,7 +41,7 @@ pub fn load(
     let observed = cgroup.clone();
     let thread = Thread::new(NewThread {
         pid,
-        charge,
+        admission,
         container: Some(cgroup.path().into()),
         space: program.space,
         files: caller.with_files(|files| files.standard_streams()),
@@ -54,7 +54,6 @@ pub fn load(
         parent: None,
         exit_signal: 0,
         on_exit: Some(Box::new(move |status| process::ended(key, observed, status))),
-        cgroup,
     });
     Ok(Process::hold(thread, program.context))
 }

@@ -1,0 +1,426 @@
+//! The tree of groups: making and removing them, and the tasks that are in them.
+
+use super::{
+    MemoryGroup, PidsGroup,
+    memory::KernelCharge,
+    pids::TaskCharge,
+};
+use crate::{sched::WaitQueue, task::Thread};
+use alloc::{
+    boxed::Box,
+    collections::BTreeMap,
+    string::String,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use veridian_containers::abi::Errno;
+use veridian_hal::sync::SpinLock;
+
+/// How deep groups nest below the root: every charge walks up this far.
+pub const DEPTH_MAX: usize = 32;
+/// Groups below one group. (With what each costs its parent's memory group, a bound on what a delegate can make.)
+pub const DESCENDANTS_MAX: usize = 65_536;
+/// The longest name, in bytes (NAME_MAX).
+const NAME_MAX: usize = 255;
+/// What a group takes of the kernel's heap.
+const GROUP_BYTES: usize = 2048;
+
+/// One lock for the shape of all trees: it changes rarely.
+static HIERARCHY: SpinLock<()> = SpinLock::new(());
+/// Numbers of groups: 1 is the root of the machine.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// A group of tasks with limits. It is there until it is removed.
+pub struct Cgroup {
+    id: u64,
+    name: Box<str>,
+    parent: Option<Arc<Self>>,
+    depth: usize,
+    /// By name. Under the lock of the hierarchy.
+    children: SpinLock<BTreeMap<Box<str>, Arc<Self>>>,
+    /// Groups below it.
+    descendants: AtomicUsize,
+    tasks: SpinLock<Tasks>,
+    /// Live tasks in it and below.
+    live: AtomicUsize,
+    /// Woken when `live` changes from or to 0.
+    events: WaitQueue,
+    /// No task in it or below lives on, those included that are being made.
+    condemned: AtomicBool,
+    /// What the group itself costs the kernel, paid by its parent.
+    _cost: Option<KernelCharge>,
+    /// Bytes of memory.
+    pub memory: Arc<MemoryGroup>,
+    /// Number of tasks.
+    pub pids: Arc<PidsGroup>,
+}
+
+/// The tasks directly in a group.
+#[derive(Default)]
+struct Tasks {
+    /// By number in the first pid namespace.
+    threads: BTreeMap<u32, Weak<Thread>>,
+    /// Those in the list, and those admitted that are not made yet.
+    present: usize,
+    removed: bool,
+    /// How often the group was killed: a task that was admitted before is killed when it comes.
+    kills: u64,
+}
+
+/// A task that is about to be made in a group, charged.
+#[derive(Debug)]
+pub struct Admission {
+    /// Its being there, until it ends.
+    pub presence: Presence,
+    /// Its being counted, until it is waited for.
+    pub charge: TaskCharge,
+}
+
+/// A live task's being in a group. Dropped when it ends.
+#[derive(Debug)]
+pub struct Presence {
+    cgroup: Arc<Cgroup>,
+    /// Its number in the list, once it stands there.
+    number: Option<u32>,
+    kills: u64,
+}
+
+impl Cgroup {
+    /// The group that everything is in, without limits.
+    pub fn root() -> Arc<Self> {
+        Arc::new(Self::new(None, Box::from(""), MemoryGroup::root(), PidsGroup::root(), None))
+    }
+
+    fn new(
+        parent: Option<&Arc<Self>>,
+        name: Box<str>,
+        memory: Arc<MemoryGroup>,
+        pids: Arc<PidsGroup>,
+        cost: Option<KernelCharge>,
+    ) -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name,
+            parent: parent.cloned(),
+            depth: parent.map_or(0, |parent| parent.depth + 1),
+            children: SpinLock::default(),
+            descendants: AtomicUsize::new(0),
+            tasks: SpinLock::default(),
+            live: AtomicUsize::new(0),
+            events: WaitQueue::new(),
+            condemned: AtomicBool::new(false),
+            _cost: cost,
+            memory,
+            pids,
+        }
+    }
+
+    /// A new group below this one, without limits of its own.
+    ///
+    /// # Errors
+    /// EEXIST: the name is taken. EINVAL: it is no name, or has a newline. EAGAIN: too deep, or too many groups
+    /// (cgroup.max.depth, cgroup.max.descendants). ENODEV: this group was removed. ENOMEM.
+    pub fn create(self: &Arc<Self>, name: &str) -> Result<Arc<Self>, Errno> {
+        let is_name = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\n']);
+        if !is_name {
+            return Err(Errno::EINVAL);
+        }
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let cost = self.memory.charge_kernel(GROUP_BYTES)?;
+        let hierarchy = HIERARCHY.lock();
+        if self.tasks.lock().removed {
+            return Err(Errno::ENODEV);
+        }
+        let full = |group: &Self| group.descendants.load(Ordering::Relaxed) >= DESCENDANTS_MAX;
+        if self.depth >= DEPTH_MAX || self.to_root().any(full) {
+            return Err(Errno::EAGAIN);
+        }
+        let mut children = self.children.lock();
+        if children.contains_key(name) {
+            return Err(Errno::EEXIST);
+        }
+        let (memory, pids) = (MemoryGroup::child(&self.memory), PidsGroup::child(&self.pids));
+        let group = Arc::new(Self::new(Some(self), Box::from(name), memory, pids, Some(cost)));
+        children.insert(Box::from(name), group.clone());
+        drop(children);
+        for above in self.to_root() {
+            above.descendants.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(hierarchy);
+        Ok(group)
+    }
+
+    /// Takes the group out of the tree.
+    ///
+    /// # Errors
+    /// EBUSY: it has a task or a group below it, or is the root. ENODEV: it was removed.
+    pub fn remove(self: &Arc<Self>) -> Result<(), Errno> {
+        let parent = self.parent.as_ref().ok_or(Errno::EBUSY)?;
+        let hierarchy = HIERARCHY.lock();
+        if !self.children.lock().is_empty() {
+            return Err(Errno::EBUSY);
+        }
+        let mut tasks = self.tasks.lock();
+        if tasks.removed {
+            return Err(Errno::ENODEV);
+        }
+        if tasks.present > 0 {
+            return Err(Errno::EBUSY);
+        }
+        tasks.removed = true;
+        drop(tasks);
+        let gone = parent.children.lock().remove(&self.name);
+        for above in parent.to_root() {
+            above.descendants.fetch_sub(1, Ordering::Relaxed);
+        }
+        drop(hierarchy);
+        drop(gone);
+        Ok(())
+    }
+
+    /// Removes the group and those below it, the deepest first, as far as nobody is in them.
+    pub fn remove_tree(self: &Arc<Self>) {
+        for group in self.subtree().into_iter().rev() {
+            // Who is in use stays, and so do those above it.
+            let _ = group.remove();
+        }
+    }
+
+    /// Its number, unique for all time.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its name in its parent; empty for the root.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The group above it.
+    pub fn parent(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()
+    }
+
+    /// Groups above it.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The group of this name directly below it.
+    pub fn child(&self, name: &str) -> Option<Arc<Self>> {
+        self.children.lock().get(name).cloned()
+    }
+
+    /// The groups directly below it, by name.
+    pub fn children(&self) -> Vec<Arc<Self>> {
+        self.children.lock().values().cloned().collect()
+    }
+
+    /// Groups below it, at any depth.
+    pub fn descendants(&self) -> usize {
+        self.descendants.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was removed from the tree.
+    pub fn is_removed(&self) -> bool {
+        self.tasks.lock().removed
+    }
+
+    /// The group and all below it, each before those below it.
+    pub fn subtree(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let hierarchy = HIERARCHY.lock();
+        let mut groups = alloc::vec![self.clone()];
+        let mut next = 0;
+        while let Some(group) = groups.get(next) {
+            let children = group.children();
+            groups.extend(children);
+            next += 1;
+        }
+        drop(hierarchy);
+        groups
+    }
+
+    /// As [`Self::to_root`], with handles.
+    pub fn groups_to_root(self: &Arc<Self>) -> impl Iterator<Item = Arc<Self>> {
+        core::iter::successors(Some(self.clone()), |group| group.parent.clone())
+    }
+
+    /// Itself and the groups above it.
+    pub fn to_root(&self) -> impl Iterator<Item = &Self> {
+        core::iter::successors(Some(self), |group| group.parent.as_deref())
+    }
+
+    /// Whether `other` is this group or below it.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.to_root().any(|group| core::ptr::eq(group, self))
+    }
+
+    /// The path from the root group, `/` first.
+    pub fn path(&self) -> String {
+        let mut names: Vec<&str> = self.to_root().map(Self::name).collect();
+        names.reverse();
+        if names.len() == 1 { String::from("/") } else { names.join("/") }
+    }
+
+    /// A place for one task more.
+    ///
+    /// # Errors
+    /// EAGAIN: a group is full, as fork(2) answers. ENODEV: the group was removed.
+    pub fn admit(self: &Arc<Self>) -> Result<Admission, Errno> {
+        let charge = self.pids.charge()?;
+        Ok(Admission { presence: self.enter()?, charge })
+    }
+
+    fn enter(self: &Arc<Self>) -> Result<Presence, Errno> {
+        let mut tasks = self.tasks.lock();
+        if tasks.removed {
+            return Err(Errno::ENODEV);
+        }
+        tasks.present += 1;
+        let kills = tasks.kills;
+        drop(tasks);
+        for group in self.to_root() {
+            if group.live.fetch_add(1, Ordering::AcqRel) == 0 {
+                group.events.wake_all();
+            }
+        }
+        Ok(Presence { cgroup: self.clone(), number: None, kills })
+    }
+
+    /// The tasks directly in it.
+    pub fn threads(&self) -> Vec<Arc<Thread>> {
+        self.tasks.lock().threads.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Live tasks in it and below.
+    pub fn live(&self) -> usize {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Whether a live task is in it or below.
+    pub fn is_populated(&self) -> bool {
+        self.live() > 0
+    }
+
+    /// Woken when what `cgroup.events` says has changed.
+    pub fn events(&self) -> &WaitQueue {
+        &self.events
+    }
+
+    /// Kills every task in it and below, those included that are being made (cgroup.kill).
+    pub fn kill(self: &Arc<Self>) {
+        for group in self.subtree() {
+            let mut tasks = group.tasks.lock();
+            tasks.kills += 1;
+            let doomed: Vec<_> = tasks.threads.values().filter_map(Weak::upgrade).collect();
+            drop(tasks);
+            doomed.iter().for_each(|thread| crate::task::kill(thread));
+        }
+    }
+
+    /// Kills every task in it and below, and from now on each that comes.
+    pub fn condemn(self: &Arc<Self>) {
+        self.condemned.store(true, Ordering::SeqCst);
+        if self.is_populated() {
+            self.kill();
+        }
+    }
+}
+
+impl Presence {
+    /// The group.
+    pub fn cgroup(&self) -> &Arc<Cgroup> {
+        &self.cgroup
+    }
+
+    /// Lists `thread`, which is made now; tells whether it must die at once, because its group was killed meanwhile.
+    #[must_use]
+    pub fn list(&mut self, thread: &Arc<Thread>) -> bool {
+        let number = thread.pid().global_number();
+        self.number = Some(number);
+        let mut tasks = self.cgroup.tasks.lock();
+        tasks.threads.insert(number, Arc::downgrade(thread));
+        let killed = tasks.kills != self.kills;
+        drop(tasks);
+        killed || self.cgroup.to_root().any(|group| group.condemned.load(Ordering::SeqCst))
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let mut tasks = self.cgroup.tasks.lock();
+        let gone = self.number.and_then(|number| tasks.threads.remove(&number));
+        tasks.present -= 1;
+        drop(tasks);
+        drop(gone);
+        for group in self.cgroup.to_root() {
+            if group.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+                group.events.wake_all();
+            }
+        }
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        self.memory.close();
+    }
+}
+
+impl core::fmt::Debug for Cgroup {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_made_by_name_and_removed_when_nobody_is_in_them() {
+        let root = Cgroup::root();
+        let outer = root.create("outer").expect("a group");
+        let inner = outer.create("inner").expect("a group");
+        assert_eq!(inner.path(), "/outer/inner");
+        assert_eq!(outer.create("inner").err(), Some(Errno::EEXIST));
+        for bad in ["", ".", "..", "a/b", "a\nb"] {
+            assert_eq!(outer.create(bad).err(), Some(Errno::EINVAL), "{bad:?}");
+        }
+        assert_eq!(outer.remove(), Err(Errno::EBUSY), "a group is below it");
+        let admission = inner.admit().expect("room");
+        assert_eq!(inner.remove(), Err(Errno::EBUSY), "a task is in it");
+        assert!(outer.is_populated());
+        drop(admission);
+        assert!(!outer.is_populated());
+        assert_eq!((inner.remove(), outer.remove(), root.remove()), (Ok(()), Ok(()), Err(Errno::EBUSY)));
+        assert_eq!(inner.admit().err(), Some(Errno::ENODEV));
+        assert_eq!(outer.create("late").err(), Some(Errno::ENODEV));
+        drop((inner, outer));
+        assert_eq!((root.descendants(), root.memory.current_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn groups_nest_only_so_deep() {
+        let mut group = Cgroup::root();
+        for level in 0..DEPTH_MAX {
+            group = group.create("g").unwrap_or_else(|errno| panic!("level {level}: {errno}"));
+        }
+        assert_eq!(group.create("g").err(), Some(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn a_tree_of_groups_goes_at_once() {
+        let root = Cgroup::root();
+        let top = root.create("top").expect("a group");
+        for name in ["a", "b"] {
+            top.create(name).and_then(|group| group.create("c")).expect("a group");
+        }
+        assert_eq!((root.descendants(), top.subtree().len()), (5, 5));
+        top.remove_tree();
+        assert_eq!(root.descendants(), 0);
+    }
+}
