@@ -11,6 +11,8 @@ pub mod memory;
 pub mod objects;
 pub mod pids;
 mod tree;
+#[cfg(feature = "containers")]
+mod update;
 
 pub use memory::{KernelCharge, MemoryGroup};
 pub use objects::{ObjectCharge, ObjectPool};

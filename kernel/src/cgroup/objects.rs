@@ -2,7 +2,7 @@
 //! fill it, objects are paid for in frames: for each 4096 bytes of a pool's objects, the group whose task went over
 //! the line gives one frame, which stays unused until objects go away.
 
-use super::MemoryGroup;
+use super::{MemoryGroup, memory::Kind};
 use alloc::{sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, mem::Frame, sync::SpinLock};
@@ -23,7 +23,7 @@ impl ObjectPool {
         let mut objects = self.0.lock();
         let total = objects.bytes + bytes;
         while objects.frames.len() * PAGE_SIZE < total {
-            let frame = memory.zeroed_frame()?;
+            let frame = memory.zeroed_frame(Kind::Kernel)?;
             objects.frames.push(frame);
         }
         objects.bytes = total;

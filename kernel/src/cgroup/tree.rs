@@ -1,10 +1,6 @@
 //! The tree of groups: making and removing them, and the tasks that are in them.
 
-use super::{
-    MemoryGroup, PidsGroup,
-    memory::KernelCharge,
-    pids::TaskCharge,
-};
+use super::{MemoryGroup, PidsGroup, memory::KernelCharge, pids::TaskCharge};
 use crate::{sched::WaitQueue, task::Thread};
 use alloc::{
     boxed::Box,

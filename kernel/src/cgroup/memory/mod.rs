@@ -13,12 +13,12 @@ pub use group::{Limit, MemoryGroup};
 pub use kernel::KernelCharge;
 pub use stat::{Event, Kind, MemoryStat};
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use group::GROUPS;
 use veridian_hal::{
     mem::{self, Owner},
     sync::{Once, PerCpu},
 };
-use core::sync::atomic::{AtomicBool, Ordering};
 
 /// No frame: a group is at its limit, or the machine has no more to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::{Opener, Text, WRITE_MAX};
 use crate::{
-    cgroup::MemoryGroup,
+    cgroup::{MemoryGroup, memory::Kind},
     fs::{
         FileObject, Readiness,
         io::{Sink, Source, moved},
@@ -114,7 +114,7 @@ impl Pages {
     fn new(text: &[u8], memory: &MemoryGroup) -> Result<Self, Errno> {
         let mut frames = Vec::with_capacity(text.len().div_ceil(PAGE_SIZE));
         for part in text.chunks(PAGE_SIZE) {
-            let frame = memory.zeroed_frame()?;
+            let frame = memory.zeroed_frame(Kind::Kernel)?;
             frame.write(0, part);
             frames.push(frame);
         }
