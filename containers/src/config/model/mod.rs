@@ -12,6 +12,7 @@ mod namespaces;
 mod process;
 mod resources;
 mod seccomp;
+mod weight;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -31,6 +32,7 @@ pub use resources::{CpuResources, CpuSet, Limit, MemoryResources, Resources};
 pub use seccomp::{
     Seccomp, SeccompAction, SeccompArch, SeccompCondition, SeccompFlags, SeccompOperator, SeccompProfile, SeccompRule,
 };
+pub use weight::cpu_weight;
 
 /// The settings of a configuration. [`Config`](super::Config) is the same, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
