@@ -31,10 +31,15 @@ impl fmt::Display for Quoted<'_> {
 
 /// Reads an array of strings, and nothing after it.
 pub(crate) fn strings(text: &str) -> Result<Vec<String>, Reason> {
+    let (strings, rest) = strings_at(text)?;
+    if rest.is_empty() { Ok(strings) } else { Err("has text after its JSON array") }
+}
+
+/// Reads an array of strings; returns what comes after it and white space.
+pub(crate) fn strings_at(text: &str) -> Result<(Vec<String>, &str), Reason> {
     const NOT_AN_ARRAY: Reason = "is not a JSON array of strings, such as [\"sh\",\"-c\",\"echo hi\"]";
     let mut strings = Vec::new();
-    let mut rest = text.strip_prefix('[').ok_or(NOT_AN_ARRAY)?;
-    rest = skip_space(rest);
+    let mut rest = skip_space(text.strip_prefix('[').ok_or(NOT_AN_ARRAY)?);
     if let Some(after) = rest.strip_prefix(']') {
         rest = after;
     } else {
@@ -50,7 +55,7 @@ pub(crate) fn strings(text: &str) -> Result<Vec<String>, Reason> {
             }
         }
     }
-    if skip_space(rest).is_empty() { Ok(strings) } else { Err("has text after its JSON array") }
+    Ok((strings, skip_space(rest)))
 }
 
 /// Reads a string whose opening quote has been read; returns what comes after the closing one.

@@ -3,6 +3,8 @@
 /// A key of the language.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
+    /// Which one it is.
+    pub id: KeyId,
     /// As it is written.
     pub name: &'static str,
     /// Whether it may be given more than once; order is kept.
@@ -15,131 +17,157 @@ pub struct Key {
     pub default: &'static str,
 }
 
-/// Whether a key is enforced.
+/// Whether a key, or one of its values, is enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
     /// It is.
-    Enforced(KeyId),
+    Enforced,
     /// It belongs to the language, and is refused: what is not enforced is not accepted.
     NotYet,
 }
 
-/// The enforced keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the key of its name; the table describes them")]
-pub enum KeyId {
-    OciVersion,
-    RootPath,
-    RootReadonly,
-    Hostname,
-    ProcessCwd,
-    ProcessUid,
-    ProcessGid,
-    ProcessTerminal,
-    ProcessArg,
-    ProcessArgs,
-    ProcessEnv,
-    Mount,
-    Namespace,
-    MemoryLimit,
-    PidsLimit,
+macro_rules! keys {
+    ($($id:ident $name:literal $times:ident $support:ident $value:literal, $default:literal;)*) => {
+        /// The keys, in the order in which they are printed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "each is the key of its name; the table describes them")]
+        pub enum KeyId {
+            $($id,)*
+        }
+
+        impl KeyId {
+            /// How many there are.
+            pub const COUNT: usize = [$($name),*].len();
+        }
+
+        /// Every key of the language, in the order of [`KeyId`].
+        pub const KEYS: [Key; KeyId::COUNT] = [$(Key {
+            id: KeyId::$id,
+            name: $name,
+            repeats: repeats!($times),
+            support: Support::$support,
+            value: $value,
+            default: $default,
+        },)*];
+    };
+}
+
+macro_rules! repeats {
+    (once) => {
+        false
+    };
+    (repeats) => {
+        true
+    };
+}
+
+// Name, whether it repeats, whether it is enforced; what values it takes, and what holds without it. To enforce a
+// key, say `Enforced` here; single values of keys have their table in `config::VALUES`.
+keys! {
+    OciVersion "oci_version" once Enforced "SemVer, 1.x", "1.0.2";
+    RootPath "root_path" once Enforced
+        "path, absolute or relative to the bundle; any but `/` needs `namespace=mount`", "`/`";
+    RootReadonly "root_readonly" once Enforced "`true`, `false`; `true` needs `namespace=mount`", "false";
+    RootfsPropagation "rootfs_propagation" once NotYet
+        "`private`, `shared`, `slave`, `unbindable`; with `r` before it for the mounts below too; \
+         needs `namespace=mount`", "private";
+    Hostname "hostname" once Enforced "RFC 1123 labels, 64 bytes at most; needs `namespace=uts`", "the caller's";
+    Domainname "domainname" once NotYet "likewise", "the caller's";
+    ProcessCwd "process_cwd" once Enforced "absolute path", "`/`";
+    ProcessUid "process_uid" once Enforced "0 to 4294967294", "0";
+    ProcessGid "process_gid" once Enforced "0 to 4294967294", "0";
+    AdditionalGid "additional_gid" repeats NotYet "0 to 4294967294", "none";
+    Umask "umask" once NotYet "octal, up to 777", "022";
+    ProcessTerminal "process_terminal" once Enforced "`true`, `false`", "false";
+    ConsoleSize "process_console_size" once NotYet
+        "`COLUMNSxLINES`, `80x24`; needs `process_terminal=true`", "the terminal's own";
+    ProcessArg "process_arg" repeats Enforced "one argument", "at least one is required";
+    ProcessArgs "process_args" once Enforced
+        "JSON array of strings, `[\"sh\",\"-c\",\"echo hi\"]`; instead of `process_arg`", "";
+    ProcessEnv "process_env" repeats Enforced
+        "`NAME=value`, or a JSON array of such; nothing is inherited", "none";
+    Capability "capability" repeats NotYet
+        "`CAP_NET_ADMIN`, `default`, `all`, `none`: together the bounding, permitted and effective sets", "default";
+    CapabilityBounding "capability_bounding" repeats NotYet "the same, for this set alone", "as `capability`";
+    CapabilityEffective "capability_effective" repeats NotYet "likewise; within the permitted set", "as `capability`";
+    CapabilityPermitted "capability_permitted" repeats NotYet "likewise", "as `capability`";
+    CapabilityInheritable "capability_inheritable" repeats NotYet "likewise", "none";
+    CapabilityAmbient "capability_ambient" repeats NotYet
+        "likewise; within the permitted and inheritable sets", "none";
+    Rlimit "rlimit" repeats NotYet
+        "`KIND:SOFT[:HARD]`, `nofile:1024:4096`; a number or `max`; each kind once", "the caller's";
+    NoNewPrivileges "no_new_privileges" once NotYet "`true`, `false`", "true";
+    OomScoreAdj "oom_score_adj" once NotYet "-1000 to 1000", "the caller's";
+    Mount "mount" repeats Enforced
+        "`destination:type:source[:option,option]`, made in order; needs `namespace=mount`", "none";
+    Namespace "namespace" repeats Enforced
+        "`pid`, `network`, `mount`, `ipc`, `uts`, `user`, `cgroup`, `time`: a new one, or with `:path` one to join; \
+         each once", "the caller's";
+    UidMapping "uid_mapping" repeats NotYet
+        "`CONTAINER:HOST:SIZE`; `namespace=user` needs one, and it needs that", "none";
+    GidMapping "gid_mapping" repeats NotYet "likewise", "none";
+    TimeOffset "time_offset" repeats NotYet
+        "`monotonic:SECONDS[:NANOSECONDS]`, `boottime:…`; each once; needs `namespace=time`", "0";
+    CgroupsPath "cgroups_path" once NotYet "path without `.` or `..`, below the caller's cgroup", "the id";
+    MemoryLimit "memory_limit" once Enforced
+        "bytes, or with K, M, G; `0` and `max` are unlimited", "unlimited";
+    MemoryReservation "memory_reservation" once NotYet "likewise: what it keeps while others can give", "none";
+    MemoryHigh "memory_high" once NotYet "likewise: where it is slowed down", "unlimited";
+    MemorySwap "memory_swap" once NotYet
+        "likewise: memory and swap together; no less than `memory_limit`, which it needs", "unlimited";
+    CpuShares "cpu_shares" once NotYet "2 to 262144", "1024";
+    CpuQuota "cpu_quota" once NotYet
+        "microseconds in each period, at least 1000; `0` and `max` are unlimited", "unlimited";
+    CpuPeriod "cpu_period" once NotYet "1000 to 1000000 microseconds", "100000";
+    CpuBurst "cpu_burst" once NotYet "microseconds, at most the quota", "0";
+    CpuIdle "cpu_idle" once NotYet "`true`, `false`: whether it runs only when no one else wants to", "false";
+    CpusetCpus "cpuset_cpus" once NotYet "CPUs and ranges of them, `0-2,5`, up to 63", "the caller's";
+    PidsLimit "pids_limit" once Enforced "tasks at one time, 1 to 4194304; `max` is unlimited", "unlimited";
+    Unified "unified" repeats NotYet "`FILE=VALUE`: what is written to a file of the cgroup, each once", "none";
+    Device "device" repeats NotYet
+        "`PATH:c:MAJOR:MINOR[:MODE[:UID:GID]]`, `b` for a block device, `PATH:p[:…]` for a pipe; \
+         needs `namespace=mount`", "none";
+    DeviceRule "device_rule" repeats NotYet
+        "`allow` or `deny`, `:`, `a`, `c` or `b`, `:MAJOR:MINOR:` (each may be `*`), of `rwm`; the last that matches \
+         decides; `default`, `none`", "default";
+    SeccompDefault "seccomp_default" once NotYet
+        "what becomes of a system call without a rule: `allow`, `log`, `errno[=NUMBER]`, `trap`, `kill_thread`, \
+         `kill_process`, `trace[=NUMBER]`, `notify`", "";
+    SeccompArch "seccomp_arch" repeats NotYet "`X86_64`, …: libseccomp's name", "the native one";
+    SeccompFlag "seccomp_flag" repeats NotYet "`tsync`, `log`, `spec_allow`, `wait_killable_recv`", "none";
+    Seccomp "seccomp" repeats NotYet
+        "`ACTION:CALL[,CALL][:CONDITION,…]`, a condition being `0==5`, with `!=`, `<`, `<=`, `>`, `>=` or \
+         `1&MASK==5`; or alone `default`, `unconfined`", "default";
+    Sysctl "sysctl" repeats NotYet
+        "`NAME=VALUE`, of a new ipc, network, uts or user namespace; each once", "none";
+    MaskedPath "masked_path" repeats NotYet "absolute path; `default`, `none`; needs `namespace=mount`", "default";
+    ReadonlyPath "readonly_path" repeats NotYet "likewise", "default";
+    Annotation "annotation" repeats NotYet "`NAME=VALUE`, or a JSON array of both; each name once", "none";
+    HookPrestart "hook_prestart" repeats NotYet
+        "`PATH[:SECONDS]`, `[\"PATH\",\"argument\"][:SECONDS]` or `PATH:[\"argument 0\",…][:SECONDS]`", "none";
+    HookCreateRuntime "hook_create_runtime" repeats NotYet "likewise", "none";
+    HookCreateContainer "hook_create_container" repeats NotYet "likewise", "none";
+    HookStartContainer "hook_start_container" repeats NotYet "likewise", "none";
+    HookPoststart "hook_poststart" repeats NotYet "likewise", "none";
+    HookPoststop "hook_poststop" repeats NotYet "likewise", "none";
+    HookEnv "hook_env" repeats NotYet
+        "`NAME=value`, or a JSON array of such, for the hook declared last",
+        "none; for `hook_start_container` that of the process";
 }
 
 impl KeyId {
-    /// How many there are.
-    pub const COUNT: usize = Self::PidsLimit as usize + 1;
+    /// Its row in the table.
+    #[must_use]
+    pub const fn key(self) -> &'static Key {
+        &KEYS[self as usize]
+    }
 
     /// The key as it is written.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        KEYS.iter().find(|key| key.support == Support::Enforced(self)).map_or("", |key| key.name)
+    pub const fn name(self) -> &'static str {
+        self.key().name
     }
 }
-
-const fn once(id: KeyId, name: &'static str, value: &'static str, default: &'static str) -> Key {
-    Key { name, repeats: false, support: Support::Enforced(id), value, default }
-}
-
-const fn repeated(id: KeyId, name: &'static str, value: &'static str, default: &'static str) -> Key {
-    Key { name, repeats: true, support: Support::Enforced(id), value, default }
-}
-
-const fn not_yet(name: &'static str) -> Key {
-    Key { name, repeats: true, support: Support::NotYet, value: "", default: "" }
-}
-
-/// Every key of the language.
-pub const KEYS: &[Key] = &[
-    once(KeyId::OciVersion, "oci_version", "SemVer, 1.x", "1.0.2"),
-    once(
-        KeyId::RootPath,
-        "root_path",
-        "path, absolute or relative to the bundle; any but `/` needs `namespace=mount`",
-        "`/`",
-    ),
-    once(KeyId::RootReadonly, "root_readonly", "`true`, `false`; `true` needs `namespace=mount`", "false"),
-    once(KeyId::Hostname, "hostname", "RFC 1123 labels, 64 bytes at most; needs `namespace=uts`", "the caller's"),
-    once(KeyId::ProcessCwd, "process_cwd", "absolute path", "`/`"),
-    once(KeyId::ProcessUid, "process_uid", "0 to 4294967294", "0"),
-    once(KeyId::ProcessGid, "process_gid", "0 to 4294967294", "0"),
-    once(KeyId::ProcessTerminal, "process_terminal", "`false`; `true` is not enforced yet", "false"),
-    repeated(KeyId::ProcessArg, "process_arg", "one argument", "at least one is required"),
-    once(
-        KeyId::ProcessArgs,
-        "process_args",
-        "JSON array of strings, `[\"sh\",\"-c\",\"echo hi\"]`; instead of `process_arg`",
-        "",
-    ),
-    repeated(KeyId::ProcessEnv, "process_env", "`NAME=value`; nothing is inherited", "none"),
-    repeated(
-        KeyId::Mount,
-        "mount",
-        "`destination:type:source[:option,option]`, made in order; needs `namespace=mount`",
-        "none",
-    ),
-    repeated(KeyId::Namespace, "namespace", "`pid`, `mount`, `uts`: a new one; each once", "the caller's"),
-    once(KeyId::MemoryLimit, "memory_limit", "bytes, or with K, M, G; `0` and `max` are unlimited", "unlimited"),
-    once(KeyId::PidsLimit, "pids_limit", "tasks at one time, 1 to 4194304; `max` is unlimited", "unlimited"),
-    not_yet("additional_gid"),
-    not_yet("annotation"),
-    not_yet("capability"),
-    not_yet("capability_ambient"),
-    not_yet("capability_bounding"),
-    not_yet("capability_effective"),
-    not_yet("capability_inheritable"),
-    not_yet("capability_permitted"),
-    not_yet("cgroups_path"),
-    not_yet("cpu_burst"),
-    not_yet("cpu_period"),
-    not_yet("cpu_quota"),
-    not_yet("cpu_shares"),
-    not_yet("cpuset_cpus"),
-    not_yet("device"),
-    not_yet("domainname"),
-    not_yet("gid_mapping"),
-    not_yet("hook_create_container"),
-    not_yet("hook_create_runtime"),
-    not_yet("hook_env"),
-    not_yet("hook_poststart"),
-    not_yet("hook_poststop"),
-    not_yet("hook_prestart"),
-    not_yet("hook_start_container"),
-    not_yet("masked_path"),
-    not_yet("memory_high"),
-    not_yet("memory_reservation"),
-    not_yet("memory_swap"),
-    not_yet("no_new_privileges"),
-    not_yet("oom_score_adj"),
-    not_yet("readonly_path"),
-    not_yet("rlimit"),
-    not_yet("rootfs_propagation"),
-    not_yet("seccomp"),
-    not_yet("seccomp_default"),
-    not_yet("sysctl"),
-    not_yet("time_offset"),
-    not_yet("uid_mapping"),
-    not_yet("umask"),
-];
 
 /// The key of a name.
 #[must_use]
@@ -189,16 +217,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_enforced_key_is_in_the_table_once_and_each_name_too() {
-        let mut seen = [false; KeyId::COUNT];
+    fn each_name_is_in_the_table_once_and_each_key_in_its_place() {
         for (index, key) in KEYS.iter().enumerate() {
             assert!(KEYS[..index].iter().all(|other| other.name != key.name), "{}", key.name);
-            if let Support::Enforced(id) = key.support {
-                assert!(!core::mem::replace(&mut seen[id as usize], true), "{}", key.name);
-                assert_eq!(id.name(), key.name);
-            }
+            assert_eq!(key.id as usize, index);
+            assert!(key.name.len() <= NAME_LEN_MAX);
         }
-        assert_eq!(seen, [true; KeyId::COUNT]);
     }
 
     #[test]

@@ -36,10 +36,26 @@ pub fn boolean(text: &str) -> Result<bool, Reason> {
     }
 }
 
+/// A whole number with a sign, or without one.
+pub(crate) fn signed(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().ok() } else { None }
+}
+
 /// A decimal number: digits only, no sign.
-fn decimal(text: &str) -> Option<u64> {
+pub(crate) fn decimal(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
+}
+
+/// A number that fits 32 bits.
+///
+/// # Errors
+/// Any other text.
+pub fn number(text: &str) -> Result<u32, Reason> {
+    const NOT_A_NUMBER: Reason = "is not a decimal number below 4294967296";
+    decimal(text).and_then(|number| number.try_into().ok()).ok_or(NOT_A_NUMBER)
 }
 
 /// A user or group id. The largest u32 is none: chown(2) and its like take it for "no change".
@@ -145,6 +161,34 @@ pub fn destination(text: &str) -> Result<(), Reason> {
     if below_root { Ok(()) } else { Err("is the root itself, which root_path sets") }
 }
 
+/// The path of a cgroup: at least one component, none of them `.` or `..`; absolute or relative is the same.
+///
+/// # Errors
+/// Any other path.
+pub fn cgroup_path(text: &str) -> Result<(), Reason> {
+    path(text)?;
+    let mut components = text.split('/').filter(|component| !component.is_empty()).peekable();
+    if components.peek().is_none() || components.any(|component| matches!(component, "." | "..")) {
+        return Err("is not the path of a cgroup: names without `.` and `..`");
+    }
+    Ok(())
+}
+
+/// The name of a sysctl: words separated by dots.
+///
+/// # Errors
+/// Any other text.
+pub fn sysctl(text: &str) -> Result<(), Reason> {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    if text.len() <= 255 && text.contains('.') && text.split('.').all(is_word) {
+        Ok(())
+    } else {
+        Err("is not the name of a sysctl, such as kernel.msgmax")
+    }
+}
+
 /// Text that can stand as a value on a line: no NUL, no line break, no white space at its ends.
 ///
 /// # Errors
@@ -194,13 +238,13 @@ pub fn hostname(text: &str) -> Result<(), Reason> {
 /// A variable of an environment: `NAME=value`, with a name that has no white space.
 ///
 /// # Errors
-/// A text without `=` or with nothing before it, and what [`one_line`] refuses.
+/// A text without `=` or with nothing before it, or with a NUL.
 pub fn environment(text: &str) -> Result<(), Reason> {
     let name = text.split_once('=').map(|(name, _)| name).ok_or("has no `=`: an environment entry is NAME=value")?;
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("has no proper name before its `=`: an environment entry is NAME=value");
     }
-    one_line(text)
+    no_nul(text)
 }
 
 /// An OCI version: a SemVer (2.0.0) of major version 1.
@@ -314,10 +358,10 @@ mod tests {
 
     #[test]
     fn environment_entries_have_a_name() {
-        for text in ["A=", "A=b", "A=b=c", "a.b=c", "BASH_FUNC_x%%=() { :; }"] {
+        for text in ["A=", "A=b", "A=b=c", "a.b=c", "BASH_FUNC_x%%=() { :; }", "A=b ", "A=\n"] {
             assert_eq!(environment(text), Ok(()), "{text:?}");
         }
-        for text in ["", "A", "=b", "A =b", " A=b", "A=b ", "A=\0", "A=\n", "\u{7}=x"] {
+        for text in ["", "A", "=b", "A =b", " A=b", "A=\0", "\u{7}=x"] {
             assert!(environment(text).is_err(), "{text:?}");
         }
     }

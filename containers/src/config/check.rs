@@ -1,162 +1,223 @@
-//! What holds of every configuration, whichever front end read it.
+//! What holds of every configuration, whichever front end read it: settings against each other.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
-use core::fmt::{self, Write};
 
-use super::error::about;
-use super::model::{Filesystem, Limit, Mount, MountFlags, Settings};
-use super::print::canonical;
-use super::{ARGS_MAX, ConfigError, ENV_MAX, MOUNTS_MAX, NAMESPACES};
+use super::error::{Shown, about};
+use super::model::{
+    Filesystem, IdMapping, Limit, MemoryResources, MountPropagation, Resources, Seccomp, SeccompAction, SeccompProfile,
+    Settings,
+};
 use crate::NamespaceKind;
 use crate::keys::KeyId;
-use crate::line::DOCUMENT_LEN_MAX;
-use crate::text::{self, Bytes, PIDS_MAX, Reason};
 
-/// Something wrong that no one line shows.
+/// Something wrong that no one value shows.
+#[derive(Debug)]
 pub(super) struct Problem {
-    key: Option<KeyId>,
-    reason: Cow<'static, str>,
+    /// The key that it is about.
+    pub(super) key: KeyId,
+    /// Which of its values, if it has several.
+    pub(super) index: Option<usize>,
+    pub(super) reason: Cow<'static, str>,
 }
 
-impl Problem {
-    fn new(key: KeyId, reason: &'static str) -> Self {
-        Self { key: Some(key), reason: Cow::Borrowed(reason) }
-    }
-
-    /// The problem as an error on the line where its key was given last; 0 for not at all.
-    pub(super) fn on_line(self, lines: &[u32; KeyId::COUNT]) -> ConfigError {
-        let line = self.key.map_or(0, |key| lines[key as usize]);
-        ConfigError::new(line, self.key.map_or("", KeyId::name), self.reason)
-    }
+fn refuse(key: KeyId, reason: &'static str) -> Result<(), Problem> {
+    Err(Problem { key, index: None, reason: Cow::Borrowed(reason) })
 }
 
-/// Checks the settings against each other. What one line can show is taken as checked.
-pub(super) fn together(settings: &Settings) -> Result<(), Problem> {
-    let args = &settings.process.args;
-    match args.first().map(String::as_str) {
-        None => return Err(Problem::new(KeyId::ProcessArg, "at least one is required")),
-        Some("") => {
-            return Err(Problem::new(KeyId::ProcessArg, "the first, which names the program, is empty"));
+fn refuse_one(key: KeyId, index: usize, reason: String) -> Result<(), Problem> {
+    Err(Problem { key, index: Some(index), reason: Cow::Owned(reason) })
+}
+
+/// Writes settings that mean the same in the same way: what is spelt out in another place takes its value from
+/// there, and no limit is no limit.
+pub(super) fn normalize(settings: &mut Settings) {
+    let Resources { memory: MemoryResources { limit, reservation, high, swap }, cpu, pids, .. } =
+        &mut settings.resources;
+    for size in [limit, reservation, high, swap] {
+        size.take_if(|size| *size == Limit::Max);
+    }
+    cpu.quota.take_if(|quota| *quota == Limit::Max);
+    pids.take_if(|pids| *pids == Limit::Max);
+    for hook in &mut settings.hooks.start_container {
+        if hook.env.is_empty() {
+            hook.env.clone_from(&settings.process.env);
         }
+    }
+    if let Seccomp::Profile(SeccompProfile { default_action: SeccompAction::Allow, rules, .. }) = &settings.seccomp
+        && rules.is_empty()
+    {
+        settings.seccomp = Seccomp::Unconfined;
+    }
+}
+
+/// Checks settings against each other. What one value can show is taken as checked.
+pub(super) fn together(settings: &Settings) -> Result<(), Problem> {
+    process(settings)?;
+    root(settings)?;
+    names(settings)?;
+    mappings(settings)?;
+    if !settings.time_offsets.is_zero() && !settings.namespaces.is_new(NamespaceKind::Time) {
+        return refuse(KeyId::TimeOffset, "needs namespace=time, a new one, or the caller's clocks would change");
+    }
+    resources(&settings.resources)?;
+    if settings.resources.cpu.burst.is_some_and(|burst| burst > 0) && settings.resources.cpu.quota.is_none() {
+        return refuse(KeyId::CpuBurst, "needs cpu_quota: without one there is nothing to save up");
+    }
+    if settings.resources.memory.swap.is_some() && settings.resources.memory.limit.is_none() {
+        return refuse(KeyId::MemorySwap, "needs memory_limit");
+    }
+    sysctls(settings)
+}
+
+fn process(settings: &Settings) -> Result<(), Problem> {
+    let process = &settings.process;
+    match process.args.first().map(String::as_str) {
+        None => return refuse(KeyId::ProcessArg, "at least one is required"),
+        Some("") => return refuse(KeyId::ProcessArg, "the first, which names the program, is empty"),
         Some(_) => {}
     }
-    if settings.hostname.is_some() && !settings.namespaces.is_new(NamespaceKind::Uts) {
-        return Err(Problem::new(KeyId::Hostname, "needs namespace=uts, or it would be set for the caller too"));
+    if process.console_size.is_some() && !process.terminal {
+        return refuse(KeyId::ConsoleSize, "needs process_terminal=true");
     }
-    if !settings.namespaces.is_new(NamespaceKind::Mount) {
-        if settings.root.path != "/" {
-            return Err(Problem::new(KeyId::RootPath, "any root but / needs namespace=mount"));
-        }
-        if settings.root.readonly {
-            return Err(Problem::new(KeyId::RootReadonly, "needs namespace=mount, or the caller's root would change"));
-        }
-        if !settings.mounts.is_empty() {
-            return Err(Problem::new(KeyId::Mount, "needs namespace=mount, or it would be mounted for the caller too"));
-        }
+    let sets = &process.capabilities;
+    if !sets.permitted.contains(sets.effective) {
+        return refuse(KeyId::CapabilityEffective, "has a capability that is not in the permitted set");
     }
-    if !fits_in_a_document(settings) {
-        return Err(Problem { key: None, reason: Cow::Borrowed("the canonical text is longer than 65536 bytes") });
+    if !(sets.permitted & sets.inheritable).contains(sets.ambient) {
+        let reason = "has a capability that is not both in the permitted and in the inheritable set";
+        return refuse(KeyId::CapabilityAmbient, reason);
+    }
+    for (index, (kind, limit)) in process.rlimits.iter().enumerate() {
+        if limit.soft > limit.hard {
+            return refuse_one(KeyId::Rlimit, index, format!("{}: the soft limit is above the hard one", kind.name()));
+        }
     }
     Ok(())
 }
 
-/// Checks each setting alone, as reading its line would have.
-pub(super) fn each(settings: &Settings) -> Result<(), ConfigError> {
-    let check = |key: KeyId, text: &str, validator: fn(&str) -> Result<(), Reason>| {
-        validator(text).map_err(|reason| ConfigError::new(0, key.name(), about(text, reason)))
+/// What is about the root needs one of its own.
+fn root(settings: &Settings) -> Result<(), Problem> {
+    for (index, device) in settings.devices.iter().enumerate() {
+        if settings.devices[..index].iter().any(|other| other.path == device.path) {
+            return refuse_one(KeyId::Device, index, about(&device.path, "is made already by another device"));
+        }
+    }
+    for (index, mount) in settings.mounts.iter().enumerate() {
+        let contradicts =
+            mount.set.intersects(mount.cleared) || mount.recursive_set.intersects(mount.recursive_cleared);
+        if contradicts {
+            return refuse_one(KeyId::Mount, index, String::from("a flag is both set and cleared"));
+        }
+        if let Filesystem::Remount { .. } = mount.filesystem
+            && mount.propagation.is_some()
+        {
+            return refuse_one(KeyId::Mount, index, String::from("remount changes no propagation"));
+        }
+    }
+    if settings.namespaces.is_new(NamespaceKind::Mount) {
+        return Ok(());
+    }
+    let needs = |key, given: bool, reason| if given { refuse(key, reason) } else { Ok(()) };
+    needs(KeyId::RootPath, settings.root.path != "/", "any root but / needs namespace=mount")?;
+    let reason = "needs namespace=mount, or the caller's root would change";
+    needs(KeyId::RootReadonly, settings.root.readonly, reason)?;
+    needs(KeyId::RootfsPropagation, settings.root.propagation != MountPropagation::default(), reason)?;
+    let reason = "needs namespace=mount, or it would be mounted for the caller too";
+    needs(KeyId::Mount, !settings.mounts.is_empty(), reason)?;
+    let reason = "needs namespace=mount, or it would hold for the caller too";
+    needs(KeyId::MaskedPath, !settings.masked_paths.is_empty(), reason)?;
+    needs(KeyId::ReadonlyPath, !settings.readonly_paths.is_empty(), reason)?;
+    needs(KeyId::Device, !settings.devices.is_empty(), "needs namespace=mount, or it would be made for the caller too")
+}
+
+fn names(settings: &Settings) -> Result<(), Problem> {
+    if settings.namespaces.is_new(NamespaceKind::Uts) {
+        return Ok(());
+    }
+    let given = [(KeyId::Hostname, &settings.hostname), (KeyId::Domainname, &settings.domainname)];
+    for (key, name) in given {
+        if name.is_some() {
+            return refuse(key, "needs namespace=uts, or it would be set for the caller too");
+        }
+    }
+    Ok(())
+}
+
+fn mappings(settings: &Settings) -> Result<(), Problem> {
+    let is_new = settings.namespaces.is_new(NamespaceKind::User);
+    let lists = [(KeyId::UidMapping, &settings.uid_mappings), (KeyId::GidMapping, &settings.gid_mappings)];
+    for (key, list) in lists {
+        if !is_new && !list.is_empty() {
+            return refuse(key, "needs namespace=user, a new one");
+        }
+        if is_new && list.is_empty() {
+            return refuse(key, "at least one is required by namespace=user");
+        }
+        for (index, mapping) in list.iter().enumerate() {
+            if list[..index].iter().any(|other| overlap(mapping, other)) {
+                return refuse_one(key, index, format!("{mapping} overlaps with another mapping"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn overlap(one: &IdMapping, other: &IdMapping) -> bool {
+    let meet = |a: u32, b: u32| {
+        let (a, b) = (u64::from(a), u64::from(b));
+        a < b + u64::from(other.size.get()) && b < a + u64::from(one.size.get())
     };
-    let refuse = |key: KeyId, reason: &'static str| Err(ConfigError::new(0, key.name(), reason));
+    meet(one.container, other.container) || meet(one.host, other.host)
+}
 
-    check(KeyId::OciVersion, &settings.oci_version, text::oci_version)?;
-    check(KeyId::RootPath, &settings.root.path, text::path)?;
-    if let Some(name) = &settings.hostname {
-        check(KeyId::Hostname, name, text::hostname)?;
+/// Checks limits against each other, as far as both are given.
+pub(super) fn resources(resources: &Resources) -> Result<(), Problem> {
+    let (memory, cpu) = (&resources.memory, &resources.cpu);
+    if let (Some(Limit::At(swap)), Some(limit)) = (memory.swap, memory.limit)
+        && limit.value().is_none_or(|limit| swap < limit)
+    {
+        return refuse(KeyId::MemorySwap, "is memory and swap together: it cannot be less than memory_limit");
     }
-    let process = &settings.process;
-    check(KeyId::ProcessCwd, &process.cwd, text::absolute_path)?;
-    if process.user.uid == u32::MAX {
-        return refuse(KeyId::ProcessUid, "4294967295 is not an id");
-    }
-    if process.user.gid == u32::MAX {
-        return refuse(KeyId::ProcessGid, "4294967295 is not an id");
-    }
-    for arg in &process.args {
-        check(KeyId::ProcessArg, arg, text::no_nul)?;
-    }
-    for entry in &process.env {
-        check(KeyId::ProcessEnv, entry, text::environment)?;
-    }
-    for mount in &settings.mounts {
-        check(KeyId::Mount, &mount.destination, text::destination)?;
-        check(KeyId::Mount, &mount.source, text::path)?;
-        if let Err(reason) = consistent(mount) {
-            return refuse(KeyId::Mount, reason);
-        }
-    }
-    if !NAMESPACES.contains(settings.namespaces.new) {
-        return refuse(KeyId::Namespace, "a kind that this kernel does not enforce yet");
-    }
-    if settings.resources.memory.limit == Some(Limit::At(Bytes(0))) {
-        return refuse(KeyId::MemoryLimit, "0 bytes: say none for unlimited");
-    }
-    if matches!(settings.resources.pids, Some(Limit::At(pids)) if pids.get() > PIDS_MAX) {
-        return refuse(KeyId::PidsLimit, "not from 1 to 4194304");
-    }
-    for (key, len, most) in [
-        (KeyId::ProcessArg, process.args.len(), ARGS_MAX),
-        (KeyId::ProcessEnv, process.env.len(), ENV_MAX),
-        (KeyId::Mount, settings.mounts.len(), MOUNTS_MAX),
-    ] {
-        bounded(len, most).map_err(|reason| ConfigError::new(0, key.name(), reason))?;
+    if let (Some(burst), Some(Limit::At(quota))) = (cpu.burst, cpu.quota)
+        && burst > quota.get()
+    {
+        return refuse(KeyId::CpuBurst, "is more than the quota");
     }
     Ok(())
 }
 
-/// Whether a list of this length is within its bound.
-pub(super) fn bounded(len: usize, most: usize) -> Result<(), String> {
-    if len <= most { Ok(()) } else { Err(alloc::format!("more than {most} of them")) }
-}
+/// The sysctls of the ipc namespace, those of POSIX message queues aside.
+const IPC_SYSCTLS: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shm_rmid_forced",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+];
 
-fn consistent(mount: &Mount) -> Result<(), Reason> {
-    if mount.set.intersects(mount.cleared) {
-        return Err("a flag is both set and cleared");
-    }
-    match &mount.filesystem {
-        Filesystem::Bind { .. } => Ok(()),
-        _ if mount.cleared != MountFlags::empty() => Err("only a bind mount has flags to clear"),
-        Filesystem::Tmpfs(tmpfs) if tmpfs.mode > 0o7777 => Err("the mode is more than 7777"),
-        Filesystem::Tmpfs(tmpfs) if tmpfs.size == Some(Bytes(0)) => Err("a size of 0: say none for unlimited"),
-        _ => Ok(()),
-    }
-}
-
-/// Whether the canonical text is itself a document that can be read.
-fn fits_in_a_document(settings: &Settings) -> bool {
-    /// Counts instead of printing; fails past the bound.
-    struct Counter(usize);
-
-    impl Write for Counter {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
-            Ok(())
+/// A sysctl belongs to a kind of namespace, and the container needs a new one of it.
+fn sysctls(settings: &Settings) -> Result<(), Problem> {
+    for (index, name) in settings.sysctl.keys().enumerate() {
+        let refuse = |reason: &str| refuse_one(KeyId::Sysctl, index, format!("{} {reason}", Shown(name)));
+        let kind = match name.split_once('.') {
+            _ if IPC_SYSCTLS.contains(&name.as_str()) || name.starts_with("fs.mqueue.") => NamespaceKind::Ipc,
+            Some(("net", _)) => NamespaceKind::Network,
+            Some(("user", _)) => NamespaceKind::User,
+            Some(("kernel", "domainname")) if settings.domainname.is_some() => {
+                return refuse("is what domainname sets");
+            }
+            Some(("kernel", "domainname")) => NamespaceKind::Uts,
+            Some(("kernel", "hostname")) => return refuse("is what hostname sets"),
+            _ => return refuse("belongs to no namespace: it would change the whole machine"),
+        };
+        if !settings.namespaces.is_new(kind) {
+            return refuse(&format!("needs namespace={kind}, a new one"));
         }
     }
-
-    most_printed(settings) <= DOCUMENT_LEN_MAX || canonical(settings, &mut Counter(DOCUMENT_LEN_MAX)).is_ok()
-}
-
-/// No less than the length of the canonical text, and cheaper to know.
-fn most_printed(settings: &Settings) -> usize {
-    /// The longest that one byte becomes: `\u0000` in a JSON string.
-    const BYTE: usize = 6;
-    /// The longest that is printed around one item: key, separators, every option of a mount.
-    const ITEM: usize = 128;
-    /// All keys that are given once, with numbers at their longest.
-    const FIXED: usize = 512;
-    let process = &settings.process;
-    let texts = [&settings.oci_version, &settings.root.path, &process.cwd].into_iter().chain(&settings.hostname);
-    let lists = process.args.iter().chain(&process.env);
-    let mounts = settings.mounts.iter().flat_map(|mount| [&mount.destination, &mount.source]);
-    texts.chain(lists).chain(mounts).map(|text| ITEM + BYTE * text.len()).sum::<usize>() + FIXED
+    Ok(())
 }

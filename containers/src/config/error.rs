@@ -16,8 +16,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(line: u32, key: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
+    /// An error on a line; 0 for none.
+    pub(super) fn on_line(line: u32, key: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { line: NonZeroU32::new(line), key: key.into(), reason: reason.into() }
+    }
+
+    pub(super) fn without_line(key: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::on_line(0, key, reason)
     }
 
     /// The line, counted from 1; `None` if it is on none: something is missing, or there are no lines.
@@ -41,7 +46,7 @@ impl ConfigError {
 
 impl From<LineError> for ConfigError {
     fn from(error: LineError) -> Self {
-        Self::new(error.line, "", error.kind.reason())
+        Self::on_line(error.line, "", error.kind.reason())
     }
 }
 

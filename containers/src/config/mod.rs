@@ -1,39 +1,43 @@
-//! The OCI configuration: its model, its checks, and the key=value form of it.
+//! The OCI configuration: its model, its checks, and its two forms.
 //!
-//! Owns [`Config`], which every front end produces and the engine consumes. [`Config::parse`] reads the
-//! key=value form, `Display` prints the canonical one, and reading that gives an equal `Config`. Calls the line
-//! reader, the validators and the table of keys; knows nothing of the engine.
+//! Owns [`Config`], which every front end produces and the engine consumes. [`Config::parse`] reads either form,
+//! `Display` prints the canonical key=value text, and reading that gives an equal `Config`. Calls the line reader,
+//! the validators and the table of keys; knows nothing of the engine.
 
+mod bounds;
 mod check;
+#[cfg(test)]
+mod documentation;
 mod error;
+mod lines;
 mod model;
-mod mount;
-mod parse;
-mod print;
 #[cfg(test)]
 mod properties;
+mod support;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod walk;
 
-use alloc::string::String;
-use core::fmt;
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
 use core::ops::Deref;
+use sha2::{Digest, Sha256};
 
+pub use bounds::*;
 pub use error::ConfigError;
 pub use model::*;
-pub use print::Identity;
+pub use support::{VALUES, Value, is_enforced, new_namespaces};
 
-use crate::NamespaceSet;
-
-/// The most arguments a process may have.
-pub const ARGS_MAX: usize = 1024;
-/// The most environment entries a process may have.
-pub const ENV_MAX: usize = 1024;
-/// The most mounts a container may have.
-pub const MOUNTS_MAX: usize = 256;
-/// The kinds of namespaces that can be made new.
-pub const NAMESPACES: NamespaceSet = NamespaceSet::PID.union(NamespaceSet::MOUNT).union(NamespaceSet::UTS);
+use self::check::Problem;
+use self::lines::{Accept, Document, Reader};
+use crate::NamespaceKind;
+use crate::keys::KeyId;
+use crate::line::DOCUMENT_LEN_MAX;
+use crate::text;
 
 /// A configuration that was checked: all of it can be enforced, and it can be printed on lines of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +49,25 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong, with its line.
     pub fn parse(document: &[u8], variables: &[(&str, &str)]) -> Result<Self, ConfigError> {
-        let (settings, lines) = parse::settings(document, variables)?;
-        check::together(&settings).map_err(|problem| problem.on_line(&lines))?;
+        Self::parse_accepting(document, variables, Accept::Enforced)
+    }
+
+    /// Reads all of the language, whether it is enforced or not.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    #[cfg(any(test, fuzzing))]
+    pub fn parse_whole_language(document: &[u8], variables: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        Self::parse_accepting(document, variables, Accept::All)
+    }
+
+    fn parse_accepting(document: &[u8], variables: &[(&str, &str)], accept: Accept) -> Result<Self, ConfigError> {
+        let Document { mut settings, places } = lines::document(document, variables, accept, |_| Ok(()))?;
+        check::normalize(&mut settings);
+        check::together(&settings).map_err(|Problem { key, index, reason }| {
+            ConfigError::on_line(places.line(key, index), key.name(), reason)
+        })?;
+        fits_in_a_document(&settings)?;
         Ok(Self(settings))
     }
 
@@ -55,8 +76,52 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong, without a line.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
-        check::each(&settings)?;
-        check::together(&settings).map_err(|problem| problem.on_line(&[0; crate::keys::KeyId::COUNT]))?;
+        Self::checked(settings, Accept::Enforced, |key, _| key.name().into())
+    }
+
+    /// Checks settings by writing and reading them as lines: whatever holds of a line holds of them. `name` tells
+    /// how an error names a key whose value config.json has in the given place.
+    fn checked(
+        mut settings: Settings,
+        accept: Accept,
+        name: fn(KeyId, fmt::Arguments<'_>) -> Cow<'static, str>,
+    ) -> Result<Self, ConfigError> {
+        check::normalize(&mut settings);
+        let mut reader = Reader::new(&[], accept);
+        let mut line = 0;
+        walk::settings(&settings, &mut |entry| {
+            line += 1;
+            let value = entry.value.to_string();
+            let taken = text::one_line(&value).map_err(|reason| Cow::Owned(error::about(&value, reason)));
+            let taken = taken.and_then(|()| reader.take(entry.key, &value, line));
+            taken.map_err(|reason| ConfigError::without_line(name(entry.key, entry.path), reason))
+        })?;
+        let place = |key: KeyId, index: Option<usize>| {
+            let mut nth = index.unwrap_or(0);
+            let found = walk::settings(&settings, &mut |entry| match (entry.key == key, nth) {
+                (true, 0) => Err(name(key, entry.path)),
+                (true, _) => {
+                    nth -= 1;
+                    Ok(())
+                }
+                _ => Ok(()),
+            });
+            found.err().unwrap_or(Cow::Borrowed(key.name()))
+        };
+        let read = reader.finish().map(|mut read| {
+            check::normalize(&mut read);
+            read
+        });
+        let read = read.map_err(|(key, reason)| ConfigError::without_line(place(key, None), reason))?;
+        check::together(&settings)
+            .map_err(|Problem { key, index, reason }| ConfigError::without_line(place(key, index), reason))?;
+        if read != settings {
+            let (written, read) = (Self(settings).to_string(), Self(read).to_string());
+            let differs = written.lines().zip(read.lines()).find(|(written, read)| written != read);
+            let key = differs.and_then(|(line, _)| line.split_once('=')).map_or("", |(key, _)| key);
+            return Err(ConfigError::without_line(String::from(key), "means something else on a line of its own"));
+        }
+        fits_in_a_document(&settings)?;
         Ok(Self(settings))
     }
 
@@ -69,19 +134,63 @@ impl Config {
     /// The SHA-256 of the canonical text: the same on every architecture, and for every way of writing the same.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        Identity::of(&self.0)
+        /// Hashes what is printed.
+        struct Hashed(Sha256);
+
+        impl Write for Hashed {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.update(text.as_bytes());
+                Ok(())
+            }
+        }
+
+        let mut hashed = Hashed(Sha256::new());
+        // Hashing does not fail, and printing fails only if its writer does.
+        let _ = write!(hashed, "{self}");
+        Identity(hashed.0.finalize().into())
     }
 
     /// Whether the container has a root of its own: whether it has its own mount namespace.
     #[must_use]
     pub const fn has_own_root(&self) -> bool {
-        self.0.namespaces.is_new(crate::NamespaceKind::Mount)
+        self.0.namespaces.is_new(NamespaceKind::Mount)
     }
 
     /// The program that runs: the first argument.
     #[must_use]
     pub fn program(&self) -> &str {
         self.0.process.args.first().map_or("", String::as_str)
+    }
+}
+
+impl Resources {
+    /// Reads limits to change: a document in the key=value form with the keys from `memory_limit` to `unified`.
+    /// What it does not say stays as it is.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    pub fn parse(document: &[u8], variables: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        Self::parse_accepting(document, variables, Accept::Enforced)
+    }
+
+    fn parse_accepting(document: &[u8], variables: &[(&str, &str)], accept: Accept) -> Result<Self, ConfigError> {
+        let is_limit = |key| match key {
+            _ if (KeyId::MemoryLimit..=KeyId::Unified).contains(&key) => Ok(()),
+            _ => Err("is not a limit, and cannot be changed"),
+        };
+        let Document { settings, places } = lines::document(document, variables, accept, is_limit)?;
+        let resources = Self { devices: Vec::new(), ..settings.resources };
+        check::resources(&resources).map_err(|Problem { key, index, reason }| {
+            ConfigError::on_line(places.line(key, index), key.name(), reason)
+        })?;
+        Ok(resources)
+    }
+}
+
+/// Prints the limits as lines, the device rules aside.
+impl fmt::Display for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        walk::resources(self, &mut |entry| writeln!(f, "{}={}", entry.key.name(), entry.value))
     }
 }
 
@@ -93,9 +202,49 @@ impl Deref for Config {
     }
 }
 
-/// Prints the canonical text.
+/// Prints the canonical text: keys in the order of the table, arguments as one JSON array, what has no order
+/// sorted, and of what has a default beyond the first walk's keys only what differs from it.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print::canonical(&self.0, f)
+        canonical(&self.0, f)
+    }
+}
+
+fn canonical(settings: &Settings, out: &mut impl Write) -> fmt::Result {
+    walk::settings(settings, &mut |entry| writeln!(out, "{}={}", entry.key.name(), entry.value))
+}
+
+/// Whether the canonical text is itself a document that can be read.
+fn fits_in_a_document(settings: &Settings) -> Result<(), ConfigError> {
+    /// Counts instead of printing; fails past the bound.
+    struct Counter(usize);
+
+    impl Write for Counter {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let counted = canonical(settings, &mut Counter(DOCUMENT_LEN_MAX));
+    counted.map_err(|_| ConfigError::without_line("", "the canonical text is longer than 65536 bytes"))
+}
+
+/// The identity of a configuration: the SHA-256 of its canonical text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity([u8; 32]);
+
+impl Identity {
+    /// The 32 bytes of the hash.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Prints 64 lower-case hexadecimal digits.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

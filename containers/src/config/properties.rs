@@ -4,6 +4,7 @@ use core::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::*;
+use crate::NamespaceSet;
 use crate::keys::KEYS;
 use crate::text::Bytes;
 

@@ -2,7 +2,9 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use core::num::NonZeroU32;
 
+use super::syntax::options::flag_word;
 use super::*;
+use crate::NamespaceSet;
 use crate::keys::{KEYS, KeyId, Support};
 use crate::line::DOCUMENT_LEN_MAX;
 use crate::text::Bytes;
@@ -86,7 +88,10 @@ fn every_enforced_key_means_what_it_says() {
             },
             Mount { destination: "/dev".into(), filesystem: Filesystem::Dev, source: "dev".into(), ..PLAIN },
         ],
-        namespaces: Namespaces { new: NAMESPACES, ..Namespaces::default() },
+        namespaces: Namespaces {
+            new: NamespaceSet::PID | NamespaceSet::MOUNT | NamespaceSet::UTS,
+            ..Namespaces::default()
+        },
         resources: Resources {
             memory: MemoryResources { limit: Some(Limit::At(Bytes(64 << 20))), ..MemoryResources::default() },
             pids: Some(Limit::At(NonZeroU32::new(32).unwrap())),
@@ -187,21 +192,317 @@ fn what_needs_a_namespace_says_which() {
 
 #[test]
 fn what_is_known_but_not_enforced_is_refused_in_other_words_than_the_unknown() {
-    for key in KEYS {
+    for key in &KEYS {
         let refusal = std::format!("line 1: {}: is known, but this kernel does not enforce it yet", key.name);
         let refused = message(&std::format!("{}=${{", key.name)) == refusal;
         assert_eq!(refused, key.support == Support::NotYet, "{}", key.name);
     }
-    for (line, what) in [
-        ("process_terminal=true", "process_terminal: true is"),
-        ("namespace=network", "namespace: network is"),
-        ("namespace=time", "namespace: time is"),
-        ("namespace=pid:/proc/1/ns/pid", "namespace: joining one (`pid:path`) is"),
-        ("mount=/proc:proc:proc", "mount: the file system \"proc\" is"),
-        ("mount=/a:tmpfs:t:noatime", "mount: the option \"noatime\" is"),
+    for value in VALUES {
+        let name = value.word.trim_end_matches(':');
+        let kind = NamespaceKind::from_name(name);
+        let (key, line, shown) = match (value.key, kind) {
+            (KeyId::ProcessTerminal, _) => ("process_terminal", std::format!("process_terminal={name}"), name.into()),
+            (KeyId::Namespace, _) if name == value.word => ("namespace", std::format!("namespace={name}"), name.into()),
+            (KeyId::Namespace, _) if !is_enforced(KeyId::Namespace, name) => continue,
+            (KeyId::Namespace, _) => {
+                ("namespace", std::format!("namespace={name}:/x"), std::format!("joining one (`{name}:path`)"))
+            }
+            (KeyId::Mount, _)
+                if ["bind", "rbind", "tmpfs", "dev", "proc", "sysfs", "mqueue", "cgroup2"].contains(&name) =>
+            {
+                ("mount", std::format!("mount=/a:{name}:t"), std::format!("the file system \"{name}\""))
+            }
+            (KeyId::Mount, _) if flag_word(name).is_some() || MountPropagation::from_name(name).is_some() => {
+                ("mount", std::format!("mount=/a:bind:t:{name}"), std::format!("the option \"{name}\""))
+            }
+            _ => continue,
+        };
+        let expected = std::format!("line 1: {key}: {shown} is known, but this kernel does not enforce it yet");
+        assert_eq!(message(&line) == expected, value.support == Support::NotYet, "{line}: {}", message(&line));
+    }
+    for line in ["mount=/a:ext4:t", "mount=/a:tmpfs:t:huge=always", "mount=/a:tmpfs:t:size=50%"] {
+        assert!(message(line).contains("is known, but this kernel does not enforce"), "{line}");
+    }
+}
+
+/// Every key of the language, in canonical form.
+const WHOLE: &str = r#"oci_version=1.3.0
+root_path=rootfs
+root_readonly=true
+rootfs_propagation=rslave
+hostname=web
+domainname=example.org
+process_cwd=/srv
+process_uid=33
+process_gid=34
+additional_gid=5
+additional_gid=6
+umask=077
+process_terminal=true
+process_console_size=80x24
+process_args=["/bin/sh","-c","echo $${PATH}"]
+process_env=PATH=/bin
+process_env=["KEY=line\nline "]
+capability_bounding=all
+capability_effective=CAP_KILL
+capability_permitted=CAP_CHOWN
+capability_permitted=CAP_KILL
+capability_inheritable=CAP_KILL
+capability_ambient=CAP_KILL
+rlimit=core:0:max
+rlimit=nofile:1024:4096
+no_new_privileges=false
+oom_score_adj=-500
+mount=/proc:proc:proc:nodev,noexec,nosuid
+mount=/dev/pts:devpts:devpts:noexec,nosuid,gid=5,mode=620,ptmxmode=666
+namespace=pid
+namespace=network:/proc/1/ns/net
+namespace=mount
+namespace=ipc
+namespace=uts
+namespace=user
+namespace=time
+uid_mapping=0:1000:32000
+gid_mapping=0:1000:1
+gid_mapping=1:5000:10
+time_offset=monotonic:-3:500
+time_offset=boottime:86400
+cgroups_path=/my/container
+memory_limit=1048576
+memory_reservation=524288
+memory_high=786432
+memory_swap=2097152
+cpu_shares=512
+cpu_quota=50000
+cpu_period=200000
+cpu_burst=1000
+cpu_idle=true
+cpuset_cpus=0-2,5,63
+pids_limit=32
+unified=memory.oom.group=1
+device=/dev/fuse:c:10:229
+device=/dev/sda:b:8:0:660:0:6
+device=/run/pipe:p:600
+device_rule=deny:a:*:*:rwm
+device_rule=allow:c:10:229:rw
+seccomp_default=errno=38
+seccomp_arch=X86_64
+seccomp_arch=X86
+seccomp_flag=log
+seccomp=allow:read,write
+seccomp=trace=7:ptrace:0!=4294967295
+seccomp=kill_process:clone:0&0x7e020000==0,1<=5
+sysctl=kernel.msgmax=4096
+sysctl=kernel.shmmax=65536
+masked_path=/proc/kcore
+readonly_path=none
+annotation=org.example.key=a = b
+annotation=["org.example.text"," two\nlines"]
+hook_prestart=["/bin/setup","now"]:5
+hook_env=A=1
+hook_env=["B=\n"]
+hook_create_runtime=/bin/link
+hook_create_container=/bin/mount:["mount","--all"]
+hook_start_container=/bin/ldconfig:1
+hook_poststart=/bin/tell
+hook_poststop=/bin/clean\:up
+"#;
+
+fn whole(document: &str) -> Result<Config, ConfigError> {
+    Config::parse_whole_language(document.as_bytes(), &[("COLONS", "a:b:c"), ("ONE", "1")])
+}
+
+#[test]
+fn every_key_is_read_and_prints_as_it_was() {
+    let config = whole(WHOLE).unwrap();
+    assert_eq!(config.to_string(), WHOLE);
+    let again = Config::checked(config.clone().into_settings(), Accept::All, |key, _| key.name().into());
+    assert_eq!(again.unwrap(), config);
+    for key in &KEYS {
+        let given = WHOLE.lines().any(|line| line.split_once('=').is_some_and(|(name, _)| name == key.name));
+        let other = ["process_arg", "capability"].contains(&key.name);
+        assert!(given != other, "{}", key.name);
+    }
+    assert_eq!(config.resources.cpu.cpus.unwrap().0.get(), 0x8000_0000_0000_0027);
+    assert_eq!(config.hooks.start_container[0].env, config.process.env);
+    assert_eq!(config.hooks.create_container[0].args, ["mount", "--all"]);
+    assert_eq!(config.hooks.poststop[0].path, "/bin/clean:up");
+    assert_eq!(config.time_offsets.monotonic, TimeOffset { secs: -3, nanosecs: 500 });
+    assert_eq!(config.process.capabilities.bounding, CapabilitySet::all());
+    assert_eq!(config.process.rlimits[&RlimitKind::Core], Rlimit { soft: 0, hard: Rlimit::INFINITY });
+    let Seccomp::Profile(profile) = &config.seccomp else { panic!() };
+    let condition =
+        SeccompCondition { index: 0, operator: SeccompOperator::MaskedEqual { mask: 0x7e02_0000 }, value: 0 };
+    assert_eq!(profile.rules[2].conditions[0], condition);
+}
+
+#[test]
+fn other_ways_of_saying_the_same() {
+    let base = "process_arg=/x\nnamespace=mount\nnamespace=uts\nnamespace=user\nuid_mapping=0:0:1\ngid_mapping=0:0:1\n";
+    let read = |lines: &str| whole(&std::format!("{base}{lines}")).unwrap_or_else(|error| panic!("{lines}: {error}"));
+    for (one, other) in [
+        ("", "capability=default\nno_new_privileges=true\numask=022\nmasked_path=default\nseccomp=default"),
+        ("", "device_rule=default\nreadonly_path=default\nrootfs_propagation=private\nmemory_high=0\ncpu_quota=max"),
+        ("capability=CAP_KILL", "capability=KILL"),
+        ("capability=CAP_KILL", "capability_bounding=KILL\ncapability_effective=KILL\ncapability_permitted=KILL"),
+        ("capability=default\ncapability=CAP_SYS_TIME", "capability=SYS_TIME\ncapability=default"),
+        ("rlimit=nofile:10", "rlimit=nofile:10:10"),
+        ("device=/dev/a:c:${ONE}:3:666", "device=/dev/a:u:1:3"),
+        ("device_rule=allow:c:1:3:mwr", "device_rule=allow:c:1:3:rwm"),
+        ("cpuset_cpus=3,0-1, 2", "cpuset_cpus=0-3"),
+        ("seccomp_default=allow", "seccomp=unconfined"),
+        ("seccomp_default=errno\nseccomp=allow:a", "seccomp_default=errno=1\nseccomp=allow: a"),
+        ("seccomp_default=kill\nseccomp=log:a:0==0x10", "seccomp_default=kill_thread\nseccomp=log:a:0==16"),
+        ("hook_prestart=/a", "hook_prestart=[\"/a\"]"),
+        ("hook_prestart=/a:3", "hook_prestart=/a:[\"/a\"]:3"),
+        (
+            "process_env=A=1\nhook_start_container=/a",
+            "process_env=[\"A=1\"]\nhook_start_container=/a\nhook_env=A=${ONE}",
+        ),
+        ("annotation=a=b", "annotation = [\"a\", \"b\"]"),
     ] {
-        let expected = std::format!("line 1: {what} known, but this kernel does not enforce it yet");
-        assert_eq!(message(line), expected);
+        assert_eq!(read(one), read(other), "{one} | {other}");
+    }
+    assert_eq!(read("hook_prestart=/a${COLONS}").hooks.prestart[0].path, "/aa:b:c");
+}
+
+#[test]
+fn what_is_malformed_is_refused_whatever_its_key() {
+    for (lines, reason) in [
+        ("rootfs_propagation=rprivat", "is not a propagation"),
+        ("domainname=_", "is not a host name"),
+        ("additional_gid=-1", "is not an id"),
+        ("umask=1000", "is not a umask"),
+        ("umask=8", "is not a umask"),
+        ("process_console_size=80", "is not a size of a terminal"),
+        ("process_console_size=80x", "is not a size of a terminal"),
+        ("process_console_size=80x65536", "is not a size of a terminal"),
+        ("process_console_size=80x24", "needs process_terminal=true"),
+        ("process_env=[\"A\"]", "has no `=`"),
+        ("process_env=[1]", "is not a JSON array"),
+        ("capability=CAP_FLY", "is not a capability"),
+        ("capability=cap_kill", "is not a capability"),
+        ("capability=none\ncapability=KILL", "cannot be given together"),
+        ("capability=KILL\ncapability=none", "cannot be given together"),
+        ("capability=KILL\ncapability=KILL", "says again"),
+        ("capability_effective=SYS_ADMIN", "not in the permitted set"),
+        ("capability_ambient=KILL", "not both in the permitted"),
+        ("rlimit=nofile", "is not a resource limit"),
+        ("rlimit=files:1", "is not a resource limit"),
+        ("rlimit=nofile:-1", "is not a limit"),
+        ("rlimit=nofile:1:2:3", "more than three fields"),
+        ("rlimit=nofile:2:1", "soft limit is above"),
+        ("rlimit=core:1\nrlimit=core:1", "core is given twice"),
+        ("no_new_privileges=yes", "neither true nor false"),
+        ("oom_score_adj=1001", "is not a score"),
+        ("oom_score_adj=-", "is not a score"),
+        ("oom_score_adj=+5", "is not a score"),
+        ("namespace=ipc:x", "is not an absolute path"),
+        ("namespace=ipc:", "is not an absolute path"),
+        ("namespace=ipc:/x\nnamespace=ipc", "ipc is given twice"),
+        ("uid_mapping=0:1000", "is not a mapping"),
+        ("uid_mapping=0:1000:1:1", "is not a mapping"),
+        ("uid_mapping=0:1000:0", "at least 1"),
+        ("uid_mapping=1:0:4294967295", "goes beyond"),
+        ("uid_mapping=0:0:1", "needs namespace=user"),
+        ("namespace=user", "at least one is required"),
+        ("namespace=user\nuid_mapping=0:0:5\nuid_mapping=4:9:1\ngid_mapping=0:0:1", "4:9:1 overlaps"),
+        ("namespace=user\nuid_mapping=0:9:5\nuid_mapping=8:5:5\ngid_mapping=0:0:1", "8:5:5 overlaps"),
+        ("namespace=user:/x\nuid_mapping=0:0:1", "needs namespace=user"),
+        ("time_offset=realtime:1", "is not a clock"),
+        ("time_offset=boottime:x", "is not a number of seconds"),
+        ("time_offset=boottime:1:1000000000", "is not from 0"),
+        ("time_offset=boottime:1:1:1", "more than three fields"),
+        ("time_offset=boottime:1", "needs namespace=time"),
+        ("namespace=time\ntime_offset=boottime:0\ntime_offset=boottime:1", "boottime is given twice"),
+        ("cgroups_path=/", "is not the path of a cgroup"),
+        ("cgroups_path=a/../b", "is not the path of a cgroup"),
+        ("memory_swap=1M", "needs memory_limit"),
+        ("memory_limit=2M\nmemory_swap=1M", "cannot be less"),
+        ("memory_reservation=-1", "is not a size"),
+        ("cpu_shares=1", "is not a share"),
+        ("cpu_shares=262145", "is not a share"),
+        ("cpu_quota=-1", "is not a quota"),
+        ("cpu_quota=999", "is not a quota"),
+        ("cpu_period=1000001", "is not a period"),
+        ("cpu_burst=1", "needs cpu_quota"),
+        ("cpu_quota=5000\ncpu_burst=5001", "more than the quota"),
+        ("cpuset_cpus=", "is not a list of CPUs"),
+        ("cpuset_cpus=64", "is not a list of CPUs"),
+        ("cpuset_cpus=3-1", "is not a list of CPUs"),
+        ("cpuset_cpus=0,", "is not a list of CPUs"),
+        ("unified=memory=1", "is not the name of a cgroup file"),
+        ("unified=../x.y=1", "is not the name of a cgroup file"),
+        ("unified=memory.max", "has no `=`"),
+        ("unified=a.b=1\nunified=a.b=2", "is given twice"),
+        ("device=/dev/a", "is not a device"),
+        ("device=/dev/a:x:1:1", "is not a device"),
+        ("device=/dev/a:c:1", "is not a device"),
+        ("device=/dev/a:c:4096:1", "is not a major number"),
+        ("device=/dev/a:c:1:1:666:0", "is not a device"),
+        ("device=dev/a:c:1:1", "is not an absolute path"),
+        ("namespace=mount\ndevice=/a:p\ndevice=/a:p", "made already"),
+        ("device=/a:p", "needs namespace=mount"),
+        ("device_rule=allow:c:1:1", "is not a device rule"),
+        ("device_rule=allow:c:1:1:", "is not some of rwm"),
+        ("device_rule=allow:c:1:1:rr", "is not some of rwm"),
+        ("device_rule=allow:c:1:1:r:", "is not a device rule"),
+        ("device_rule=permit:c:1:1:r", "is neither allow nor deny"),
+        ("device_rule=none\ndevice_rule=default", "cannot be given together"),
+        ("seccomp_default=ignore", "is not what becomes of a call"),
+        ("seccomp_default=allow=1", "which only errno and trace take"),
+        ("seccomp_default=errno=4096", "above 4095"),
+        ("seccomp_default=errno=", "a number that is none"),
+        ("seccomp=allow:read", "needs seccomp_default"),
+        ("seccomp_arch=X86", "needs seccomp_default"),
+        ("seccomp=unconfined\nseccomp_default=errno", "stand alone"),
+        ("seccomp=default\nseccomp=default", "stand alone"),
+        ("seccomp=allow:read\nseccomp=default", "stand alone"),
+        ("seccomp=allow", "is not a rule"),
+        ("seccomp=allow:", "is not the name of a system call"),
+        ("seccomp=allow:a,,b", "is not the name of a system call"),
+        ("seccomp=allow:a:6==1", "is not a condition"),
+        ("seccomp=allow:a:0=1", "is not a condition"),
+        ("seccomp=allow:a:0==", "is not a condition"),
+        ("seccomp=allow:a:0&5", "is not a condition"),
+        ("seccomp=allow:a:ä==1", "is not a condition"),
+        ("seccomp=allow:a:0==1:", "more than three fields"),
+        ("seccomp_arch=Z80", "is not an architecture"),
+        ("seccomp_arch=X86\nseccomp_arch=X86", "X86 is given twice"),
+        ("seccomp_flag=fast", "is not a flag"),
+        ("sysctl=kernel=1", "is not the name of a sysctl"),
+        ("sysctl=kernel.panic=1", "belongs to no namespace"),
+        ("sysctl=kernel.hostname=a", "is what hostname sets"),
+        ("sysctl=net.ipv4.ip_forward=1", "needs namespace=network"),
+        ("sysctl=fs.mqueue.msg_max=1", "needs namespace=ipc"),
+        ("sysctl=user.max_user_namespaces=1", "needs namespace=user"),
+        ("sysctl=kernel.domainname=1", "needs namespace=uts"),
+        ("masked_path=proc", "is not an absolute path"),
+        ("masked_path=/proc", "needs namespace=mount"),
+        ("masked_path=none\nmasked_path=/a", "cannot be given together"),
+        ("annotation=a", "has no `=`"),
+        ("annotation==a", "has an empty name"),
+        ("annotation=[\"a\"]", "is not an array of two strings"),
+        ("annotation=[\"a\",\"b\",\"c\"]", "is not an array of two strings"),
+        ("annotation=a=1\nannotation=a=1", "is given twice"),
+        ("hook_prestart=bin", "is not an absolute path"),
+        ("hook_prestart=[]", "lacks the path"),
+        ("hook_prestart=[\"bin\"]", "is not an absolute path"),
+        ("hook_prestart=/a:[]", "has an empty array"),
+        ("hook_prestart=/a:0", "is not a timeout"),
+        ("hook_prestart=/a:1:2", "is not a timeout"),
+        ("hook_prestart=/a:", "is not a timeout"),
+        ("hook_prestart=[\"/a\"]5", "has text after its JSON array"),
+        ("hook_env=A=1", "none is declared before it"),
+        ("hook_prestart=/a\nhook_env=A", "has no `=`"),
+    ] {
+        let error = whole(&std::format!("process_arg=/x\n{lines}")).expect_err(lines);
+        assert!(error.to_string().contains(reason), "{lines}: {error}");
+        let last = lines.lines().count() as u32 + 1;
+        assert!(
+            error.line().is_some_and(|line| (2..=last).contains(&line.get())) || lines == "namespace=user",
+            "{lines}"
+        );
     }
 }
 
@@ -291,7 +592,7 @@ fn settings_of_another_front_end_are_held_to_the_same_rules() {
         |settings| settings.process.args = vec![String::new()],
         |settings| settings.process.args.push("\0".into()),
         |settings| settings.process.args = vec!["a".into(); ARGS_MAX + 1],
-        |settings| settings.process.env.push("A=line\nbreak".into()),
+        |settings| settings.process.env.push("A=\0".into()),
         |settings| settings.process.env = vec!["A=b".into(); ENV_MAX + 1],
         |settings| settings.mounts[0].destination = "/".into(),
         |settings| settings.mounts[0].source = "a\nb".into(),
@@ -313,18 +614,24 @@ fn settings_of_another_front_end_are_held_to_the_same_rules() {
 }
 
 #[test]
-fn the_documentation_has_the_keys_of_the_table() {
-    let documentation = include_str!("../../../docs/config.md");
-    for key in KEYS {
-        let row = match key.support {
-            Support::Enforced(_) => {
-                let times = if key.repeats { " (repeats)" } else { "" };
-                let default = if key.default.is_empty() { "" } else { key.default };
-                std::format!("| `{}`{times} | {} | {default} |\n", key.name, key.value)
-            }
-            Support::NotYet => std::format!("`{}`", key.name),
-        };
-        assert!(documentation.contains(&row), "docs/config.md lacks: {row}");
+fn limits_alone_are_what_an_update_changes() {
+    let limits: String = WHOLE
+        .lines()
+        .filter(|line| ["memory", "cpu", "pids", "unified"].iter().any(|name| line.starts_with(name)))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let resources = Resources::parse_accepting(limits.as_bytes(), &[], Accept::All).unwrap();
+    assert_eq!(resources.to_string(), limits);
+    let change = Resources::parse(b"memory_limit=max\npids_limit=5", &[]).unwrap();
+    assert_eq!(change.memory.limit, Some(Limit::Max));
+    assert_eq!(change, Resources { memory: change.memory, pids: change.pids, ..Resources::default() });
+    for (document, expected) in [
+        ("hostname=a", "line 1: hostname: is not a limit, and cannot be changed"),
+        ("device_rule=none", "line 1: device_rule: is not a limit, and cannot be changed"),
+        ("\npids_limit=0", "line 2: pids_limit: \"0\" is not a limit on tasks: a number from 1 to 4194304, or max"),
+    ] {
+        assert_eq!(Resources::parse(document.as_bytes(), &[]).unwrap_err().to_string(), expected);
     }
-    assert_eq!(KeyId::COUNT, KEYS.iter().filter(|key| key.support != Support::NotYet).count());
+    let burst = Resources::parse_accepting(b"cpu_burst=5\ncpu_quota=2000\ncpu_burst=7", &[], Accept::All);
+    assert_eq!(burst.unwrap_err().key(), "cpu_burst");
 }

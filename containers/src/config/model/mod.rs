@@ -27,7 +27,7 @@ pub use mounts::{
     TmpfsOptions,
 };
 pub use namespaces::{IdMapping, Namespaces, TimeOffset, TimeOffsets};
-pub use process::{ConsoleSize, Process, User};
+pub use process::{ConsoleSize, Process, UMASK, User};
 pub use resources::{CpuResources, CpuSet, Limit, MemoryResources, Resources};
 pub use seccomp::{
     Seccomp, SeccompAction, SeccompArch, SeccompCondition, SeccompFlags, SeccompOperator, SeccompProfile, SeccompRule,

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::{Capabilities, Rlimit, RlimitKind};
 
@@ -54,7 +55,14 @@ pub struct ConsoleSize {
 }
 
 /// Permission bits that new files do not get if the configuration does not say (Docker's).
-const UMASK: u16 = 0o022;
+pub const UMASK: u16 = 0o022;
+
+/// Prints `COLUMNSxLINES`.
+impl fmt::Display for ConsoleSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
 
 impl Default for User {
     fn default() -> Self {

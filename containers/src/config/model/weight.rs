@@ -40,8 +40,7 @@ const FRACTION: u32 = 40;
 const ONE: u64 = 1 << FRACTION;
 /// log₂ 10, rounded down.
 const LOG2_OF_10: u64 = 3_652_498_566_964;
-/// What rounding may have lost: far less than lies between what the formula gives and the next whole weight, where
-/// that is not whole itself.
+/// What rounding may have lost: far less than lies between a weight that is not whole and the whole one below it.
 const TOLERANCE: u64 = 64;
 
 /// log₂ of a number above 0, rounded down: each squaring of what is left of it, from 1 up to 2, gives a bit.

@@ -92,7 +92,7 @@ fn create_takes_its_steps_in_order_and_delete_undoes_them_in_reverse() {
         engine.platform().take_calls(),
         [
             "create_cgroup \"web\"",
-            &std::format!("create_namespaces {}", crate::config::NAMESPACES.bits()),
+            &std::format!("create_namespaces {}", crate::config::new_namespaces().bits()),
             "set_hostname \"web\"",
             "open_root \"rootfs\"",
             "mount \"/dev\"",
