@@ -12,7 +12,7 @@ use core::task::Poll;
 use spin::Mutex;
 
 use crate::abi::{Errno, WaitStatus};
-use crate::config::{Mount, Process, Resources};
+use crate::config::{self, Mount, Process, Resources};
 use crate::engine::{ContainerKey, Error, Exit, Housing, Platform};
 use crate::{ContainerId, NamespaceSet, Signal};
 
@@ -231,9 +231,9 @@ impl Platform for Mock {
         Ok(())
     }
 
-    async fn pivot_root(&self, namespaces: &Handle, root: &Handle, readonly: bool) -> Result<(), Error> {
-        self.operation("pivot_root", &readonly).await?;
-        self.with_namespaces(namespaces, |set| set.root = Some((root.0, readonly)));
+    async fn pivot_root(&self, namespaces: &Handle, root: &Handle, settings: &config::Root) -> Result<(), Error> {
+        self.operation("pivot_root", &settings.readonly).await?;
+        self.with_namespaces(namespaces, |set| set.root = Some((root.0, settings.readonly)));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ impl spin::RelaxStrategy for AnswerShootdowns {
 /// A mutual-exclusion lock. Hold it briefly and never across an `.await`.
 pub type SpinLock<T> = spin::mutex::SpinMutex<T, AnswerShootdowns>;
 /// The guard of a [`SpinLock`]. It is not `Send`-safe to keep over an await by convention: see `kernel`'s lints.
-pub type SpinLockGuard<'a, T> = spin::mutex::SpinMutexGuard<'a, T>;
+pub type SpinLockGuard<'a, T> = spin::mutex::SpinMutexGuard<'a, T, AnswerShootdowns>;
 /// A readers-writer lock.
 pub type RwLock<T> = spin::rwlock::RwLock<T, AnswerShootdowns>;
 /// A cell written once.

@@ -72,7 +72,7 @@ impl<P: Platform> Engine<P> {
                 let mounted = platform.mount(caller, namespaces, root, bundle, mount).await;
                 mounted.map_err(failed(Step::Mount, &mount.destination))?;
             }
-            let pivoted = platform.pivot_root(namespaces, root, config.root.readonly).await;
+            let pivoted = platform.pivot_root(namespaces, root, &config.root).await;
             pivoted.map_err(failed(Step::PivotRoot, path))?;
         }
 

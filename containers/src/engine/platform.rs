@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use super::{ContainerKey, Error};
-use crate::config::{Mount, Process, Resources};
+use crate::config::{self, Mount, Process, Resources};
 use crate::{ContainerId, NamespaceSet, Signal};
 
 /// A kernel, as far as containers need one.
@@ -86,13 +86,14 @@ pub trait Platform: Send + Sync {
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes `root` the root of the new mount namespace and drops from it all that is not below: nothing of the
-    /// caller's view can be reached any more, by any path or descriptor. With `readonly` the root mount (not the
-    /// mounts below it) is read-only from here on.
+    /// caller's view can be reached any more, by any path or descriptor. With `settings.readonly` the root mount (not
+    /// the mounts below it) is read-only from here on. From here on, too, mounts and unmounts spread as
+    /// `settings.propagation` and each mount's `propagation` say; before, no mount of the container is seen elsewhere.
     fn pivot_root(
         &self,
         namespaces: &Self::Namespaces,
         root: &Self::Root,
-        readonly: bool,
+        settings: &config::Root,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes the container's first process and holds it before its first instruction. `process.args[0]` is found

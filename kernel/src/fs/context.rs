@@ -81,9 +81,9 @@ impl Context {
         Self { cwd: root.clone(), root, umask: 0o022, namespace }
     }
 
-    /// The same view of a copy of all mounts (CLONE_NEWNS), which `owner` rules.
-    pub fn with_new_namespace(&self, owner: &Arc<UserNamespace>) -> Result<Self, Errno> {
-        self.namespace.copy(self, owner)
+    /// The same view of a copy of all mounts (CLONE_NEWNS), which `owner` rules and `memory` pays for.
+    pub fn with_new_namespace(&self, owner: &Arc<UserNamespace>, memory: &MemoryGroup) -> Result<Self, Errno> {
+        self.namespace.copy(self, owner, memory)
     }
 
     /// The first process's: at the root of a file system unpacked from `initrd`. An error comes with its reason.

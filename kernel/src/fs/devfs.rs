@@ -1,7 +1,7 @@
 //! The `dev` file system: a tmpfs that begins with the devices a program expects in `/dev`.
 
 use super::{
-    Dentry, DeviceNumber, FileType, Mount, MountFlags,
+    Dentry, DeviceNumber, FileType,
     change::insert_new,
     dentry::Entries,
     inode::{Attributes, Content},
@@ -26,12 +26,12 @@ const NODES: [(&[u8], DeviceNumber, u16); 7] = [
     (b"console", device::CONSOLE, 0o620),
 ];
 
-/// A new `dev` file system, mounted nowhere yet.
-pub(super) fn mount(options: &TmpfsOptions, flags: MountFlags, memory: &MemoryGroup) -> Result<Arc<Mount>, Errno> {
+/// The root of a new `dev` file system.
+pub(super) fn tree(options: &TmpfsOptions, memory: &MemoryGroup) -> Result<Arc<Dentry>, Errno> {
     let options = TmpfsOptions { mode: Some(options.mode.unwrap_or(0o755)), ..*options };
-    let root = tmpfs::tree("dev", MAGIC, &options, UserNamespace::first(), memory)?;
+    let root = tmpfs::tree_of("dev", MAGIC, &options, UserNamespace::first(), memory)?;
     populate(&root, memory)?;
-    Ok(Mount::of_tree(root, flags))
+    Ok(root)
 }
 
 fn populate(root: &Arc<Dentry>, memory: &MemoryGroup) -> Result<(), Errno> {

@@ -6,9 +6,9 @@
 //! on it. May call: `mm` (the trait `PageSource`), `cgroup`, `security`, `device`,
 //! `sched` (wait queues), hal. Called by: `syscall`, `task`, `virt`.
 //!
-//! Lock order (a lock is taken only while holding locks above it). None belongs to the whole machine:
+//! Lock order (a lock is taken only while holding locks above it):
 //! 1. a process's [`Context`] and [`FdTable`] (the task's own);
-//! 2. a mount namespace's tree ([`MountNamespace`]);
+//! 2. the trees of mounts (`mount::Topology`), the one lock of the whole machine;
 //! 3. a superblock's structure (every change of names in one file system);
 //! 4. a mount's children, then a mount's place;
 //! 5. a directory's entries (two at a time only under the structure lock), then a dentry's place; the names that
@@ -51,7 +51,8 @@ pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{DirectoryEntry, File, Whence};
 pub use inode::{DeviceNumber, FileType, Inode, Status};
 pub use mount::{
-    ContainerMounts, Mount, MountCall, MountFlags, MountNamespace, MountRequest, MountSource, TmpfsOptions, UmountFlags,
+    AttributeChange, ContainerMounts, Mount, MountCall, MountFlags, MountNamespace, MountRequest, MountSource,
+    NewMount, Reflag, Sharing, SuperFlags, TmpfsOptions, UmountFlags,
 };
 pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
 pub use object::{Attempt, FileObject, Readiness};

@@ -4,7 +4,7 @@
 //! root of a bind mount has no parent any more for who sees it through that mount.
 
 use super::{
-    Access, Caller, Context, Dentry, Location, PATH_MAX,
+    Access, Caller, Context, Dentry, Location, MountFlags, PATH_MAX,
     inode::Content,
     name::{LINKS_FOLLOWED_MAX, NAME_MAX},
     synthetic::{Node, Target},
@@ -217,7 +217,7 @@ impl<'a> Walk<'a> {
     /// leads to, and the walk goes on with what comes after the link.
     pub fn follow(&mut self, link: &Location) -> Result<Option<Location>, Errno> {
         self.links += 1;
-        if self.links > LINKS_FOLLOWED_MAX {
+        if self.links > LINKS_FOLLOWED_MAX || link.mount.flags().contains(MountFlags::NOSYMFOLLOW) {
             return Err(Errno::ELOOP);
         }
         match &link.inode().content {

@@ -1,11 +1,12 @@
 //! A file system instance: its identity, its limits, and what its objects cost.
 //! Names and inodes live on the kernel heap: see [`ObjectPool`].
 
+use super::mount::{Gate, SuperFlags};
 use crate::{
     cgroup::{MemoryGroup, ObjectCharge, ObjectPool},
     namespace::UserNamespace,
 };
-use alloc::sync::Arc;
+use alloc::{string::String, sync::Arc};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
@@ -18,10 +19,14 @@ pub struct Superblock {
     kind: &'static str,
     magic: u64,
     owner: Arc<UserNamespace>,
+    /// [`SuperFlags`], and who changes something through any of the mounts.
+    pub(super) gate: Gate,
+    /// The options that it was mounted with, as text.
+    options: SpinLock<String>,
     pages: AtomicUsize,
-    pages_max: usize,
+    pages_max: AtomicUsize,
     inodes: AtomicUsize,
-    inodes_max: usize,
+    inodes_max: AtomicUsize,
     next_inode: AtomicU64,
     objects: Arc<ObjectPool>,
     /// Held over every change of names.
@@ -43,6 +48,8 @@ pub struct Statistics {
     pub inodes_free: u64,
     /// The instance.
     pub device: u64,
+    /// Its flags.
+    pub flags: SuperFlags,
 }
 
 static NEXT_DEVICE: AtomicU32 = AtomicU32::new(1);
@@ -55,10 +62,12 @@ impl Superblock {
             kind,
             magic,
             owner: UserNamespace::first().clone(),
+            gate: Gate::new(0),
+            options: SpinLock::default(),
             pages: AtomicUsize::new(0),
-            pages_max: pages_max.unwrap_or(usize::MAX),
+            pages_max: AtomicUsize::new(pages_max.unwrap_or(usize::MAX)),
             inodes: AtomicUsize::new(0),
-            inodes_max: inodes_max.unwrap_or(usize::MAX),
+            inodes_max: AtomicUsize::new(inodes_max.unwrap_or(usize::MAX)),
             next_inode: AtomicU64::new(1),
             objects: Arc::default(),
             structure: SpinLock::new(()),
@@ -86,20 +95,72 @@ impl Superblock {
         self.kind
     }
 
+    /// Its flags.
+    pub fn flags(&self) -> SuperFlags {
+        SuperFlags::from_bits_truncate(self.gate.flags())
+    }
+
+    /// Whether nothing in it can be changed, through whatever mount.
+    pub fn is_read_only(&self) -> bool {
+        self.flags().contains(SuperFlags::RDONLY)
+    }
+
+    /// Sets the flags: EBUSY if that makes it read-only and someone is writing.
+    pub(super) fn set_flags(&self, flags: SuperFlags) -> Result<(), Errno> {
+        self.gate.set_flags(flags.bits())
+    }
+
+    /// The options that it was mounted with, as /proc tells them.
+    pub fn options(&self) -> String {
+        self.options.lock().clone()
+    }
+
+    pub(super) fn set_options(&self, options: String) {
+        let old = core::mem::replace(&mut *self.options.lock(), options);
+        drop(old);
+    }
+
+    /// New limits for pages and inodes, where given; 0 is none. EINVAL for one below what is in use, or where there was
+    /// none (Linux's tmpfs refuses that too).
+    pub(super) fn set_limits(&self, pages: Option<usize>, inodes: Option<usize>) -> Result<(), Errno> {
+        let limits = [(&self.pages_max, &self.pages, pages), (&self.inodes_max, &self.inodes, inodes)];
+        let fits = |(max, used, new): &(&AtomicUsize, &AtomicUsize, Option<usize>)| match new {
+            None | Some(0) => true,
+            Some(new) => max.load(Ordering::Relaxed) != usize::MAX && used.load(Ordering::Relaxed) <= *new,
+        };
+        if !limits.iter().all(fits) {
+            return Err(Errno::EINVAL);
+        }
+        for (max, _, new) in limits {
+            if let Some(new) = new {
+                max.store(if new == 0 { usize::MAX } else { new }, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
     /// What statfs(2) tells.
     pub fn statistics(&self) -> Statistics {
-        let limit = |max: usize, used: &AtomicUsize| match max {
+        let limit = |max: &AtomicUsize, used: &AtomicUsize| match max.load(Ordering::Relaxed) {
             usize::MAX => (0, 0),
             max => (max as u64, max.saturating_sub(used.load(Ordering::Relaxed)) as u64),
         };
-        let (pages_max, pages_free) = limit(self.pages_max, &self.pages);
-        let (inodes_max, inodes_free) = limit(self.inodes_max, &self.inodes);
-        Statistics { magic: self.magic, pages_max, pages_free, inodes_max, inodes_free, device: self.device }
+        let (pages_max, pages_free) = limit(&self.pages_max, &self.pages);
+        let (inodes_max, inodes_free) = limit(&self.inodes_max, &self.inodes);
+        Statistics {
+            magic: self.magic,
+            pages_max,
+            pages_free,
+            inodes_max,
+            inodes_free,
+            device: self.device,
+            flags: self.flags(),
+        }
     }
 
     /// A page more of data: ENOSPC at the limit. The page's frame is charged apart.
     pub(super) fn reserve_page(&self) -> Result<(), Errno> {
-        let more = |n| (n < self.pages_max).then_some(n + 1);
+        let more = |n| (n < self.pages_max.load(Ordering::Relaxed)).then_some(n + 1);
         self.pages.try_update(Ordering::Relaxed, Ordering::Relaxed, more).map(drop).map_err(|_| Errno::ENOSPC)
     }
 
@@ -109,7 +170,7 @@ impl Superblock {
 
     /// The number of a new inode: ENOSPC at the limit.
     pub(super) fn reserve_inode(&self) -> Result<u64, Errno> {
-        let more = |n| (n < self.inodes_max).then_some(n + 1);
+        let more = |n| (n < self.inodes_max.load(Ordering::Relaxed)).then_some(n + 1);
         self.inodes.try_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| Errno::ENOSPC)?;
         Ok(self.next_inode.fetch_add(1, Ordering::Relaxed))
     }

@@ -1,6 +1,6 @@
 //! Linux's structures about files, byte for byte.
 
-use crate::fs::{DeviceNumber, Mount, MountFlags, NAME_MAX, Statistics, Status, Timestamp};
+use crate::fs::{DeviceNumber, Mount, MountFlags, NAME_MAX, Statistics, Status, SuperFlags, Timestamp};
 use alloc::vec::Vec;
 use linux_raw_sys::general;
 use veridian_hal::PAGE_SIZE;
@@ -234,8 +234,16 @@ impl StatFs {
             (MountFlags::NOEXEC, ST_NOEXEC),
             (MountFlags::NOATIME, ST_NOATIME),
             (MountFlags::NODIRATIME, ST_NODIRATIME),
+            (MountFlags::NOSYMFOLLOW, ST_NOSYMFOLLOW),
+        ];
+        let told_of_all = [
+            (SuperFlags::RDONLY, ST_RDONLY),
+            (SuperFlags::SYNCHRONOUS, ST_SYNCHRONOUS),
+            (SuperFlags::MANDLOCK, ST_MANDLOCK),
         ];
         let set = told_flags.into_iter().filter(|(flag, _)| flags.contains(*flag)).fold(0, |set, (_, bit)| set | bit);
+        let of_all = told_of_all.into_iter().filter(|(flag, _)| told.flags.contains(*flag));
+        let set = of_all.fold(set, |set, (_, bit)| set | bit);
         let relative = if flags.intersects(MountFlags::NOATIME | MountFlags::STRICTATIME) { 0 } else { ST_RELATIME };
         Self {
             kind: told.magic as i64,
@@ -258,6 +266,9 @@ impl StatFs {
 const ST_RDONLY: u32 = 0x1;
 const ST_NOSUID: u32 = 0x2;
 const ST_NODEV: u32 = 0x4;
+const ST_SYNCHRONOUS: u32 = 0x10;
+const ST_MANDLOCK: u32 = 0x40;
+const ST_NOSYMFOLLOW: u32 = 0x2000;
 const ST_NOEXEC: u32 = 0x8;
 const ST_VALID: u32 = 0x20;
 const ST_NOATIME: u32 = 0x400;

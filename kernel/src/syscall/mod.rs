@@ -13,6 +13,7 @@ mod identity;
 mod layout;
 mod memory;
 mod mount;
+mod mount_attributes;
 pub mod number;
 mod place;
 mod poll;
@@ -218,6 +219,7 @@ table! {
     number::__NR_umask => attribute::umask, (u32);
     number::__NR_mount => mount::mount, (UserAddr, UserAddr, UserAddr, u64, UserAddr);
     number::__NR_umount2 => mount::umount2, (UserAddr, u32);
+    number::__NR_mount_setattr => mount_attributes::mount_setattr, (i32, UserAddr, u32, UserAddr, usize);
     number::__NR_pivot_root => mount::pivot_root, (UserAddr, UserAddr);
     number::__NR_ppoll => poll::ppoll, (UserAddr, u32, UserAddr, UserAddr, usize);
     legacy::POLL => poll::poll, (UserAddr, u32, i32);

@@ -2,7 +2,7 @@
 
 use super::place::{here, path};
 use crate::{
-    fs::{MountCall, PATH_MAX, UmountFlags},
+    fs::{MountCall, NewMount, PATH_MAX, UmountFlags},
     task::Thread,
 };
 use alloc::vec::Vec;
@@ -24,21 +24,24 @@ pub async fn mount(
         // Nothing is looked up by it, but it must be a string.
         _ => text(thread, source, PATH_MAX - 1)?,
     };
-    let (kind, data) = match call {
-        MountCall::New(_) => (text(thread, kind, PATH_MAX - 1)?, text(thread, data, PAGE_SIZE - 1)?),
-        _ => (Vec::new(), Vec::new()),
+    let kind = if let MountCall::New { .. } = call { text(thread, kind, PATH_MAX - 1)? } else { Vec::new() };
+    let data = match call {
+        MountCall::New { .. } | MountCall::Remount { superblock: Some(_), .. } => text(thread, data, PAGE_SIZE - 1)?,
+        _ => Vec::new(),
     };
     here(thread, |caller, base| {
         let target = caller.resolve(base, &target, true)?;
         match call {
-            MountCall::New(flags) => caller.mount(target, &kind, flags, &data),
+            MountCall::New { flags, superblock } => {
+                caller.mount(target, &NewMount { kind: &kind, source: &source, data: &data, flags, superblock })
+            }
             MountCall::Bind { recursive, flags } => {
                 let source = caller.resolve(base, &source, true)?;
                 caller.bind(&source, target, recursive, flags)
             }
-            MountCall::Remount(flags) => caller.remount(&target, flags),
+            MountCall::Remount { flags, superblock } => caller.remount(&target, flags, superblock, &data),
             MountCall::Move => caller.move_mount(&caller.resolve(base, &source, true)?, target),
-            MountCall::Private => caller.make_private(&target),
+            MountCall::Share { sharing, recursive } => caller.share(&target, sharing, recursive),
         }
     })?;
     Ok(0)

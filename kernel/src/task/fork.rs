@@ -72,7 +72,7 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     let number = pid.number_in(parent.pid().namespace()).ok_or(Errno::EINVAL)?;
     let mut fs = parent.with_fs(|fs| fs.clone());
     if flags.contains(CloneFlags::NEWNS) {
-        fs = fs.with_new_namespace(owner)?;
+        fs = fs.with_new_namespace(owner, &parent.memory())?;
     }
     let space = parent.space().fork(parent.memory())?;
     if flags.contains(CloneFlags::CHILD_SETTID) {
@@ -145,7 +145,7 @@ pub fn unshare(thread: &Thread, flags: CloneFlags) -> Result<(), Errno> {
     let owner = &credentials.user_namespace;
     let namespaces = new_namespaces(thread, flags, owner)?;
     if flags.contains(CloneFlags::NEWNS) {
-        let separate = thread.with_fs(|fs| fs.clone()).with_new_namespace(owner)?;
+        let separate = thread.with_fs(|fs| fs.clone()).with_new_namespace(owner, &thread.memory())?;
         let old = thread.with_fs(|fs| core::mem::replace(fs, separate));
         drop(old);
     }

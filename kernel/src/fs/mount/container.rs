@@ -4,7 +4,13 @@
 //! descriptor or link leads to a mount that is not in the tree. Destinations are resolved with the new root as the
 //! process's root: a symbolic link cannot lead out, wherever it points.
 
-use super::{Mount, MountFlags, MountNamespace, TmpfsOptions, namespace::copy_tree};
+use super::{
+    Mount, MountFlags, MountNamespace, Reflag, Sharing, SuperFlags, TmpfsOptions,
+    attributes::set_flags,
+    copy::Copying,
+    propagation::{Kinship, Propagation},
+    topology::Topology,
+};
 use crate::fs::{
     Caller, Context, Dentry, FileType, Location, change, devfs,
     inode::DeviceNumber,
@@ -12,7 +18,7 @@ use crate::fs::{
     tmpfs,
 };
 use crate::namespace::UserNamespace;
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 use veridian_containers::abi::Errno;
 
 /// A mount that a configuration asks for.
@@ -22,10 +28,17 @@ pub struct MountRequest<'a> {
     pub destination: &'a [u8],
     /// What.
     pub source: MountSource,
-    /// Flags that the mount gets.
-    pub set: MountFlags,
-    /// Flags that it does not keep of the mount that it is bound from.
-    pub cleared: MountFlags,
+    /// What /proc tells as the source.
+    pub name: &'a [u8],
+    /// Flags that the mount gets, and those that it does not keep of what it is bound from.
+    pub flags: Reflag,
+    /// The same, of it and of all that is bound along with it, after [`Self::flags`].
+    pub flags_beneath: Reflag,
+    /// Of the file system, if that is new or mounted anew.
+    pub superblock: SuperFlags,
+    /// How mounts travel to it and from it once the container is complete; if the second is true, also to and from
+    /// what is bound along with it.
+    pub sharing: Option<(Sharing, bool)>,
 }
 
 /// What is mounted.
@@ -42,6 +55,11 @@ pub enum MountSource {
     Tmpfs(TmpfsOptions),
     /// A new `dev` file system.
     Dev,
+    /// What is mounted there already.
+    Remount {
+        /// Whether the flags of the file system stay as they are.
+        bind: bool,
+    },
 }
 
 /// A container's namespace while it is built. Dropped, it leaves nothing but the mount points that it made, and
@@ -50,6 +68,17 @@ pub enum MountSource {
 pub struct ContainerMounts {
     context: Context,
     made: Vec<Made>,
+    root: Vec<Bound>,
+    /// What becomes what when the container is complete. Until then every mount is private: what is mounted while the
+    /// container is built is seen nowhere else.
+    sharing: Vec<(Bound, Sharing)>,
+}
+
+/// A mount of the container, and what its original sends and receives.
+#[derive(Clone, Debug)]
+struct Bound {
+    mount: Arc<Mount>,
+    origin: Propagation,
 }
 
 /// A mount point that had to be made in the bundle.
@@ -67,7 +96,8 @@ impl ContainerMounts {
             return Err(Errno::ENOTDIR);
         }
         let root = bind_from(caller, source, true)?;
-        Ok(Self { context: Context::at_root_of(MountNamespace::new(root, owner)?), made: Vec::new() })
+        let context = Context::at_root_of(MountNamespace::new(root[0].mount.clone(), owner)?);
+        Ok(Self { context, made: Vec::new(), root, sharing: Vec::new() })
     }
 
     /// Mounts what `request` asks for, on top of what is there. The destination is made if it does not exist. On an
@@ -76,31 +106,82 @@ impl ContainerMounts {
         if request.destination.first() != Some(&b'/') {
             return Err(Errno::EINVAL);
         }
-        let mount = match &request.source {
-            MountSource::Bind { source, recursive } => bind_from(caller, source, *recursive)?,
-            MountSource::Tmpfs(options) => {
-                tmpfs::mount(options, MountFlags::empty(), self.context.namespace.owner(), caller.memory)?
+        let tree = match &request.source {
+            MountSource::Bind { source, recursive } => {
+                let bound = bind_from(caller, source, *recursive)?;
+                return self.place(caller, &request, bound);
             }
-            MountSource::Dev => devfs::mount(&TmpfsOptions::default(), MountFlags::empty(), caller.memory)?,
+            MountSource::Remount { bind } => return self.remount(caller, &request, *bind),
+            MountSource::Tmpfs(options) => {
+                let owner = self.context.namespace.owner();
+                tmpfs::tree(&options.mapped(owner)?, owner, caller.memory)?
+            }
+            MountSource::Dev => devfs::tree(&TmpfsOptions::default(), caller.memory)?,
         };
-        mount.set_flags(super::change::with(mount.flags() - request.cleared, request.set))?;
+        tree.inode().superblock().set_flags(request.superblock)?;
+        let mount = Mount::of_tree(tree, request.name, MountFlags::empty(), caller.memory)?;
+        self.place(caller, &request, vec![Bound { mount, origin: Propagation::Private }])
+    }
+
+    /// Gives the mounts `bound`, of which the first holds the others, their flags and their place.
+    fn place(&mut self, caller: &Caller<'_>, request: &MountRequest<'_>, bound: Vec<Bound>) -> Result<(), Errno> {
+        let mounts: Vec<Arc<Mount>> = bound.iter().map(|bound| bound.mount.clone()).collect();
+        set_flags(&mounts[..1], request.flags)?;
+        set_flags(&mounts, request.flags_beneath)?;
         let made_before = self.made.len();
         let context = self.context.clone();
         let inside = Caller { context: &context, ..*caller };
-        let is_directory = mount.root().inode().is_directory();
+        let is_directory = mounts[0].root().inode().is_directory();
         let attached = self
             .mountpoint(&inside, request.destination, is_directory)
-            .and_then(|at| context.namespace.attach(&mut context.namespace.lock(), mount, at));
+            .and_then(|at| Topology::lock().attach(mounts[0].clone(), at, caller.memory));
         if attached.is_err() {
             self.withdraw_from(made_before);
+        } else {
+            self.note_sharing(request, &bound);
         }
         attached
     }
 
-    /// Makes the root mount read-only: EBUSY while something is written there.
-    pub fn make_root_readonly(&mut self) -> Result<(), Errno> {
-        let mount = &self.context.root.mount;
-        mount.set_flags(mount.flags() | MountFlags::RDONLY)
+    /// Sets the flags of what is mounted at the destination.
+    fn remount(&mut self, caller: &Caller<'_>, request: &MountRequest<'_>, bind: bool) -> Result<(), Errno> {
+        let inside = Caller { context: &self.context, ..*caller };
+        let target = inside.resolve(&self.context.root, request.destination, true)?;
+        if !target.is_mount_root() {
+            return Err(Errno::EINVAL);
+        }
+        let _topology = Topology::lock();
+        if !bind {
+            target.mount.superblock().set_flags(request.superblock)?;
+        }
+        set_flags(core::slice::from_ref(&target.mount), request.flags)?;
+        set_flags(&target.mount.subtree(), request.flags_beneath)?;
+        self.note_sharing(request, &[Bound { origin: target.mount.propagation(), mount: target.mount }]);
+        Ok(())
+    }
+
+    fn note_sharing(&mut self, request: &MountRequest<'_>, bound: &[Bound]) {
+        if let Some((sharing, beneath)) = request.sharing {
+            let count = if beneath { bound.len() } else { 1 };
+            self.sharing.extend(bound[..count].iter().map(|bound| (bound.clone(), sharing)));
+        }
+    }
+
+    /// The container is complete: its root is read-only if it is to be (EBUSY while something is written there) and
+    /// what `sharing` says (with `true` along with what is bound with it), and its mounts are what their requests said.
+    pub fn complete(&mut self, readonly: bool, sharing: (Sharing, bool)) -> Result<(), Errno> {
+        let _topology = Topology::lock();
+        if readonly {
+            let mount = &self.context.root.mount;
+            mount.set_flags(mount.flags() | MountFlags::RDONLY)?;
+        }
+        let count = if sharing.1 { self.root.len() } else { 1 };
+        let root = core::mem::take(&mut self.root).into_iter().take(count).map(|bound| (bound, sharing.0));
+        for (Bound { mount, origin }, sharing) in root.chain(core::mem::take(&mut self.sharing)) {
+            mount.set_propagation(origin);
+            mount.share(sharing);
+        }
+        Ok(())
     }
 
     /// At the container's root, for its first process.
@@ -111,8 +192,8 @@ impl ContainerMounts {
     /// Drops the namespace and removes the mount points that were made for it, as far as they are still empty and
     /// nothing is mounted there: the bundle is as it was.
     pub fn undo(self) {
-        let Self { context, made } = self;
-        drop(context);
+        let Self { context, made, root, sharing } = self;
+        drop((context, root, sharing));
         made.into_iter().rev().for_each(Made::withdraw);
     }
 
@@ -171,12 +252,16 @@ impl Made {
     }
 }
 
-/// A bind mount of what is at `source`, in the caller's namespace.
-fn bind_from(caller: &Caller<'_>, source: &Location, recursive: bool) -> Result<Arc<Mount>, Errno> {
-    let namespace = &caller.context.namespace;
-    let _tree = namespace.lock();
-    if !namespace.has(&source.mount) {
+/// Private copies of what is at `source`, in the caller's namespace, and of what is mounted beneath it.
+fn bind_from(caller: &Caller<'_>, source: &Location, recursive: bool) -> Result<Vec<Bound>, Errno> {
+    let _topology = Topology::lock();
+    if !caller.context.namespace.has(&source.mount) || source.mount.is_unbindable() {
         return Err(Errno::EINVAL);
     }
-    copy_tree(&source.mount, &source.dentry, recursive, &mut |_, _| {})
+    let copying = Copying { recursive, kinship: Kinship::Private, unbindable: false, memory: caller.memory };
+    let mut bound = Vec::new();
+    copying.copy(&source.mount, &source.dentry, &mut |from, to| {
+        bound.push(Bound { mount: to.clone(), origin: from.propagation() });
+    })?;
+    Ok(bound)
 }

@@ -3,52 +3,48 @@
 //! A mount holds its children, a child knows its parent weakly, a namespace holds its root mount: dropping the last
 //! handle to a namespace frees all that only it held. A mount that is detached keeps working for those who
 //! hold it, but has no place: `..` ends at its root.
+//!
+//! Locks: the tree of every namespace, and how mounts are shared, changes under one lock of the machine (`Topology`),
+//! because one mount may appear in any number of namespaces at once and must appear in all or none. Path walks do not
+//! take it. Under it, each for a moment: a superblock's structure; a mount's children, then its place, its namespace
+//! and its sharing; a peer group's links; a namespace's root.
 
+mod attributes;
 mod change;
 mod container;
+mod copy;
+mod describe;
+mod flags;
+mod gate;
 mod namespace;
 mod options;
 mod pivot;
+mod propagation;
+mod topology;
 
-pub use change::{MountCall, UmountFlags};
+pub use attributes::AttributeChange;
+pub use change::NewMount;
 pub use container::{ContainerMounts, MountRequest, MountSource};
+pub use flags::{MountCall, MountFlags, Reflag, SuperFlags, UmountFlags};
+pub(super) use gate::Gate;
 pub use namespace::MountNamespace;
 pub use options::TmpfsOptions;
+pub use propagation::Sharing;
 
 use super::{Dentry, Inode, Location, Superblock, Timestamp};
+use crate::cgroup::{MemoryGroup, ObjectCharge};
 use alloc::{
     collections::BTreeMap,
     sync::{Arc, Weak},
     vec::Vec,
 };
-use bitflags::bitflags;
 use core::sync::atomic::{AtomicU64, Ordering};
+use propagation::Propagation;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::{RwLock, SpinLock};
 
-bitflags! {
-    /// What a mount forbids, and how it keeps access times. Bits are those of mount(2).
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct MountFlags: u32 {
-        /// No change of any kind: EROFS.
-        const RDONLY = 1;
-        /// Set-user-id and set-group-id bits mean nothing.
-        const NOSUID = 2;
-        /// Devices are not opened: EACCES.
-        const NODEV = 4;
-        /// Nothing is executed: EACCES.
-        const NOEXEC = 8;
-        /// Access times are left alone.
-        const NOATIME = 1 << 10;
-        /// Access times of directories are left alone.
-        const NODIRATIME = 1 << 11;
-        /// Access times are always kept; else only when they are older than the last change or than a day.
-        const STRICTATIME = 1 << 24;
-    }
-}
-
-/// Shift of the count of writers in [`Mount::state`].
-const ONE_WRITER: u64 = 1 << 32;
+/// What a mount costs on the kernel heap, at most, with its entries in its parent and in its peer group.
+const MOUNT_BYTES: usize = 512;
 
 /// A mount.
 #[derive(Debug)]
@@ -58,13 +54,16 @@ pub struct Mount {
     tree: Arc<Dentry>,
     /// What is seen at the mount point.
     root: Arc<Dentry>,
-    /// [`MountFlags`] below, the number of writers above: so that a mount turns read-only only while nobody writes.
-    state: AtomicU64,
-    /// The namespace it is in; 0 when in none.
-    namespace: AtomicU64,
+    /// What mount(2) was given as the source of the file system: /proc tells it.
+    source: Arc<[u8]>,
+    gate: Gate,
+    /// The namespace it is in; dangling when in none.
+    namespace: SpinLock<Weak<MountNamespace>>,
     /// By the address of the dentry that they are mounted on, which they keep alive.
     children: RwLock<BTreeMap<usize, Arc<Mount>>>,
     place: SpinLock<Option<MountPlace>>,
+    propagation: SpinLock<Propagation>,
+    _charge: ObjectCharge,
 }
 
 /// Where a mount is mounted.
@@ -103,34 +102,49 @@ pub struct Change<'a>(&'a Mount);
 
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        self.0.state.fetch_sub(ONE_WRITER, Ordering::AcqRel);
+        self.0.remove_writer();
     }
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Mount {
+    /// A mount of a whole file system, placed nowhere yet. `source` is what /proc tells of where it is from.
+    pub(super) fn of_tree(
+        tree: Arc<Dentry>,
+        source: &[u8],
+        flags: MountFlags,
+        memory: &MemoryGroup,
+    ) -> Result<Arc<Self>, Errno> {
+        Self::new(tree.clone(), tree, source.into(), flags, memory)
+    }
+
     /// A mount, placed nowhere yet, of the file system with root `tree`, showing `root` of it.
-    fn new(tree: Arc<Dentry>, root: Arc<Dentry>, flags: MountFlags) -> Arc<Self> {
-        Arc::new(Self {
+    fn new(
+        tree: Arc<Dentry>,
+        root: Arc<Dentry>,
+        source: Arc<[u8]>,
+        flags: MountFlags,
+        memory: &MemoryGroup,
+    ) -> Result<Arc<Self>, Errno> {
+        let charge = tree.inode().superblock().charge_object(MOUNT_BYTES, memory)?;
+        Ok(Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             tree,
             root,
-            state: AtomicU64::new(flags.bits().into()),
-            namespace: AtomicU64::new(0),
+            source,
+            gate: Gate::new(flags.bits()),
+            namespace: SpinLock::default(),
             children: RwLock::new(BTreeMap::new()),
             place: SpinLock::new(None),
-        })
+            propagation: SpinLock::new(Propagation::Private),
+            _charge: charge,
+        }))
     }
 
-    /// A mount of a whole file system.
-    pub(super) fn of_tree(tree: Arc<Dentry>, flags: MountFlags) -> Arc<Self> {
-        Self::new(tree.clone(), tree, flags)
-    }
-
-    /// A further mount of the same file system, showing `root` of it, with the same flags.
-    fn bind(&self, root: &Arc<Dentry>) -> Arc<Self> {
-        Self::new(self.tree.clone(), root.clone(), self.flags())
+    /// A further mount of the same file system, showing `root` of it, with the same flags. It is private.
+    fn bind(&self, root: &Arc<Dentry>, memory: &MemoryGroup) -> Result<Arc<Self>, Errno> {
+        Self::new(self.tree.clone(), root.clone(), self.source.clone(), self.flags(), memory)
     }
 
     /// Whether devices are not opened: the mount says so, or the file system was not mounted with rights over the
@@ -156,33 +170,26 @@ impl Mount {
 
     /// What the mount forbids.
     pub fn flags(&self) -> MountFlags {
-        MountFlags::from_bits_truncate(self.state.load(Ordering::Acquire) as u32)
+        MountFlags::from_bits_truncate(self.gate.flags())
     }
 
     /// Sets the flags: EBUSY if that makes it read-only and someone is writing.
     fn set_flags(&self, flags: MountFlags) -> Result<(), Errno> {
-        let set = |state: u64| {
-            let writers = state / ONE_WRITER;
-            (writers == 0 || !flags.contains(MountFlags::RDONLY))
-                .then_some((writers * ONE_WRITER) | u64::from(flags.bits()))
-        };
-        self.state.try_update(Ordering::AcqRel, Ordering::Acquire, set).map(drop).map_err(|_| Errno::EBUSY)
+        self.gate.set_flags(flags.bits())
     }
 
-    /// Begins a change: EROFS on a read-only mount, which it cannot become before the end of the change.
+    /// Begins a change: EROFS on a read-only mount or file system, which neither can become before the end of the
+    /// change.
     pub(super) fn begin_change(&self) -> Result<Change<'_>, Errno> {
-        self.add_writer()?;
+        self.gate.enter()?;
+        self.superblock().gate.enter().inspect_err(|_| self.gate.leave())?;
         Ok(Change(self))
     }
 
-    /// As [`Self::begin_change`]; ended by [`Self::remove_writer`].
-    pub(super) fn add_writer(&self) -> Result<(), Errno> {
-        let add = |state: u64| (state & u64::from(MountFlags::RDONLY.bits()) == 0).then_some(state + ONE_WRITER);
-        self.state.try_update(Ordering::AcqRel, Ordering::Acquire, add).map(drop).map_err(|_| Errno::EROFS)
-    }
-
+    /// Ends a change whose [`Change`] was forgotten.
     pub(super) fn remove_writer(&self) {
-        self.state.fetch_sub(ONE_WRITER, Ordering::AcqRel);
+        self.superblock().gate.leave();
+        self.gate.leave();
     }
 
     /// What is mounted on `dentry` of this mount.
@@ -195,6 +202,11 @@ impl Mount {
         let place = self.place.lock();
         let MountPlace { parent, mountpoint } = place.as_ref()?;
         Some(Location { mount: parent.upgrade()?, dentry: mountpoint.0.clone() })
+    }
+
+    /// The namespace it is in.
+    pub(super) fn namespace(&self) -> Option<Arc<MountNamespace>> {
+        self.namespace.lock().upgrade()
     }
 
     /// Whether `dentry` of its file system lies beneath its root.
@@ -218,12 +230,25 @@ impl Mount {
         self.children.read().values().cloned().collect()
     }
 
+    /// It and all mounts beneath it, parents first.
+    fn subtree(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let mut found = alloc::vec![self.clone()];
+        let mut next = 0;
+        while let Some(mount) = found.get(next) {
+            let mut below = mount.child_mounts();
+            found.append(&mut below);
+            next += 1;
+        }
+        found
+    }
+
     /// `inode` was read through this mount.
     pub(super) fn touch_accessed(&self, inode: &Inode) {
         const DAY_SECONDS: i64 = 24 * 60 * 60;
         let flags = self.flags();
         if flags.intersects(MountFlags::NOATIME | MountFlags::RDONLY)
             || flags.contains(MountFlags::NODIRATIME) && inode.is_directory()
+            || self.superblock().flags().contains(SuperFlags::RDONLY)
         {
             return;
         }
@@ -242,6 +267,7 @@ impl Mount {
 impl Drop for Mount {
     /// What is mounted beneath goes too, mount by mount and not by recursion.
     fn drop(&mut self) {
+        self.propagation.get_mut().leave(self.id);
         let mut below: Vec<Arc<Self>> = core::mem::take(self.children.get_mut()).into_values().collect();
         while let Some(mount) = below.pop() {
             drop(mount.place.lock().take());

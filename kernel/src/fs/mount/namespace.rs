@@ -1,54 +1,46 @@
-//! Mount namespaces: a tree of mounts, changed under one lock of its own.
+//! Mount namespaces: each a tree of mounts.
 
-use super::{Mount, MountPlace, Mountpoint, key};
+use super::{Mount, copy::Copying, propagation::Kinship, topology::Topology};
 use crate::{
-    fs::{Context, Dentry, Location},
+    cgroup::MemoryGroup,
+    fs::{Context, Location},
     namespace::{UserNamespace, next_inode},
 };
-use alloc::{sync::Arc, vec, vec::Vec};
-use core::ops::DerefMut;
-use core::sync::atomic::Ordering;
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
 /// The most mounts in one namespace.
-const MOUNTS_MAX: usize = 4096;
+pub(super) const MOUNTS_MAX: usize = 4096;
 
 /// A tree of mounts. What only it holds is freed with it.
 #[derive(Debug)]
 pub struct MountNamespace {
     id: u64,
     owner: Arc<UserNamespace>,
-    tree: SpinLock<Tree>,
-}
-
-#[derive(Debug)]
-pub(in crate::fs) struct Tree {
-    pub root: Arc<Mount>,
-    mounts: usize,
+    root: SpinLock<Arc<Mount>>,
+    /// Changed under the topology's lock.
+    mounts: AtomicUsize,
 }
 
 impl MountNamespace {
     /// The namespace with `root` (and what is mounted beneath it) as its tree.
     pub(in crate::fs) fn new(root: Arc<Mount>, owner: &Arc<UserNamespace>) -> Result<Arc<Self>, Errno> {
-        let id = next_inode();
-        let mounts = subtree(&root);
+        let mounts = root.subtree();
         if mounts.len() > MOUNTS_MAX {
             return Err(Errno::ENOSPC);
         }
-        mounts.iter().for_each(|mount| mount.namespace.store(id, Ordering::Release));
-        Ok(Arc::new(Self { id, owner: owner.clone(), tree: SpinLock::new(Tree { root, mounts: mounts.len() }) }))
+        let (id, count) = (next_inode(), AtomicUsize::new(mounts.len()));
+        let namespace = Arc::new(Self { id, owner: owner.clone(), root: SpinLock::new(root), mounts: count });
+        mounts.iter().for_each(|mount| *mount.namespace.lock() = Arc::downgrade(&namespace));
+        Ok(namespace)
     }
 
     /// A namespace whose tree is one empty tmpfs: the machine's, before the initial RAM disk is unpacked.
-    pub fn with_tmpfs(memory: &crate::cgroup::MemoryGroup) -> Result<Arc<Self>, Errno> {
-        let root = crate::fs::tmpfs::mount(
-            &super::TmpfsOptions::default(),
-            super::MountFlags::empty(),
-            UserNamespace::first(),
-            memory,
-        )?;
-        Self::new(root, UserNamespace::first())
+    pub fn with_tmpfs(memory: &MemoryGroup) -> Result<Arc<Self>, Errno> {
+        let tree = crate::fs::tmpfs::tree(&super::TmpfsOptions::default(), UserNamespace::first(), memory)?;
+        Self::new(Mount::of_tree(tree, b"rootfs", super::MountFlags::empty(), memory)?, UserNamespace::first())
     }
 
     /// Its inode number, unlike that of any other namespace.
@@ -63,127 +55,63 @@ impl MountNamespace {
 
     /// The root of the tree.
     pub fn root(&self) -> Location {
-        Location::root_of(&self.tree.lock().root)
+        Location::root_of(&self.root.lock())
     }
 
     /// Number of mounts.
     pub fn mounts(&self) -> usize {
-        self.tree.lock().mounts
+        self.mounts.load(Ordering::Relaxed)
     }
 
-    /// A copy of the tree (CLONE_NEWNS), and `context` with its places in the copy.
-    pub fn copy(&self, context: &Context, owner: &Arc<UserNamespace>) -> Result<Context, Errno> {
+    /// All mounts, parents first.
+    pub(super) fn list(&self) -> Vec<Arc<Mount>> {
+        let _topology = Topology::lock();
+        self.root().mount.subtree()
+    }
+
+    /// A copy of the tree (CLONE_NEWNS), which `owner` rules and `memory` pays for, and `context` with its places in the
+    /// copy. Its mounts are peers of shared mounts; for another owner slaves, which cannot send anything back.
+    pub fn copy(&self, context: &Context, owner: &Arc<UserNamespace>, memory: &MemoryGroup) -> Result<Context, Errno> {
         let (mut root, mut cwd) = (context.root.clone(), context.cwd.clone());
-        let copy = {
-            let tree = self.tree.lock();
-            copy_tree(&tree.root, tree.root.root(), true, &mut |from, to| {
-                for place in [&mut root, &mut cwd] {
-                    if Arc::ptr_eq(&place.mount, from) {
-                        place.mount = to.clone();
-                    }
+        let kinship = if Arc::ptr_eq(owner, &self.owner) { Kinship::Like } else { Kinship::Slave };
+        let copying = Copying { recursive: true, kinship, unbindable: true, memory };
+        let _topology = Topology::lock();
+        let old = self.root();
+        let copy = copying.copy(&old.mount, &old.dentry, &mut |from, to| {
+            for place in [&mut root, &mut cwd] {
+                if Arc::ptr_eq(&place.mount, from) {
+                    place.mount = to.clone();
                 }
-            })?
-        };
+            }
+        })?;
         Ok(Context { root, cwd, umask: context.umask, namespace: Self::new(copy, owner)? })
     }
 
-    /// Locks the tree against changes.
-    pub(in crate::fs) fn lock(&self) -> impl DerefMut<Target = Tree> {
-        self.tree.lock()
-    }
-
-    /// Whether `mount` is in this namespace: steady while the tree is locked.
+    /// Whether `mount` is in this namespace: steady while the topology is locked.
     pub(in crate::fs) fn has(&self, mount: &Mount) -> bool {
-        mount.namespace.load(Ordering::Acquire) == self.id
+        core::ptr::eq(mount.namespace.lock().as_ptr(), self)
     }
 
-    /// Mounts `mount` and what is beneath it at `at`, on top of what is mounted there.
-    pub(in crate::fs) fn attach(&self, tree: &mut Tree, mount: Arc<Mount>, at: Location) -> Result<(), Errno> {
+    /// Mounts `mount` and what is beneath it at `at`, on top of what is mounted there; `memory` pays for what that makes
+    /// elsewhere. EINVAL, ENOTDIR, ENOSPC, ENOMEM.
+    pub(in crate::fs) fn attach(&self, mount: Arc<Mount>, at: Location, memory: &MemoryGroup) -> Result<(), Errno> {
+        let topology = Topology::lock();
         let at = at.into_mounted();
         if !self.has(&at.mount) {
             return Err(Errno::EINVAL);
         }
-        if at.inode().is_directory() != mount.root().inode().is_directory() {
-            return Err(Errno::ENOTDIR);
-        }
-        let mounts = subtree(&mount);
-        if tree.mounts + mounts.len() > MOUNTS_MAX {
-            return Err(Errno::ENOSPC);
-        }
-        graft(&at.mount, mount, Mountpoint::new(&at.dentry)?);
-        tree.mounts += mounts.len();
-        mounts.iter().for_each(|mount| mount.namespace.store(self.id, Ordering::Release));
-        Ok(())
+        topology.attach(mount, at, memory)
     }
 
-    /// Takes `mount` from its place with all that is beneath it still on it. To be put elsewhere in the same namespace.
-    pub(super) fn lift(&self, mount: &Arc<Mount>) {
-        let place = mount.place.lock().take();
-        if let Some(MountPlace { parent, mountpoint }) = place
-            && let Some(parent) = parent.upgrade()
-        {
-            parent.children.write().remove(&key(&mountpoint.0));
-        }
+    pub(super) fn set_root(&self, _: &Topology, root: Arc<Mount>) {
+        *self.root.lock() = root;
     }
 
-    /// Takes `mount` and all beneath it out of the namespace and apart. They are to be dropped without the lock.
-    pub(super) fn detach(&self, tree: &mut Tree, mount: &Arc<Mount>) -> Vec<Arc<Mount>> {
-        self.lift(mount);
-        let gone = subtree(mount);
-        for mount in &gone {
-            mount.namespace.store(0, Ordering::Release);
-            drop(mount.place.lock().take());
-            mount.children.write().clear();
-        }
-        tree.mounts -= gone.len();
-        gone
+    pub(super) fn add_mounts(&self, count: usize) {
+        self.mounts.fetch_add(count, Ordering::Relaxed);
     }
-}
 
-/// Puts `mount`, which has no place, on `mountpoint` of `parent`.
-pub(super) fn graft(parent: &Arc<Mount>, mount: Arc<Mount>, mountpoint: Mountpoint) {
-    let key = key(&mountpoint.0);
-    *mount.place.lock() = Some(MountPlace { parent: Arc::downgrade(parent), mountpoint });
-    parent.children.write().insert(key, mount);
-}
-
-/// `mount` and all mounts beneath it, parents first.
-fn subtree(mount: &Arc<Mount>) -> Vec<Arc<Mount>> {
-    let mut found = vec![mount.clone()];
-    let mut next = 0;
-    while let Some(mount) = found.get(next) {
-        let mut below = mount.child_mounts();
-        found.append(&mut below);
-        next += 1;
+    pub(super) fn remove_mount(&self) {
+        self.mounts.fetch_sub(1, Ordering::Relaxed);
     }
-    found
-}
-
-/// A copy of `mount` that shows `root`; if `recursive`, with copies of what is mounted beneath that. `copied` is told of
-/// each pair.
-pub(super) fn copy_tree(
-    mount: &Arc<Mount>,
-    root: &Arc<Dentry>,
-    recursive: bool,
-    copied: &mut dyn FnMut(&Arc<Mount>, &Arc<Mount>),
-) -> Result<Arc<Mount>, Errno> {
-    let top = mount.bind(root);
-    copied(mount, &top);
-    let mut pairs = vec![(mount.clone(), top.clone())];
-    while let Some((from, to)) = pairs.pop().filter(|_| recursive) {
-        for child in from.child_mounts() {
-            let Some(place) = child.place() else { continue };
-            if !to.shows(&place.dentry) {
-                continue;
-            }
-            if pairs.len() >= MOUNTS_MAX {
-                return Err(Errno::ENOSPC);
-            }
-            let copy = child.bind(child.root());
-            copied(&child, &copy);
-            graft(&to, copy.clone(), Mountpoint::new(&place.dentry)?);
-            pairs.push((child, copy));
-        }
-    }
-    Ok(top)
 }

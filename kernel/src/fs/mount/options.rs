@@ -1,15 +1,16 @@
 //! Options of a tmpfs, and as the text that mount(2) is given: `size=64m,mode=755`.
 
-use crate::security::Credentials;
+use crate::{namespace::UserNamespace, security::Credentials};
+use alloc::{format, string::String, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, mem};
 
 /// What a new tmpfs is told (tmpfs(5)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TmpfsOptions {
-    /// `size=`: the most pages of data, bytes rounded up.
+    /// `size=`: the most pages of data, bytes rounded up; 0 is no limit.
     pub pages_max: Option<usize>,
-    /// `nr_inodes=`: the most inodes.
+    /// `nr_inodes=`: the most inodes; 0 is no limit.
     pub inodes_max: Option<usize>,
     /// `mode=`: permission bits of the root directory.
     pub mode: Option<u16>,
@@ -20,6 +21,9 @@ pub struct TmpfsOptions {
 }
 
 impl TmpfsOptions {
+    /// Permission bits of the root directory when none are given.
+    pub const MODE: u16 = 0o1777;
+
     /// Reads options separated by commas; EINVAL for one that is not known or not well formed.
     pub fn parse(text: &[u8]) -> Result<Self, Errno> {
         let mut options = Self::default();
@@ -29,13 +33,31 @@ impl TmpfsOptions {
         Ok(options)
     }
 
-    /// With the machine's ids for those given, which are ids of the user namespace of `credentials`: EINVAL for one that
-    /// it does not map. The root directory belongs to who mounts, if nothing is said.
+    /// With the machine's ids for those given, which are ids of `namespace`: EINVAL for one that it does not map.
+    pub(super) fn mapped(self, namespace: &UserNamespace) -> Result<Self, Errno> {
+        let uid = self.uid.map(|uid| namespace.user(uid)).transpose()?;
+        let gid = self.gid.map(|gid| namespace.group(gid)).transpose()?;
+        Ok(Self { uid, gid, ..self })
+    }
+
+    /// [`Self::mapped`] for who mounts. The root directory is theirs, if nothing is said.
     pub(super) fn for_mounter(self, credentials: &Credentials) -> Result<Self, Errno> {
-        let namespace = &credentials.user_namespace;
-        let uid = self.uid.map_or(Ok(credentials.fsuid), |uid| namespace.user(uid))?;
-        let gid = self.gid.map_or(Ok(credentials.fsgid), |gid| namespace.group(gid))?;
-        Ok(Self { uid: Some(uid), gid: Some(gid), ..self })
+        let mapped = self.mapped(&credentials.user_namespace)?;
+        let (uid, gid) = (mapped.uid.unwrap_or(credentials.fsuid), mapped.gid.unwrap_or(credentials.fsgid));
+        Ok(Self { uid: Some(uid), gid: Some(gid), ..mapped })
+    }
+
+    /// The options that are not the default, as /proc tells them.
+    pub(in crate::fs) fn text(&self) -> String {
+        let limit = |max: Option<usize>| max.filter(|&max| max > 0);
+        let told = [
+            limit(self.pages_max).map(|pages| format!("size={}k", pages * (PAGE_SIZE / 1024))),
+            limit(self.inodes_max).map(|inodes| format!("nr_inodes={inodes}")),
+            self.mode.filter(|&mode| mode != Self::MODE).map(|mode| format!("mode={mode:03o}")),
+            self.uid.filter(|&uid| uid != 0).map(|uid| format!("uid={uid}")),
+            self.gid.filter(|&gid| gid != 0).map(|gid| format!("gid={gid}")),
+        ];
+        told.into_iter().flatten().collect::<Vec<_>>().join(",")
     }
 
     /// Whether none of the options that bound a tmpfs is given.
@@ -47,9 +69,8 @@ impl TmpfsOptions {
         let text = core::str::from_utf8(option).map_err(|_| Errno::EINVAL)?;
         let (name, value) = text.split_once('=').ok_or(Errno::EINVAL)?;
         match name {
-            // 0 is no limit, as on Linux.
-            "size" => self.pages_max = Some(pages(value)?).filter(|&pages| pages > 0),
-            "nr_inodes" => self.inodes_max = Some(scaled(value)?).filter(|&inodes| inodes > 0),
+            "size" => self.pages_max = Some(pages(value)?),
+            "nr_inodes" => self.inodes_max = Some(scaled(value)?),
             "mode" => self.mode = Some(octal(value)?),
             "uid" => self.uid = Some(number(value)?),
             "gid" => self.gid = Some(number(value)?),

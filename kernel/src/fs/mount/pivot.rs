@@ -4,7 +4,10 @@ use crate::fs::{Caller, Context, Location};
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 
-use super::{Mountpoint, namespace::graft};
+use super::{
+    Mountpoint,
+    topology::{Topology, graft},
+};
 
 impl Caller<'_> {
     /// pivot_root(2): the mount whose root `new_root` is becomes the root mount, and the old root mount moves to
@@ -18,7 +21,7 @@ impl Caller<'_> {
         if !new_root.inode().is_directory() || !put_old.inode().is_directory() {
             return Err(Errno::ENOTDIR);
         }
-        let mut tree = namespace.lock();
+        let topology = Topology::lock();
         let put_old = put_old.into_mounted();
         if ![root, &new_root, &put_old].iter().all(|place| namespace.has(&place.mount)) {
             return Err(Errno::EINVAL);
@@ -35,17 +38,22 @@ impl Caller<'_> {
         if !put_old.is_beneath(&new_root) || !new_root.is_beneath(root) {
             return Err(Errno::EINVAL);
         }
-        let above = root.mount.place();
+        let (above, above_new) = (root.mount.place(), new_root.mount.place());
+        // What the move would have to be told to the peers of is not moved.
+        let parents = [above.as_ref(), above_new.as_ref(), Some(&put_old)];
+        if parents.into_iter().flatten().any(|place| place.mount.is_shared()) {
+            return Err(Errno::EINVAL);
+        }
         let old_mountpoint = Mountpoint::new(&put_old.dentry)?;
         let root_mountpoint = above.as_ref().map(|above| Mountpoint::new(&above.dentry)).transpose()?;
-        namespace.lift(&new_root.mount);
-        namespace.lift(&root.mount);
+        let places = (topology.lift(&new_root.mount), topology.lift(&root.mount));
         graft(&put_old.mount, root.mount.clone(), old_mountpoint);
         match (above, root_mountpoint) {
             (Some(above), Some(mountpoint)) => graft(&above.mount, new_root.mount.clone(), mountpoint),
-            _ => tree.root = new_root.mount.clone(),
+            _ => namespace.set_root(&topology, new_root.mount.clone()),
         }
-        drop(tree);
+        drop(topology);
+        drop(places);
         let mut context = self.context.clone();
         context.follow_pivot(root, &new_root);
         Ok(context)

@@ -17,8 +17,18 @@ fn container(world: &World) -> ContainerMounts {
 }
 
 fn request(destination: &str, source: MountSource) -> MountRequest<'_> {
-    MountRequest { destination: destination.as_bytes(), source, set: MountFlags::empty(), cleared: MountFlags::empty() }
+    MountRequest {
+        destination: destination.as_bytes(),
+        source,
+        name: b"",
+        flags: Reflag::default(),
+        flags_beneath: Reflag::default(),
+        superblock: SuperFlags::empty(),
+        sharing: None,
+    }
 }
+
+const PRIVATE: (Sharing, bool) = (Sharing::Private, false);
 
 fn tmpfs() -> MountSource {
     MountSource::Tmpfs(TmpfsOptions::default())
@@ -32,7 +42,7 @@ fn a_container_sees_its_root_and_its_mounts_alone() {
     mounts.add(&host.caller(), request("/dev", MountSource::Dev)).expect("mounted");
     mounts.add(&host.caller(), request("/mnt/deep/data", bind)).expect("mounted");
     mounts.add(&host.caller(), request("/tmp/", tmpfs())).expect("mounted");
-    mounts.make_root_readonly().expect("nobody writes");
+    mounts.complete(true, PRIVATE).expect("nobody writes");
     let inside = host.with_context(mounts.context());
     assert_eq!(inside.read("/hello"), Ok(b"hi".to_vec()));
     assert_eq!(inside.read("/mnt/deep/data/file"), Ok(b"data".to_vec()));
@@ -95,7 +105,9 @@ fn flags_are_set_and_cleared() {
     let mut mounts = container(&host);
     let bind = MountSource::Bind { source: host.find("/bundle/data").expect("there"), recursive: false };
     let set = MountFlags::RDONLY | MountFlags::NOEXEC;
-    mounts.add(&host.caller(), MountRequest { set, ..request("/data", bind) }).expect("mounted");
+    mounts
+        .add(&host.caller(), MountRequest { flags: Reflag { set, ..Reflag::default() }, ..request("/data", bind) })
+        .expect("mounted");
     let inside = host.with_context(mounts.context());
     assert_eq!(inside.write("/data/file", b""), Err(Errno::EROFS));
     assert_eq!(inside.find("/data").expect("there").mount.flags(), set);

@@ -7,6 +7,7 @@ mod names;
 mod paths;
 mod permissions;
 mod pipes;
+mod propagation;
 mod synthetic;
 mod tmpfs;
 
@@ -111,7 +112,24 @@ impl World {
     }
 
     fn mount(&self, kind: &str, path: &str, flags: MountFlags, data: &str) -> Result<(), Errno> {
-        self.caller().mount(self.find(path)?, kind.as_bytes(), flags, data.as_bytes())
+        let new = NewMount { kind: kind.as_bytes(), data: data.as_bytes(), flags, ..NewMount::default() };
+        self.caller().mount(self.find(path)?, &new)
+    }
+
+    /// Sets the flags of a mount to `flags`.
+    fn remount(&self, path: &str, flags: MountFlags) -> Result<(), Errno> {
+        let flags = Reflag { clear: MountFlags::all(), set: flags };
+        self.caller().remount(&self.find(path)?, flags, None, b"")
+    }
+
+    fn share(&self, path: &str, sharing: Sharing) -> Result<(), Errno> {
+        self.caller().share(&self.find(path)?, sharing, false)
+    }
+
+    /// The same caller in a copy of the namespace.
+    fn unshared(&self) -> Self {
+        let context = self.context.with_new_namespace(crate::namespace::UserNamespace::first(), self.memory());
+        self.with_context(context.expect("copied"))
     }
 
     fn bind(&self, source: &str, target: &str, recursive: bool) -> Result<(), Errno> {

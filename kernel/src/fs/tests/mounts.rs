@@ -1,9 +1,10 @@
 use super::*;
-use crate::namespace::UserNamespace;
 
 const NONE: MountFlags = MountFlags::empty();
 const CREATE: OpenFlags = OpenFlags::CREAT.union(OpenFlags::RDWR);
 const PLAIN: UmountFlags = UmountFlags::empty();
+const TMPFS: NewMount<'static> =
+    NewMount { kind: b"tmpfs", source: b"", data: b"", flags: NONE, superblock: SuperFlags::empty() };
 
 fn mounted() -> World {
     let world = World::new();
@@ -67,7 +68,7 @@ fn a_read_only_mount_refuses_every_change() {
     world.write("/d/f", b"x").expect("a file");
     world.mkdir("/ro").expect("a directory");
     world.bind("/d", "/ro", false).expect("bound");
-    world.caller().remount(&world.find("/ro").expect("there"), MountFlags::RDONLY).expect("nobody writes");
+    world.remount("/ro", MountFlags::RDONLY).expect("nobody writes");
     let caller = world.caller();
     let cwd = &world.context.cwd;
     let file = world.find("/ro/f").expect("there");
@@ -94,10 +95,9 @@ fn a_read_only_mount_refuses_every_change() {
     // The other mount of the same directory is not touched.
     world.write("/d/f", b"y").expect("written");
     let writing = world.open("/d/f", OpenFlags::WRONLY).expect("open");
-    let root = world.find("/").expect("root");
-    assert_eq!(caller.remount(&root, MountFlags::RDONLY), Err(Errno::EBUSY));
+    assert_eq!(world.remount("/", MountFlags::RDONLY), Err(Errno::EBUSY));
     drop(writing);
-    caller.remount(&root, MountFlags::RDONLY).expect("nobody writes any more");
+    world.remount("/", MountFlags::RDONLY).expect("nobody writes any more");
     assert_eq!(world.write("/d/f", b"z"), Err(Errno::EROFS));
 }
 
@@ -107,7 +107,7 @@ fn nodev_noexec_and_nosuid_forbid_what_they_say() {
     world.mkdir("/dev").expect("a directory");
     world.mount("dev", "/dev", NONE, "").expect("mounted");
     world.open("/dev/null", OpenFlags::RDWR).expect("a device");
-    let remount = |flags| world.caller().remount(&world.find("/dev").expect("there"), flags).expect("set");
+    let remount = |flags| world.remount("/dev", flags).expect("set");
     remount(MountFlags::NODEV);
     assert_eq!(world.open("/dev/null", OpenFlags::RDWR).err(), Some(Errno::EACCES));
     world.write("/dev/program", b"#").expect("a file");
@@ -129,8 +129,7 @@ fn access_times_are_kept_as_the_mount_says() {
     world.write("/f", b"x").expect("a file");
     let old = SetTime::To(Timestamp { seconds: 1, nanoseconds: 0 });
     let accessed = |flags| {
-        let root = world.find("/").expect("root");
-        world.caller().remount(&root, flags).expect("set");
+        world.remount("/", flags).expect("set");
         world.caller().set_times(&world.find("/f").expect("there"), old, old).expect("root may");
         world.read("/f").expect("read");
         world.find("/f").expect("there").inode().status().accessed.seconds
@@ -186,24 +185,44 @@ fn moves_and_their_errors() {
 
 #[test]
 fn mount_flags_that_are_not_enforced_are_refused() {
-    use MountCall::{Bind, Move, New, Private, Remount};
+    use MountCall::{Bind, Move, New, Remount, Share};
+    let new = |flags, superblock| {
+        let superblock = SuperFlags::from_bits_retain(superblock);
+        Ok(New { flags: MountFlags::from_bits_retain(flags), superblock })
+    };
     let bind = |recursive| Ok(Bind { recursive, flags: NONE });
+    let times = MountFlags::NOATIME | MountFlags::NODIRATIME | MountFlags::STRICTATIME;
+    let readonly = |clear| Reflag { clear, set: MountFlags::RDONLY };
     let cases: &[(u64, Result<MountCall, Errno>)] = &[
-        (0, Ok(New(NONE))),
-        (0xc0ed_0000 | 1, Ok(New(MountFlags::RDONLY))),
-        (1 | 2 | 4 | 8 | 1 << 15 | 1 << 21, Ok(New(MountFlags::from_bits_truncate(15)))),
+        (0, new(0, 0)),
+        (0xc0ed_0000 | 1, new(1, 1)),
+        (1 | 2 | 4 | 8 | 1 << 15 | 1 << 21, new(15, 1)),
+        (16 | 64 | 128 | 1 << 8 | 1 << 23 | 1 << 25, new(1 << 8, 16 | 64 | 128 | 1 << 23 | 1 << 25)),
+        // Of the ways to keep access times, the strict one wins.
+        (1 << 10 | 1 << 24, new(1 << 24, 0)),
         (4096, bind(false)),
         (4096 | 16384, bind(true)),
-        (4096 | 32 | 1, Ok(Remount(MountFlags::RDONLY))),
+        (4096 | 32 | 1, Ok(Remount { flags: readonly(MountFlags::all() - times), superblock: None })),
+        (4096 | 32 | 1 | 1 << 21, Ok(Remount { flags: readonly(MountFlags::all()), superblock: None })),
+        (
+            32 | 1 | 16,
+            Ok(Remount {
+                flags: readonly(MountFlags::all() - times),
+                superblock: Some(SuperFlags::RDONLY | SuperFlags::SYNCHRONOUS),
+            }),
+        ),
         (8192, Ok(Move)),
-        (1 << 18 | 16384, Ok(Private)),
-        (32, Err(Errno::EINVAL)),
-        (16, Err(Errno::EINVAL)),
-        (1 << 20, Err(Errno::EINVAL)),
-        (1 << 19 | 16384, Err(Errno::EINVAL)),
+        (1 << 17, Ok(Share { sharing: Sharing::Unbindable, recursive: false })),
+        (1 << 18 | 16384, Ok(Share { sharing: Sharing::Private, recursive: true })),
+        (1 << 19 | 16384 | 1 << 15, Ok(Share { sharing: Sharing::Slave, recursive: true })),
+        (1 << 20, Ok(Share { sharing: Sharing::Shared, recursive: false })),
+        (1 << 18 | 1 << 19, Err(Errno::EINVAL)),
         (1 << 18 | 1, Err(Errno::EINVAL)),
+        (1 << 18 | 16, Err(Errno::EINVAL)),
+        (8192 | 1, Err(Errno::EINVAL)),
+        (8192 | 4096, Err(Errno::EINVAL)),
         (16384, Err(Errno::EINVAL)),
-        (1 << 10 | 1 << 24, Err(Errno::EINVAL)),
+        (1 << 16, Err(Errno::EINVAL)),
         (1 << 40, Err(Errno::EINVAL)),
     ];
     for (bits, expected) in cases {
@@ -272,7 +291,7 @@ fn after_pivot_root_and_detach_nothing_leads_to_the_old_root() {
     assert!(world.caller().resolve(base, b"secret", true).is_ok());
     let up = world.caller().resolve(base, b"../..", true).expect("stays");
     assert!(up == *base);
-    assert_eq!(world.caller().mount(base.clone(), b"tmpfs", NONE, b""), Err(Errno::EINVAL));
+    assert_eq!(world.caller().mount(base.clone(), &TMPFS), Err(Errno::EINVAL));
     assert_eq!(world.caller().bind(base, world.find(".").expect("here"), false, NONE), Err(Errno::EINVAL));
 }
 
@@ -298,7 +317,7 @@ fn a_copied_namespace_lives_its_own_life() {
     let mut world = mounted();
     world.mkdir("/m/d").expect("a directory");
     world.chdir("/m/d");
-    let copy = world.with_context(world.context.with_new_namespace(UserNamespace::first()).expect("copied"));
+    let copy = world.unshared();
     assert_eq!(copy.cwd(), "/m/d");
     assert!(copy.context.cwd != world.context.cwd);
     copy.mount("tmpfs", "/m/d", NONE, "").expect("mounted");
@@ -310,14 +329,14 @@ fn a_copied_namespace_lives_its_own_life() {
     let foreign = world.find("/m").expect("there");
     assert_eq!(copy.caller().umount(foreign.clone(), UmountFlags::DETACH), Err(Errno::EINVAL));
     assert_eq!(copy.caller().bind(&foreign, copy.find("/m").expect("there"), false, NONE), Err(Errno::EINVAL));
-    assert_eq!(copy.caller().mount(foreign, b"tmpfs", NONE, b""), Err(Errno::EINVAL));
+    assert_eq!(copy.caller().mount(foreign, &TMPFS), Err(Errno::EINVAL));
 }
 
 #[test]
 fn a_dropped_namespace_frees_its_mounts_and_their_files() {
     let world = World::new();
     let before = world.memory().current_bytes();
-    let copy = world.with_context(world.context.with_new_namespace(UserNamespace::first()).expect("copied"));
+    let copy = world.unshared();
     world.mkdir("/m").expect("a directory");
     let with_directory = world.memory().current_bytes();
     for _ in 0..50 {

@@ -160,7 +160,8 @@ fn counters() -> (World, Arc<Counter>) {
     let tree = tree("counters", MAGIC, Arc::new(Whole(root.clone())));
     let at = world.find("/c").expect("there");
     let namespace = &world.context.namespace;
-    namespace.attach(&mut namespace.lock(), Mount::of_tree(tree, MountFlags::empty()), at).expect("mounted");
+    let mount = Mount::of_tree(tree, b"", MountFlags::empty(), world.memory()).expect("memory");
+    namespace.attach(mount, at, world.memory()).expect("mounted");
     (world, root)
 }
 
@@ -263,11 +264,10 @@ fn a_text_is_written_whole_or_not_at_all() {
 #[test]
 fn an_open_text_for_writing_keeps_the_mount_writable_and_a_read_only_one_refuses() {
     let (world, _) = counters();
-    let at = world.find("/c").expect("there");
     let file = world.open("/c/value", OpenFlags::WRONLY).expect("open");
-    assert_eq!(world.caller().remount(&at, MountFlags::RDONLY), Err(Errno::EBUSY));
+    assert_eq!(world.remount("/c", MountFlags::RDONLY), Err(Errno::EBUSY));
     drop(file);
-    world.caller().remount(&at, MountFlags::RDONLY).expect("nobody writes");
+    world.remount("/c", MountFlags::RDONLY).expect("nobody writes");
     assert_eq!(world.open("/c/value", OpenFlags::WRONLY).err(), Some(Errno::EROFS));
     assert_eq!(world.mkdir("/c/a"), Err(Errno::EROFS));
 }

@@ -8,7 +8,7 @@ mod data;
 pub(super) use data::{Archived, Data};
 
 use super::{
-    Dentry, Inode, Mount, MountFlags, Superblock,
+    Dentry, Inode, Superblock,
     dentry::Entries,
     inode::{Attributes, Content},
     mount::TmpfsOptions,
@@ -21,28 +21,42 @@ use veridian_hal::sync::RwLock;
 /// TMPFS_MAGIC of statfs(2).
 const MAGIC: u64 = 0x0102_1994;
 
-/// A new tmpfs of `owner`, mounted nowhere yet.
-pub(super) fn mount(
+/// The root of a new tmpfs of `owner`.
+pub(super) fn tree(
     options: &TmpfsOptions,
-    flags: MountFlags,
     owner: &Arc<UserNamespace>,
     memory: &MemoryGroup,
-) -> Result<Arc<Mount>, Errno> {
-    Ok(Mount::of_tree(tree("tmpfs", MAGIC, options, owner, memory)?, flags))
+) -> Result<Arc<Dentry>, Errno> {
+    tree_of("tmpfs", MAGIC, options, owner, memory)
 }
 
 /// The root of a new file system in memory, whatever it is called.
-pub(super) fn tree(
+pub(super) fn tree_of(
     kind: &'static str,
     magic: u64,
     options: &TmpfsOptions,
     owner: &Arc<UserNamespace>,
     memory: &MemoryGroup,
 ) -> Result<Arc<Dentry>, Errno> {
-    let superblock = Arc::new(Superblock::new(kind, magic, options.pages_max, options.inodes_max).owned_by(owner));
+    let limit = |max: Option<usize>| max.filter(|&max| max > 0);
+    let superblock = Superblock::new(kind, magic, limit(options.pages_max), limit(options.inodes_max)).owned_by(owner);
+    superblock.set_options(options.text());
     let mut attributes =
-        Attributes::new(options.mode.unwrap_or(0o1777), options.uid.unwrap_or(0), options.gid.unwrap_or(0));
+        Attributes::new(options.mode.unwrap_or(TmpfsOptions::MODE), options.uid.unwrap_or(0), options.gid.unwrap_or(0));
     attributes.links = 2;
     let content = Content::Directory(RwLock::new(Entries::new()));
-    Ok(Dentry::root(Inode::new(&superblock, attributes, content, memory)?))
+    Ok(Dentry::root(Inode::new(&Arc::new(superblock), attributes, content, memory)?))
+}
+
+/// MS_REMOUNT of a tmpfs: its limits, where `options` say them. The rest is for a new one alone, as on Linux.
+pub(super) fn remount(superblock: &Superblock, options: &TmpfsOptions) -> Result<(), Errno> {
+    superblock.set_limits(options.pages_max, options.inodes_max)?;
+    let old = TmpfsOptions::parse(superblock.options().as_bytes())?;
+    let new = TmpfsOptions {
+        pages_max: options.pages_max.or(old.pages_max),
+        inodes_max: options.inodes_max.or(old.inodes_max),
+        ..old
+    };
+    superblock.set_options(new.text());
+    Ok(())
 }

@@ -2,12 +2,12 @@
 
 use super::root::{Root, View};
 use crate::{
-    fs::{Location, MountFlags, MountRequest, MountSource, TmpfsOptions},
+    fs::{Location, MountRequest, MountSource, Reflag, Sharing, SuperFlags, TmpfsOptions},
     task::Thread,
 };
 use veridian_containers::{
     abi::Errno,
-    config::{Filesystem, Mount},
+    config::{Filesystem, Mount, Propagation},
     engine::Error,
 };
 use veridian_hal::PAGE_SIZE;
@@ -15,20 +15,22 @@ use veridian_hal::PAGE_SIZE;
 /// Adds one mount.
 pub fn add(caller: &Thread, root: &Root, bundle: &Location, mount: &Mount) -> Result<(), Error> {
     let view = View::of(caller);
-    let source = match mount.filesystem {
+    let source = match &mount.filesystem {
         Filesystem::Bind { recursive } => MountSource::Bind {
             source: view.open(bundle, &mount.source).map_err(|error| error.operand(mount.source.clone()))?,
-            recursive,
+            recursive: *recursive,
         },
+        Filesystem::Remount { bind } => MountSource::Remount { bind: *bind },
         Filesystem::Tmpfs(tmpfs) => MountSource::Tmpfs(TmpfsOptions {
             pages_max: tmpfs.size.map(|bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX) / PAGE_SIZE),
+            inodes_max: tmpfs.inodes.map(|inodes| usize::try_from(inodes).unwrap_or(usize::MAX)),
             mode: Some(tmpfs.mode),
-            ..TmpfsOptions::default()
+            uid: Some(tmpfs.uid),
+            gid: Some(tmpfs.gid),
         }),
         Filesystem::Dev => MountSource::Dev,
         // The configuration refuses these: the kernel has no such file system.
-        Filesystem::Remount { .. }
-        | Filesystem::Proc
+        Filesystem::Proc
         | Filesystem::Sysfs
         | Filesystem::Devpts(_)
         | Filesystem::Mqueue
@@ -38,8 +40,21 @@ pub fn add(caller: &Thread, root: &Root, bundle: &Location, mount: &Mount) -> Re
     let request = MountRequest {
         destination: mount.destination.as_bytes(),
         source,
-        set: MountFlags::from_bits_retain(mount.set.bits()),
-        cleared: MountFlags::from_bits_retain(mount.cleared.bits()),
+        name: mount.source.as_bytes(),
+        flags: Reflag::of_bits(mount.set.bits(), mount.cleared.bits()),
+        flags_beneath: Reflag::of_bits(mount.recursive_set.bits(), mount.recursive_cleared.bits()),
+        superblock: SuperFlags::from_bits_truncate(mount.set.bits()),
+        sharing: mount.propagation.map(|propagation| (sharing(propagation.kind), propagation.recursive)),
     };
     Ok(root.with_mounts(|mounts| mounts.add(&view.caller(), request))?)
+}
+
+/// What the configuration's word means.
+pub fn sharing(propagation: Propagation) -> Sharing {
+    match propagation {
+        Propagation::Private => Sharing::Private,
+        Propagation::Shared => Sharing::Shared,
+        Propagation::Slave => Sharing::Slave,
+        Propagation::Unbindable => Sharing::Unbindable,
+    }
 }

@@ -5,7 +5,7 @@ use crate::{cgroup::Cgroup, fs::Location, namespace::Namespaces, sched::WaitQueu
 use alloc::sync::Arc;
 use veridian_containers::{
     ContainerId, NamespaceSet, Signal,
-    config::{Mount, Process as Description, Resources},
+    config::{self, Mount, Process as Description, Resources},
     engine::{ContainerKey, Error, Housing, Platform},
 };
 
@@ -73,8 +73,8 @@ impl Platform for Kernel {
         mounts::add(caller, root, bundle, mount)
     }
 
-    async fn pivot_root(&self, _namespaces: &Namespaces, root: &Root, readonly: bool) -> Result<(), Error> {
-        root.pivot(readonly)
+    async fn pivot_root(&self, _namespaces: &Namespaces, root: &Root, settings: &config::Root) -> Result<(), Error> {
+        root.pivot(settings)
     }
 
     async fn load_process(

@@ -1,5 +1,6 @@
 //! The root of a container: the mount namespace that is built for it, and the caller's view that it is built from.
 
+use super::mounts;
 use crate::{
     cgroup::MemoryGroup,
     fs::{self, Caller, ContainerMounts, Location},
@@ -7,7 +8,7 @@ use crate::{
     task::Thread,
 };
 use alloc::sync::Arc;
-use veridian_containers::{abi::Errno, engine::Error};
+use veridian_containers::{abi::Errno, config, engine::Error};
 use veridian_hal::sync::SpinLock;
 
 /// A container's root: its mount namespace while it is built, and afterwards.
@@ -27,10 +28,9 @@ impl Root {
     }
 
     /// Makes it the root. It is the root of a namespace of its own already: there is nothing outside to detach.
-    pub fn pivot(&self, readonly: bool) -> Result<(), Error> {
-        if readonly {
-            self.with_mounts(ContainerMounts::make_root_readonly)?;
-        }
+    pub fn pivot(&self, settings: &config::Root) -> Result<(), Error> {
+        let sharing = (mounts::sharing(settings.propagation.kind), settings.propagation.recursive);
+        self.with_mounts(|mounts| mounts.complete(settings.readonly, sharing))?;
         Ok(())
     }
 
