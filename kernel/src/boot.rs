@@ -14,7 +14,7 @@ use crate::{
     namespace::{Namespaces, PidNamespace, TimeNamespace, UtsNamespace},
     sched,
     security::{Confinement, Credentials},
-    task::{self, NewThread, Signals, Thread},
+    task::{self, Guard, NewThread, Signals, Thread},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use log::LevelFilter;
@@ -115,6 +115,7 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
             time_for_children: time.clone(),
             time,
         },
+        guard: Guard::of_program(&credentials, false),
         credentials,
         confinement: Confinement::default(),
         signals: Signals::default(),

@@ -80,6 +80,8 @@ pub struct Executable {
     pub source: Arc<File>,
     /// The ids that it sets: none on a nosuid mount.
     pub set_ids: SetIds,
+    /// Whether the caller may read it too.
+    pub readable: bool,
 }
 
 impl Caller<'_> {
@@ -147,7 +149,8 @@ impl Caller<'_> {
         inode.permit(self.credentials, Access::EXECUTE)?;
         location.mount.touch_accessed(inode);
         let set_ids = self.set_ids(&location);
-        Ok(Executable { source: File::new(location, Access::READ, OpenFlags::empty(), None, false), set_ids })
+        let readable = inode.permit(self.credentials, Access::READ).is_ok();
+        Ok(Executable { source: File::new(location, Access::READ, OpenFlags::empty(), None, false), set_ids, readable })
     }
 
     fn open_path(&self, base: &Location, path: &[u8], flags: OpenFlags) -> Result<Arc<File>, Errno> {

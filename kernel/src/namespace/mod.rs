@@ -20,6 +20,7 @@ pub use uts::UtsNamespace;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use veridian_containers::{NamespaceSet, abi::Errno};
 
 /// The namespaces of a task, the mount namespace (its files' [`Context`](crate::fs::Context)) and the user namespace
 /// (its [`Credentials`](crate::security::Credentials)) aside.
@@ -36,6 +37,38 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
+    /// The kinds that there are, the mount and the user namespace included.
+    pub const KINDS: NamespaceSet = NamespaceSet::UTS
+        .union(NamespaceSet::PID)
+        .union(NamespaceSet::TIME)
+        .union(NamespaceSet::MOUNT)
+        .union(NamespaceSet::USER);
+
+    /// These, but for those of `kinds`, which are new ones that `owner` rules. (A mount and a user namespace are not
+    /// made here.) A new pid namespace is below `pid`, that of the process that makes it: EINVAL when its children go
+    /// elsewhere already, ENOSPC when it is nested too deep.
+    pub fn with_new(
+        &self,
+        kinds: NamespaceSet,
+        pid: &Arc<PidNamespace>,
+        owner: &Arc<UserNamespace>,
+    ) -> Result<Self, Errno> {
+        let mut new = self.clone();
+        if kinds.contains(NamespaceSet::UTS) {
+            new.uts = self.uts.copy(owner);
+        }
+        if kinds.contains(NamespaceSet::PID) {
+            if !Arc::ptr_eq(pid, &self.pid_for_children) {
+                return Err(Errno::EINVAL);
+            }
+            new.pid_for_children = PidNamespace::child(pid, owner)?;
+        }
+        if kinds.contains(NamespaceSet::TIME) {
+            new.time_for_children = Arc::new(self.time_for_children.child(owner));
+        }
+        Ok(new)
+    }
+
     /// Goes on with the clocks that are for the children: at fork(2) and execve(2).
     pub fn enter_time(&mut self) {
         self.time = self.time_for_children.clone();

@@ -83,9 +83,47 @@ impl PidNamespace {
         self.inode
     }
 
+    /// Whether `other` is this one or below.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.level >= self.level && core::ptr::eq(other.at_level(self.level), self)
+    }
+
     /// Numbers for a new process, here and in every namespace above. EAGAIN when there is none left, ENOMEM when
     /// the namespace's first process has ended.
     pub fn allocate(self: &Arc<Self>) -> Result<Pid, Errno> {
+        self.allocate_wanted(&[])
+    }
+
+    /// As [`Self::allocate`], with numbers of the caller's choice as clone3(2)'s `set_tid` gives them: here, then in the
+    /// namespaces above. EINVAL for more numbers than namespaces, for one that is no pid, and for another one than 1
+    /// where there is no process yet; EPERM unless `permit` is given for the owner of each of these; EEXIST when one is
+    /// taken.
+    pub fn allocate_numbers(
+        self: &Arc<Self>,
+        wanted: &[u32],
+        permit: impl Fn(&UserNamespace) -> bool,
+    ) -> Result<Pid, Errno> {
+        if wanted.len() > self.level + 1 {
+            return Err(Errno::EINVAL);
+        }
+        for (distance, number) in wanted.iter().enumerate() {
+            let namespace = self.at_level(self.level - distance);
+            if !(1..PID_MAX).contains(number) || *number != 1 && namespace.is_empty() {
+                return Err(Errno::EINVAL);
+            }
+            if !permit(&namespace.owner) {
+                return Err(Errno::EPERM);
+            }
+        }
+        self.allocate_wanted(wanted)
+    }
+
+    /// Whether it never had a process.
+    fn is_empty(&self) -> bool {
+        self.table.lock().last == 0
+    }
+
+    fn allocate_wanted(self: &Arc<Self>, wanted: &[u32]) -> Result<Pid, Errno> {
         let mut pid = Pid {
             namespace: self.clone(),
             numbers: Vec::with_capacity(self.level + 1),
@@ -93,7 +131,7 @@ impl PidNamespace {
         };
         // From the first namespace down, so that a refusal below gives back those above, by the drop of `pid`.
         for level in 0..=self.level {
-            let number = self.at_level(level).table.lock().take_number()?;
+            let number = self.at_level(level).table.lock().take_number(wanted.get(self.level - level).copied())?;
             pid.numbers.push(number);
         }
         Ok(pid)
@@ -143,10 +181,18 @@ impl Table {
         Self { threads: BTreeMap::new(), last: 0, closed: false }
     }
 
-    /// The next number in turn, as Linux gives them: a number comes again only after all others.
-    fn take_number(&mut self) -> Result<u32, Errno> {
+    /// The number that is wanted, or the next in turn, as Linux gives them: a number comes again only after all others.
+    fn take_number(&mut self, wanted: Option<u32>) -> Result<u32, Errno> {
         if self.closed {
             return Err(Errno::ENOMEM);
+        }
+        if let Some(number) = wanted {
+            if self.threads.contains_key(&number) {
+                return Err(Errno::EEXIST);
+            }
+            self.threads.insert(number, Weak::new());
+            self.last = self.last.max(1);
+            return Ok(number);
         }
         let free = |number: &u32| !self.threads.contains_key(number);
         let number = (self.last + 1..PID_MAX).chain(1..=self.last).find(free).ok_or(Errno::EAGAIN)?;

@@ -14,14 +14,18 @@ mod layout;
 mod memory;
 mod mount;
 mod mount_attributes;
+mod namespace;
 pub mod number;
 mod place;
 mod poll;
+mod privileges;
 mod process;
 mod seccomp;
 mod signal;
 mod system;
 mod time;
+
+pub use namespace::NamespaceFile;
 
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -103,7 +107,10 @@ table! {
     number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
     number::__NR_set_robust_list => process::set_robust_list, (UserAddr, usize);
     number::__NR_sched_yield => process::sched_yield, ();
-    number::__NR_unshare => process::unshare, (u64);
+    number::__NR_unshare => namespace::unshare, (u64);
+    number::__NR_setns => namespace::setns, (i32, u32);
+    number::__NR_capget => privileges::capget, (UserAddr, UserAddr);
+    number::__NR_capset => privileges::capset, (UserAddr, UserAddr);
     number::__NR_prctl => process::prctl, (u32, usize, usize, usize, usize);
     number::__NR_seccomp => seccomp::seccomp, (u32, u32, UserAddr);
     number::__NR_kill => signal::kill, (i32, u32);
@@ -236,8 +243,9 @@ pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result
     let number = u32::try_from(context.syscall_number()).ok().filter(known_range).ok_or(Errno::ENOSYS)?;
     match number {
         number::__NR_exit | number::__NR_exit_group => Ok(Outcome::Exits(WaitStatus::Exited(words[0] as u8))),
-        number::__NR_clone => process::clone(thread, context).map(Outcome::Returns),
-        legacy::FORK => process::fork(thread, context).map(Outcome::Returns),
+        number::__NR_clone => namespace::clone(thread, context).map(Outcome::Returns),
+        number::__NR_clone3 => namespace::clone3(thread, context).map(Outcome::Returns),
+        legacy::FORK => namespace::fork(thread, context).map(Outcome::Returns),
         number::__NR_execve => {
             *context = process::execve(thread, UserAddr(words[0]), UserAddr(words[1]), UserAddr(words[2]))?;
             Ok(Outcome::Replaced)

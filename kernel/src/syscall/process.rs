@@ -1,10 +1,10 @@
 //! Processes: who they are, where they come from, how they are waited for.
 
-use super::seccomp;
+use super::{privileges, seccomp};
 use crate::{
     mm::image::Arguments,
     sched,
-    task::{self, CloneFlags, CloneRequest, Event, Thread, WaitFor, WaitOptions},
+    task::{self, Event, Thread, WaitFor, WaitOptions},
 };
 use alloc::sync::Arc;
 use linux_raw_sys::{
@@ -109,20 +109,14 @@ pub async fn set_robust_list(_: &Thread, _head: UserAddr, length: usize) -> Resu
     if length == 24 { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
-pub async fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
-    let flags = CloneFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    task::unshare(thread, flags)?;
-    Ok(0)
-}
-
-/// prctl(2): the name of the process and its filter; all else is EINVAL.
+/// prctl(2): the name of the process, its filter, and what it says of rights; all else is EINVAL.
 pub async fn prctl(
     thread: &Thread,
     option: u32,
     word: usize,
     third: usize,
-    _fourth: usize,
-    _fifth: usize,
+    fourth: usize,
+    fifth: usize,
 ) -> Result<usize, Errno> {
     const NAME_SIZE: usize = 16;
     match option {
@@ -144,7 +138,7 @@ pub async fn prctl(
         }
         PR_GET_SECCOMP => Ok(seccomp::mode(thread)),
         PR_SET_SECCOMP => seccomp::set_mode(thread, word, UserAddr(third)),
-        _ => Err(Errno::EINVAL),
+        _ => privileges::prctl(thread, option, [word, third, fourth, fifth]),
     }
 }
 
@@ -164,41 +158,6 @@ pub fn arch_prctl(thread: &Thread, context: &mut UserContext, code: usize, addre
         }
         _ => Err(Errno::EINVAL),
     }
-}
-
-pub fn fork(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno> {
-    const SIGCHLD: u32 = 17;
-    let nowhere = UserAddr(0);
-    let request = CloneRequest {
-        flags: CloneFlags::empty(),
-        exit_signal: SIGCHLD,
-        stack: nowhere,
-        parent_tid: nowhere,
-        child_tid: nowhere,
-        tls: nowhere,
-    };
-    Ok(task::clone(thread, context, &request)? as usize)
-}
-
-/// clone(2). The low byte of the flags is the exit signal; the last two arguments stand in another order on
-/// x86_64 than elsewhere.
-pub fn clone(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno> {
-    let [word, stack, parent_tid, fourth, fifth, _] = context.syscall_args();
-    let (child_tid, tls) = if super::number::IS_X86_64 { (fourth, fifth) } else { (fifth, fourth) };
-    let flags = CloneFlags::from_bits(word as u64 & !0xff).ok_or(Errno::EINVAL)?;
-    let exit_signal = word as u32 & 0xff;
-    if exit_signal > veridian_containers::Signal::MAX {
-        return Err(Errno::EINVAL);
-    }
-    let request = CloneRequest {
-        flags,
-        exit_signal,
-        stack: UserAddr(stack),
-        parent_tid: UserAddr(parent_tid),
-        child_tid: UserAddr(child_tid),
-        tls: UserAddr(tls),
-    };
-    Ok(task::clone(thread, context, &request)? as usize)
 }
 
 /// execve(2): the context that the thread goes on with.

@@ -1,6 +1,6 @@
 //! Another program in the same process (execve(2)), and the first program of a new one.
 
-use super::Thread;
+use super::{Guard, Thread};
 use crate::{
     device::random,
     fs::{self, Caller},
@@ -22,6 +22,10 @@ pub struct Program {
     pub context: UserContext,
     /// Who it runs as: the file's set-ids are in.
     pub credentials: Credentials,
+    /// It got rights that its caller had not.
+    pub secure: bool,
+    /// What keeps others out of it.
+    pub guard: Guard,
     /// `comm`: the last name of the path.
     pub name: String,
 }
@@ -80,6 +84,8 @@ pub fn load(
     Ok(Program {
         space: image.space,
         context: UserContext::new(image.entry, image.stack),
+        secure,
+        guard: Guard::of_program(&after, secure || !executable.readable),
         credentials: after,
         name: comm(last),
     })
@@ -106,11 +112,15 @@ pub fn exec(
     })?;
     let closed = thread.with_files(fs::FdTable::close_on_exec);
     drop(closed);
+    // The new program's guard stands before anybody can see who it runs as, or into its memory.
+    let death_signal = thread.guard().death_signal.filter(|_| !program.secure);
+    thread.change_guard(|guard| guard.dumpable = false);
     thread.set_credentials(program.credentials);
     let mut namespaces = thread.namespaces();
     namespaces.enter_time();
     thread.set_namespaces(namespaces);
     let old = thread.replace_program(program.space, program.name);
+    thread.change_guard(|guard| *guard = Guard { death_signal, ..program.guard });
     drop(old);
     Ok(program.context)
 }

@@ -57,6 +57,9 @@ fn give_children_away(thread: &Arc<Thread>) {
     }
     let adopter = thread.pid().namespace().init().filter(|init| !Arc::ptr_eq(init, thread));
     for orphan in orphans {
+        if let Some(signal) = orphan.guard().death_signal {
+            send(&orphan, signal);
+        }
         match &adopter {
             Some(adopter) => {
                 adopter.adopt(orphan.clone());

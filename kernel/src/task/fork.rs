@@ -1,24 +1,18 @@
 //! New processes from old ones: fork(2), and clone(2) as far as a process of one thread goes.
 
-use super::{NewThread, Thread, run};
-use crate::{
-    fs,
-    namespace::{Namespaces, PidNamespace, UserNamespace},
-    security::Capabilities,
-};
+use super::{NewThread, Scene, Thread, run};
+use crate::{fs, namespace::UserNamespace, security::Capabilities};
 use alloc::sync::Arc;
-use veridian_containers::abi::Errno;
+use veridian_containers::{NamespaceSet, abi::Errno};
 use veridian_hal::{UserAddr, user::UserContext};
 
 bitflags::bitflags! {
-    /// clone(2)'s flags that have an effect here, with Linux's numbers. Those that share memory, files, the
-    /// working directory or signal handlers make threads, which there are none of yet: EINVAL.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    /// clone(2)'s flags that have an effect here, those for namespaces aside, with Linux's numbers. Those that share
+    /// memory, files, the working directory or signal handlers make threads, which there are none of yet: EINVAL.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct CloneFlags: u64 {
-        /// Further clocks, for the children and the next program. (clone(2) takes this bit for a signal's.)
-        const NEWTIME = 0x80;
-        /// A copy of the mount namespace.
-        const NEWNS = 0x2_0000;
+        /// The child's parent is the caller's.
+        const PARENT = 0x8000;
         /// Set the child's thread pointer.
         const SETTLS = 0x8_0000;
         /// Write the child's pid to the parent's memory.
@@ -27,23 +21,18 @@ bitflags::bitflags! {
         const CHILD_CLEARTID = 0x20_0000;
         /// Write the child's pid to the child's memory.
         const CHILD_SETTID = 0x100_0000;
-        /// A copy of the uts namespace.
-        const NEWUTS = 0x400_0000;
-        /// A new pid namespace, with the child as its first process.
-        const NEWPID = 0x2000_0000;
+        /// Handlers of signals are not inherited (there are none; what is ignored stays so).
+        const CLEAR_SIGHAND = 0x1_0000_0000;
     }
-}
-
-impl CloneFlags {
-    /// Those that make namespaces, which needs CAP_SYS_ADMIN.
-    pub const NAMESPACES: Self = Self::NEWNS.union(Self::NEWUTS).union(Self::NEWPID).union(Self::NEWTIME);
 }
 
 /// What clone(2) is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct CloneRequest {
-    /// What is new, and what is told.
+pub struct CloneRequest<'a> {
+    /// What is told, and whom the child belongs to.
     pub flags: CloneFlags,
+    /// Which namespaces are new.
+    pub new: NamespaceSet,
     /// Signal to the parent at the child's end; 0 for none.
     pub exit_signal: u32,
     /// The child's stack pointer; 0 for the parent's.
@@ -54,34 +43,56 @@ pub struct CloneRequest {
     pub child_tid: UserAddr,
     /// The child's thread pointer with SETTLS.
     pub tls: UserAddr,
+    /// The numbers that the child is to have: in its own pid namespace, then in those above, as far as they are given.
+    pub numbers: &'a [u32],
 }
 
-/// Makes a child that goes on where `parent` is, and sets it off. Everything that can fail comes before the
-/// child can be seen; gives back its pid as the parent sees it.
-pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest) -> Result<u32, Errno> {
+impl CloneRequest<'_> {
+    /// A child like its parent, as fork(2) makes it.
+    pub fn fork() -> Self {
+        const SIGCHLD: u32 = 17;
+        Self {
+            flags: CloneFlags::empty(),
+            new: NamespaceSet::empty(),
+            exit_signal: SIGCHLD,
+            stack: UserAddr(0),
+            parent_tid: UserAddr(0),
+            child_tid: UserAddr(0),
+            tls: UserAddr(0),
+            numbers: &[],
+        }
+    }
+}
+
+/// Makes a child that goes on where `caller` is, and sets it off. Everything that can fail comes before the
+/// child can be seen; gives back its pid as the caller sees it.
+pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest<'_>) -> Result<u32, Errno> {
     let flags = request.flags;
-    let credentials = parent.credentials();
-    let owner = &credentials.user_namespace;
-    if flags.intersects(CloneFlags::NAMESPACES) && !credentials.capable_at_home(Capabilities::SYS_ADMIN) {
-        return Err(Errno::EPERM);
-    }
-    let admission = parent.cgroup().admit()?;
-    let mut namespaces = new_namespaces(parent, flags, owner)?;
+    let (parent, exit_signal) = if flags.contains(CloneFlags::PARENT) {
+        // The first process of a pid namespace has no siblings: they would be nobody's there.
+        let parent = caller.parent().filter(|_| !caller.pid().is_init()).ok_or(Errno::EINVAL)?;
+        (parent, caller.exit_signal())
+    } else {
+        (caller.clone(), request.exit_signal)
+    };
+    let admission = caller.cgroup().admit()?;
+    let scene = Scene::of(caller).renewed(request.new, caller.pid().namespace())?;
+    let Scene { credentials, mut namespaces, fs, .. } = scene;
     namespaces.enter_time();
-    let pid = namespaces.pid_for_children.allocate()?;
-    let number = pid.number_in(parent.pid().namespace()).ok_or(Errno::EINVAL)?;
-    let mut fs = parent.with_fs(|fs| fs.clone());
-    if flags.contains(CloneFlags::NEWNS) {
-        fs = fs.with_new_namespace(owner, &parent.memory())?;
-    }
-    let space = parent.space().fork(parent.memory())?;
+    let may_choose = |owner: &UserNamespace| {
+        credentials.capable_in(owner, Capabilities::SYS_ADMIN)
+            || credentials.capable_in(owner, Capabilities::CHECKPOINT_RESTORE)
+    };
+    let pid = namespaces.pid_for_children.allocate_numbers(request.numbers, may_choose)?;
+    let number = pid.number_in(caller.pid().namespace()).ok_or(Errno::EINVAL)?;
+    let space = caller.space().fork(caller.memory())?;
     if flags.contains(CloneFlags::CHILD_SETTID) {
         space.write(request.child_tid, &pid.number())?;
     }
     if flags.contains(CloneFlags::PARENT_SETTID) {
-        parent.space().write(request.parent_tid, &number)?;
+        caller.space().write(request.parent_tid, &number)?;
     }
-    let files = parent.with_files(|files: &mut fs::FdTable| files.clone());
+    let files = caller.with_files(|files: &mut fs::FdTable| files.clone());
     let mut context = context.clone();
     context.set_syscall_result(0);
     if request.stack != UserAddr(0) {
@@ -93,17 +104,18 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     let child = Thread::new(NewThread {
         pid,
         admission,
-        container: parent.container().cloned(),
+        container: caller.container().cloned(),
         space,
         files,
         fs,
         namespaces,
         credentials,
-        confinement: parent.confinement().inherited(),
-        signals: parent.signals().inherited(),
-        name: parent.name(),
-        parent: Some(parent.clone()),
-        exit_signal: request.exit_signal,
+        confinement: caller.confinement().inherited(),
+        guard: caller.guard().inherited(),
+        signals: caller.signals().inherited(),
+        name: caller.name(),
+        parent: Some(parent),
+        exit_signal,
         on_exit: None,
     });
     if child.pid().namespaces_are_closed() {
@@ -112,43 +124,4 @@ pub fn clone(parent: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     }
     run::spawn(child, context);
     Ok(number)
-}
-
-/// The child's namespaces: the parent's, but for those that `flags` makes new, which `owner` rules.
-fn new_namespaces(parent: &Thread, flags: CloneFlags, owner: &Arc<UserNamespace>) -> Result<Namespaces, Errno> {
-    let mut namespaces = parent.namespaces();
-    if flags.contains(CloneFlags::NEWUTS) {
-        namespaces.uts = namespaces.uts.copy(owner);
-    }
-    if flags.contains(CloneFlags::NEWPID) {
-        namespaces.pid_for_children = PidNamespace::child(parent.pid().namespace(), owner)?;
-    }
-    if flags.contains(CloneFlags::NEWTIME) {
-        namespaces.time_for_children = Arc::new(namespaces.time.child(owner));
-    }
-    Ok(namespaces)
-}
-
-/// unshare(2) of mount, uts, pid and time namespaces: all or nothing. A new pid namespace is for the children to come,
-/// a new time namespace for the next program too.
-pub fn unshare(thread: &Thread, flags: CloneFlags) -> Result<(), Errno> {
-    if !CloneFlags::NAMESPACES.contains(flags) {
-        return Err(Errno::EINVAL);
-    }
-    if flags.is_empty() {
-        return Ok(());
-    }
-    let credentials = thread.credentials();
-    if !credentials.capable_at_home(Capabilities::SYS_ADMIN) {
-        return Err(Errno::EPERM);
-    }
-    let owner = &credentials.user_namespace;
-    let namespaces = new_namespaces(thread, flags, owner)?;
-    if flags.contains(CloneFlags::NEWNS) {
-        let separate = thread.with_fs(|fs| fs.clone()).with_new_namespace(owner, &thread.memory())?;
-        let old = thread.with_fs(|fs| core::mem::replace(fs, separate));
-        drop(old);
-    }
-    thread.set_namespaces(namespaces);
-    Ok(())
 }

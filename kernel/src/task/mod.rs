@@ -9,6 +9,8 @@
 mod exec;
 mod exit;
 mod fork;
+mod guard;
+mod namespaces;
 mod oom;
 mod run;
 mod signal;
@@ -17,7 +19,9 @@ mod wait;
 
 pub use exec::{LoadError, Program, exec, load};
 pub use exit::exit;
-pub use fork::{CloneFlags, CloneRequest, clone, unshare};
+pub use fork::{CloneFlags, CloneRequest, clone};
+pub use guard::Guard;
+pub use namespaces::{Namespace, Scene, join, join_those_of, unshare};
 pub use run::{force, kill, spawn};
 pub use signal::{
     Action, SignalSet, Signals, group_is_orphaned, may_signal, send, send_from, send_from_above, send_to_group,

@@ -1,6 +1,6 @@
 //! A process of one thread: what it owns, and who may look at it.
 
-use super::Signals;
+use super::{Guard, Signals};
 use crate::{
     cgroup::{Admission, Cgroup, MemoryGroup, Presence, pids::TaskCharge},
     fs,
@@ -32,6 +32,7 @@ pub struct Thread {
     signals: Signals,
     credentials: SpinLock<Arc<Credentials>>,
     confinement: Confinement,
+    guard: SpinLock<Guard>,
     namespaces: SpinLock<Namespaces>,
     name: SpinLock<String>,
     /// What goes when the process ends, before it is waited for.
@@ -96,6 +97,8 @@ pub struct NewThread {
     pub credentials: Arc<Credentials>,
     /// What it may do less than that.
     pub confinement: Confinement,
+    /// What keeps others out of it.
+    pub guard: Guard,
     /// Its signal mask and what it ignores.
     pub signals: Signals,
     /// `comm`.
@@ -123,6 +126,7 @@ impl Thread {
             signals: new.signals,
             credentials: SpinLock::new(new.credentials),
             confinement: new.confinement,
+            guard: SpinLock::new(new.guard),
             namespaces: SpinLock::new(new.namespaces),
             name: SpinLock::new(new.name),
             body: SpinLock::new(Some(Body { space: new.space, files: new.files, fs: new.fs, observer: new.on_exit })),
@@ -181,15 +185,29 @@ impl Thread {
         self.credentials.lock().clone()
     }
 
-    /// Makes it somebody else.
-    pub fn set_credentials(&self, credentials: Credentials) {
-        let old = core::mem::replace(&mut *self.credentials.lock(), Arc::new(credentials));
+    /// Makes it somebody else. Who acts as another user or gains rights is closed to his former equals.
+    pub fn set_credentials(&self, credentials: impl Into<Arc<Credentials>>) {
+        let new = credentials.into();
+        let old = self.credentials();
+        // Closed first: nobody looks into the new one with the old one's openness.
+        self.guard.lock().after_change(&old, &new);
+        *self.credentials.lock() = new;
         drop(old);
     }
 
     /// What it may do less than its credentials allow.
     pub fn confinement(&self) -> &Confinement {
         &self.confinement
+    }
+
+    /// What keeps others out of it.
+    pub fn guard(&self) -> Guard {
+        self.guard.lock().clone()
+    }
+
+    /// Changes what keeps others out of it. To be called by the running process itself.
+    pub fn change_guard(&self, change: impl FnOnce(&mut Guard)) {
+        change(&mut self.guard.lock());
     }
 
     /// Its namespaces, the mount namespace aside.

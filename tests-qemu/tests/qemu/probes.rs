@@ -35,6 +35,7 @@ pub const ALL: &[Probe] = &[
     probe("mounts", "mount_flags_are_enforced_and_mount_namespaces_are_apart"),
     probe("names", "host_names_and_pids_are_those_of_the_namespace"),
     probe("pipes", "pipes_descriptors_and_poll_work_as_on_linux"),
+    probe("privileges", "capabilities_are_those_of_capabilities_7_through_exec_and_what_is_given_away_is_gone"),
     probe("refused", "what_this_kernel_does_not_do_is_refused_to_user_programs"),
     probe("seccomp", "filters_judge_every_call_and_cannot_be_shaken_off"),
     probe("signals", "exit_statuses_and_signals_of_processes_are_as_on_linux"),

@@ -10,6 +10,7 @@ mod file;
 mod machine;
 mod memory;
 mod process;
+mod rights;
 mod start;
 mod wild;
 
@@ -21,6 +22,7 @@ pub use machine::{
 };
 pub use memory::*;
 pub use process::*;
+pub use rights::*;
 pub use start::Start;
 pub use veridian_containers::abi::Errno;
 pub use wild::*;

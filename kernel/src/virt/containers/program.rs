@@ -47,6 +47,7 @@ pub fn load(
         files: caller.with_files(|files| files.standard_streams()),
         fs,
         namespaces,
+        guard: program.guard,
         credentials: Arc::new(program.credentials),
         confinement: caller.confinement().inherited(),
         signals: Signals::default(),
