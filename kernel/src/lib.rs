@@ -1,7 +1,8 @@
 //! # veridian-kernel: policy, not hardware
 //!
 //! Rooms: [`syscall`] (the table and the families), [`task`] (processes), [`sched`] (CPUs), [`mm`] (memory of
-//! programs), [`fs`], [`device`] and [`tty`] (files), [`namespace`], [`cgroup`], [`security`], and [`virt`] (the platform of
+//! programs), [`fs`], [`device`] and [`tty`] (files), [`ipc`] (what processes share by number or name), [`namespace`],
+//! [`cgroup`], [`security`], and [`virt`] (the platform of
 //! the container engine). It calls `veridian-hal` for the machine and `veridian-containers` for what a container is.
 //!
 //! A user thread is an async fn; the kernel is not preempted inside itself; no lock guard lives across an await.
@@ -14,6 +15,7 @@ pub mod boot;
 pub mod cgroup;
 pub mod device;
 pub mod fs;
+pub mod ipc;
 mod log;
 pub mod mm;
 pub mod namespace;

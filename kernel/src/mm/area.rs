@@ -108,6 +108,11 @@ impl Areas {
         Some((start..entry.end, &entry.area))
     }
 
+    /// The areas that begin at `address` or above, in order.
+    pub fn starting_from(&self, address: usize) -> impl Iterator<Item = (Range<usize>, &Area)> {
+        self.by_start.range(address..).map(|(&start, entry)| (start..entry.end, &entry.area))
+    }
+
     /// The areas that reach into `range`, cut to it, in order.
     pub fn within(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, &Area)> {
         let from = self.find(range.start).map_or(range.start, |(first, _)| first.start);

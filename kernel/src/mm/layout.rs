@@ -31,6 +31,6 @@ pub(super) fn user_range(start: UserAddr, length: usize) -> Option<core::ops::Ra
 }
 
 /// Whether the machine has frames enough for `bytes`, were it empty.
-pub(super) fn machine_holds(bytes: usize) -> bool {
+pub fn machine_holds(bytes: usize) -> bool {
     bytes / PAGE_SIZE <= mem::statistics().total
 }

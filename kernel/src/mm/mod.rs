@@ -7,6 +7,7 @@
 //! Lock order: a space's areas, then whatever a [`PageSource`] locks, then the page table, then frames. So a
 //! `PageSource` must not touch user memory, and nobody reads or writes user memory while holding a file's lock.
 
+use core::any::Any;
 use veridian_containers::abi::Errno;
 use veridian_hal::mem::Frame;
 
@@ -25,11 +26,12 @@ mod user_access;
 mod user_buffer;
 
 pub use change::{Destination, Discard};
+pub use shared::SharedPages;
 pub use space::{AddressSpace, Content, Limits, Mapping, Place};
 pub use user_buffer::{TRANSFER_MAX, UserBuffer};
 
 /// What a mapped file gives: its pages. Called with an address space's lock held: must not touch user memory.
-pub trait PageSource: Send + Sync {
+pub trait PageSource: Any + Send + Sync {
     /// The frame of page `index` (bytes `index * PAGE_SIZE..`), made and charged to `memory` when there is none
     /// yet. Bytes behind the file's end are zero. The frame is mapped as it is; who maps it privately never writes
     /// it while any other handle exists.

@@ -8,18 +8,25 @@ use super::PageSource;
 use crate::cgroup::{MemoryGroup, memory::Kind};
 
 /// Pages that live as long as some space maps any of them. Each is charged to whoever touched it first.
-pub(super) struct SharedMemory {
+#[derive(Debug)]
+pub struct SharedPages {
     pages: u64,
     frames: SpinLock<BTreeMap<u64, Frame>>,
 }
 
-impl SharedMemory {
+impl SharedPages {
+    /// None of them is there yet.
     pub fn new(pages: u64) -> Self {
         Self { pages, frames: SpinLock::new(BTreeMap::new()) }
     }
+
+    /// Pages that take memory.
+    pub fn resident(&self) -> usize {
+        self.frames.lock().len()
+    }
 }
 
-impl PageSource for SharedMemory {
+impl PageSource for SharedPages {
     fn page(&self, index: u64, memory: &MemoryGroup) -> Result<Frame, Errno> {
         let mut frames = self.frames.lock();
         if let Some(frame) = frames.get(&index) {

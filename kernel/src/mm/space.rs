@@ -1,7 +1,7 @@
 //! The address space of a process: what is mapped, and mapping and unmapping.
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
-use core::ops::Range;
+use core::{any::Any, ops::Range};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
     PAGE_SIZE, UserAddr,
@@ -13,7 +13,7 @@ use super::{
     PageSource,
     area::{AREA_BYTES, Area, Areas, Backing},
     layout,
-    shared::SharedMemory,
+    shared::SharedPages,
 };
 use crate::cgroup::{MemoryGroup, memory::KernelCharge};
 
@@ -120,7 +120,7 @@ impl Mapping {
         let mut allowed = self.allowed;
         let backing = match &self.content {
             Content::Private | Content::Stack => Backing::Anonymous,
-            Content::Shared => Backing::Source { source: Arc::new(SharedMemory::new(pages)), first: 0 },
+            Content::Shared => Backing::Source { source: Arc::new(SharedPages::new(pages)), first: 0 },
             Content::PrivateFile { source, first } | Content::SharedFile { source, first } => {
                 first.checked_add(pages).filter(|end| *end <= u64::MAX / PAGE_SIZE as u64).ok_or(Errno::EOVERFLOW)?;
                 Backing::Source { source: source.clone(), first: *first }
@@ -253,6 +253,32 @@ impl AddressSpace {
         drop(state);
         drop(gone);
         Ok(())
+    }
+
+    /// Unmaps what is left of a source of type `S` that was mapped whole at `start`; gives the source (shmdt(2)).
+    ///
+    /// # Errors
+    /// EINVAL: no such thing is mapped there.
+    pub fn unmap_source<S: PageSource>(&self, start: UserAddr) -> Result<Arc<S>, Errno> {
+        let mut state = self.state.lock();
+        let whole = |range: &Range<usize>, area: &Area| match &area.backing {
+            Backing::Source { source, first } if ((range.start - start.0) / PAGE_SIZE) as u64 == *first => {
+                let source: Arc<dyn Any + Send + Sync> = source.clone();
+                source.downcast::<S>().ok()
+            }
+            _ => None,
+        };
+        let mut mapped =
+            state.areas.starting_from(start.0).filter_map(|(range, area)| Some((range.clone(), whole(&range, area)?)));
+        let (first, source) = mapped.next().ok_or(Errno::EINVAL)?;
+        let end = start.0.saturating_add(usize::try_from(source.length_bytes()).unwrap_or(usize::MAX));
+        let mut pieces = alloc::vec![first];
+        let rest = mapped.take_while(|(range, _)| range.end <= end);
+        pieces.extend(rest.filter(|(_, other)| Arc::ptr_eq(other, &source)).map(|(range, _)| range));
+        let gone: Vec<_> = pieces.into_iter().map(|piece| state.clear(&self.table, piece)).collect();
+        drop(state);
+        drop(gone);
+        Ok(source)
     }
 
     /// Unmaps everything: the process has ended, whoever still holds the space.

@@ -1,18 +1,20 @@
 //! Namespaces: what a task sees of names that others use too.
 //!
-//! Owns: [`PidNamespace`], [`TimeNamespace`], [`UserNamespace`], [`UtsNamespace`] and the set that a task carries. (The
-//! mount namespace lives in `fs`.) Every namespace object has an inode number and an owner: the user namespace it was
-//! made in, whose capabilities rule it.
+//! Owns: [`IpcNamespace`], [`PidNamespace`], [`TimeNamespace`], [`UserNamespace`], [`UtsNamespace`] and the set that a
+//! task carries. (The mount namespace lives in `fs`.) Every namespace object has an inode number and an owner: the user
+//! namespace it was made in, whose capabilities rule it.
 //! May call: nothing above hal's locks. Called by: `security`, `fs`, `task`, `syscall`, `virt`.
 //!
 //! Lock order: a child pid namespace's table before its parent's.
 
 pub mod id_map;
+pub mod ipc;
 pub mod pid;
 pub mod time;
 pub mod user;
 pub mod uts;
 
+pub use ipc::IpcNamespace;
 pub use pid::{Pid, PidNamespace};
 pub use time::TimeNamespace;
 pub use user::{IdKind, UserNamespace};
@@ -30,6 +32,8 @@ pub struct Namespaces {
     pub uts: Arc<UtsNamespace>,
     /// Where the task's next child gets its pid; its own pids are in its [`Pid`].
     pub pid_for_children: Arc<PidNamespace>,
+    /// Shared memory, semaphores and message queues.
+    pub ipc: Arc<IpcNamespace>,
     /// What its clocks show.
     pub time: Arc<TimeNamespace>,
     /// What those of its children, and of its next program, will show.
@@ -39,6 +43,7 @@ pub struct Namespaces {
 impl Namespaces {
     /// The kinds that there are, the mount and the user namespace included.
     pub const KINDS: NamespaceSet = NamespaceSet::UTS
+        .union(NamespaceSet::IPC)
         .union(NamespaceSet::PID)
         .union(NamespaceSet::TIME)
         .union(NamespaceSet::MOUNT)
@@ -56,6 +61,9 @@ impl Namespaces {
         let mut new = self.clone();
         if kinds.contains(NamespaceSet::UTS) {
             new.uts = self.uts.copy(owner);
+        }
+        if kinds.contains(NamespaceSet::IPC) {
+            new.ipc = Arc::new(IpcNamespace::new(owner));
         }
         if kinds.contains(NamespaceSet::PID) {
             if !Arc::ptr_eq(pid, &self.pid_for_children) {

@@ -59,7 +59,8 @@ impl Drop for Restore<'_> {
     }
 }
 
-fn duration_ns(time: TimeSpec) -> Result<u64, Errno> {
+/// EINVAL for what is no time.
+pub(super) fn duration_ns(time: TimeSpec) -> Result<u64, Errno> {
     let seconds = u64::try_from(time.seconds).map_err(|_| Errno::EINVAL)?;
     let nanoseconds = u64::try_from(time.nanoseconds).ok().filter(|&ns| ns < NS_PER_S).ok_or(Errno::EINVAL)?;
     Ok(seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds))

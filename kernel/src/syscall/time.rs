@@ -45,7 +45,7 @@ fn read(thread: &Thread, clock: i32) -> Result<u64, Errno> {
 }
 
 /// Nanoseconds since 1970-01-01.
-fn realtime_ns() -> u64 {
+pub(super) fn realtime_ns() -> u64 {
     clock::boot_time_unix().unwrap_or(0) * NS_PER_S + clock::now_ns()
 }
 

@@ -19,6 +19,7 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) {
     mem::leave_address_space();
     let observer = thread.shed_body();
     tty::session_ends(thread);
+    thread.namespaces().ipc.semaphores.undo(thread.pid());
     if thread.pid().is_init() {
         end_namespace(thread).await;
     }

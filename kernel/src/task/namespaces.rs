@@ -6,7 +6,7 @@ use super::Thread;
 use crate::{
     cgroup::MemoryGroup,
     fs,
-    namespace::{Namespaces, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
+    namespace::{IpcNamespace, Namespaces, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
     security::{Capabilities, Credentials},
 };
 use alloc::sync::Arc;
@@ -16,6 +16,7 @@ use veridian_containers::{NamespaceKind, NamespaceSet, abi::Errno};
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "named for the kinds")]
 pub enum Namespace {
+    Ipc(Arc<IpcNamespace>),
     Mount(Arc<fs::MountNamespace>),
     Pid(Arc<PidNamespace>),
     Time(Arc<TimeNamespace>),
@@ -27,6 +28,7 @@ impl Namespace {
     /// Which kind it is.
     pub fn kind(&self) -> NamespaceKind {
         match self {
+            Self::Ipc(_) => NamespaceKind::Ipc,
             Self::Mount(_) => NamespaceKind::Mount,
             Self::Pid(_) => NamespaceKind::Pid,
             Self::Time(_) => NamespaceKind::Time,
@@ -38,6 +40,7 @@ impl Namespace {
     /// Unlike that of any other namespace.
     pub fn inode(&self) -> u64 {
         match self {
+            Self::Ipc(namespace) => namespace.inode(),
             Self::Mount(namespace) => namespace.inode(),
             Self::Pid(namespace) => namespace.inode(),
             Self::Time(namespace) => namespace.inode(),
@@ -49,6 +52,7 @@ impl Namespace {
     /// The user namespace whose capabilities rule it; for a user namespace, the one above, which the first has not.
     pub fn owner(&self) -> Option<&Arc<UserNamespace>> {
         match self {
+            Self::Ipc(namespace) => Some(namespace.owner()),
             Self::Mount(namespace) => Some(namespace.owner()),
             Self::Pid(namespace) => Some(namespace.owner()),
             Self::Time(namespace) => Some(namespace.owner()),
@@ -63,6 +67,7 @@ impl Thread {
     /// there is not.
     pub fn namespace(&self, kind: NamespaceKind) -> Result<Namespace, Errno> {
         Ok(match kind {
+            NamespaceKind::Ipc => Namespace::Ipc(self.namespaces().ipc),
             NamespaceKind::Mount => Namespace::Mount(self.try_with_fs(|fs| fs.namespace.clone()).ok_or(Errno::ESRCH)?),
             NamespaceKind::Pid => Namespace::Pid(self.pid().namespace().clone()),
             NamespaceKind::Time => Namespace::Time(self.namespaces().time),
@@ -155,6 +160,7 @@ impl Scene {
                 self.namespaces.time_for_children = time;
                 self.namespaces.enter_time();
             }
+            Namespace::Ipc(ipc) => self.namespaces.ipc = ipc,
             Namespace::Uts(uts) => self.namespaces.uts = uts,
             Namespace::User(_) => {}
         }

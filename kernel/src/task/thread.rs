@@ -220,9 +220,13 @@ impl Thread {
         self.namespaces.lock().time.clone()
     }
 
-    /// Exchanges its namespaces.
+    /// Exchanges its namespaces. What its semaphore operations are to undo is undone in an ipc namespace that it leaves.
     pub fn set_namespaces(&self, namespaces: Namespaces) {
+        let ipc = namespaces.ipc.clone();
         let old = core::mem::replace(&mut *self.namespaces.lock(), namespaces);
+        if !Arc::ptr_eq(&old.ipc, &ipc) {
+            old.ipc.semaphores.undo(&self.pid);
+        }
         drop(old);
     }
 

@@ -29,6 +29,7 @@ pub const ALL: &[Probe] = &[
     probe("files", "files_directories_and_links_work_in_a_tmpfs"),
     probe("forkbomb", "a_fork_bomb_is_held_and_others_can_still_fork"),
     probe("hogs", "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed"),
+    probe("ipc", "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own"),
     probe("isolation", "what_is_in_a_container_stays_inside_and_no_way_leads_out"),
     probe("lifecycle", "what_a_containers_state_does_not_allow_is_refused_and_changes_nothing"),
     probe("memory", "mappings_are_protected_and_forks_share_memory_until_one_writes"),

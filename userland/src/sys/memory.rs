@@ -43,6 +43,16 @@ impl Region {
     pub fn unbrk(&self) -> Result {
         if call!(__NR_brk, self.base)? == self.base { Ok(()) } else { Err(Errno::ENOMEM) }
     }
+    /// shmat(2) of a segment of `len` bytes, where the kernel likes.
+    pub fn attach(segment: i32, len: usize, flags: u32) -> Result<Self> {
+        // A new mapping replaces nothing.
+        let base = call!(__NR_shmat, segment, 0, flags)?;
+        Ok(Self { base, len })
+    }
+    /// shmdt(2), keeping the value to touch what is gone.
+    pub fn detach(&self) -> Result {
+        call!(__NR_shmdt, self.base).map(drop)
+    }
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len

@@ -7,6 +7,7 @@
 mod confine;
 mod container;
 mod file;
+mod ipc;
 mod machine;
 mod memory;
 mod process;
@@ -17,6 +18,7 @@ mod wild;
 pub use confine::*;
 pub use container::*;
 pub use file::*;
+pub use ipc::*;
 pub use machine::{
     FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS, hold_vectors, illegal_instruction, read_vectors, since_reset,
 };

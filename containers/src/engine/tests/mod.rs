@@ -17,7 +17,7 @@ use crate::{NamespaceSet, Status};
 
 /// A configuration that takes every step.
 const FULL: &str = "root_path=rootfs\nroot_readonly=true\nhostname=web\nprocess_arg=/bin/hello\n\
-    mount=/dev:dev:dev\nmount=/tmp:tmpfs:tmpfs:size=1M\nnamespace=pid\nnamespace=mount\nnamespace=uts\n\
+    mount=/dev:dev:dev\nmount=/tmp:tmpfs:tmpfs:size=1M\nnamespace=pid\nnamespace=mount\nnamespace=uts\nnamespace=ipc\nnamespace=time\n\
     memory_limit=16M\npids_limit=8\n";
 /// A configuration that takes as few as there can be.
 const PLAIN: &str = "process_arg=/bin/hello\n";

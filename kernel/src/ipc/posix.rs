@@ -1,0 +1,436 @@
+//! POSIX message queues (mq_overview(7)): named in their namespace, ordered by priority, behind descriptors.
+//!
+//! A queue that is unlinked lives on behind its open descriptors.
+
+use super::{Caller, Limits, Permissions};
+use crate::{
+    cgroup::{ObjectCharge, ObjectPool},
+    fs::{
+        Access, FileObject, Readiness,
+        io::{Sink, moved},
+    },
+    sched::{self, WaitQueue},
+    security::Capabilities,
+    task::{self, Thread},
+};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    format,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use core::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll},
+};
+use veridian_containers::{Signal, abi::Errno};
+use veridian_hal::sync::SpinLock;
+
+/// Priorities are below this (MQ_PRIO_MAX).
+pub const PRIORITY_MAX: u32 = 32768;
+/// The longest name, without its slash.
+const NAME_MAX: usize = 255;
+/// Bytes that the queues of a user may come to (RLIMIT_MSGQUEUE, its default).
+pub const USER_BYTES_MAX: u64 = 819_200;
+/// What a queue takes of the kernel heap, at most, its messages aside.
+const QUEUE_BYTES: usize = 1024;
+/// What a message takes besides its bytes.
+const MESSAGE_BYTES: usize = 96;
+/// The most that privileged users may ask for (HARD_MSGMAX, HARD_MSGSIZEMAX).
+const HARD_MAX: Attributes = Attributes { messages: 65536, message_bytes: 16 << 20 };
+
+/// Bytes that each user's queues come to, on the whole machine.
+static USERS: SpinLock<BTreeMap<u32, u64>> = SpinLock::new(BTreeMap::new());
+
+/// The queues of a namespace, by name.
+#[derive(Debug, Default)]
+pub struct PosixQueues(SpinLock<BTreeMap<Box<[u8]>, Arc<PosixQueue>>>);
+
+/// What a queue holds (`struct mq_attr`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// The most messages.
+    pub messages: u64,
+    /// The most bytes of a message.
+    pub message_bytes: u64,
+}
+
+/// What mq_open(3) is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenRequest {
+    /// To read, write or both.
+    pub access: Access,
+    /// O_CREAT, and O_EXCL with it.
+    pub create: Option<bool>,
+    /// Mode of a new queue, less the umask.
+    pub mode: u32,
+    /// Attributes of a new queue; `None` is the namespace's default.
+    pub attributes: Option<Attributes>,
+}
+
+/// A queue.
+#[derive(Debug)]
+pub struct PosixQueue {
+    permissions: SpinLock<Permissions>,
+    attributes: Attributes,
+    state: SpinLock<State>,
+    /// Woken when a message has come.
+    arrival: WaitQueue,
+    /// Woken when there is more room.
+    room: WaitQueue,
+    pool: Arc<ObjectPool>,
+    _bytes: UserBytes,
+    _charge: ObjectCharge,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By priority; no list is empty.
+    messages: BTreeMap<u32, VecDeque<(Box<[u8]>, ObjectCharge)>>,
+    count: u64,
+    bytes: u64,
+    /// Calls that wait for a message: they come before a notification.
+    receivers: usize,
+    notification: Option<Notification>,
+}
+
+#[derive(Debug)]
+struct Notification {
+    process: Weak<Thread>,
+    /// The open file that it was asked through.
+    through: usize,
+    signal: Option<Signal>,
+}
+
+/// What of a user's allowance a queue takes. Given back when dropped.
+#[derive(Debug)]
+struct UserBytes {
+    uid: u32,
+    bytes: u64,
+}
+
+impl UserBytes {
+    /// EMFILE over the allowance.
+    fn take(uid: u32, attributes: Attributes) -> Result<Self, Errno> {
+        // The formula of getrlimit(2), RLIMIT_MSGQUEUE: Linux's msg_msg and posix_msg_tree_node are 48 bytes each.
+        let Attributes { messages, message_bytes } = attributes;
+        let bytes = messages * 48 + messages.min(PRIORITY_MAX.into()) * 48 + messages * message_bytes;
+        let mut users = USERS.lock();
+        let used = users.get(&uid).copied().unwrap_or(0);
+        if used + bytes > USER_BYTES_MAX {
+            return Err(Errno::EMFILE);
+        }
+        users.insert(uid, used + bytes);
+        Ok(Self { uid, bytes })
+    }
+}
+
+impl Drop for UserBytes {
+    fn drop(&mut self) {
+        let mut users = USERS.lock();
+        if let Some(used) = users.get_mut(&self.uid) {
+            *used -= self.bytes;
+            if *used == 0 {
+                users.remove(&self.uid);
+            }
+        }
+    }
+}
+
+/// EACCES for what cannot be a name in the one directory of queues.
+fn check_name(name: &[u8]) -> Result<(), Errno> {
+    match name {
+        [] => Err(Errno::ENOENT),
+        b"." | b".." => Err(Errno::EACCES),
+        _ if name.contains(&b'/') => Err(Errno::EACCES),
+        _ if name.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
+        _ => Ok(()),
+    }
+}
+
+fn wanted(access: Access) -> u32 {
+    let of = |wish, bits| if access.contains(wish) { bits } else { 0 };
+    of(Access::READ, super::READ) | of(Access::WRITE, super::WRITE)
+}
+
+impl PosixQueues {
+    /// mq_open(2), but for the descriptor.
+    pub fn open(
+        &self,
+        caller: &Caller<'_>,
+        limits: &Limits,
+        name: &[u8],
+        request: &OpenRequest,
+    ) -> Result<Arc<OpenQueue>, Errno> {
+        check_name(name)?;
+        let mut queues = self.0.lock();
+        if let Some(queue) = queues.get(name) {
+            if request.create == Some(true) {
+                return Err(Errno::EEXIST);
+            }
+            queue.permissions.lock().permit(caller.credentials, caller.owner, wanted(request.access))?;
+            return Ok(Arc::new(OpenQueue(queue.clone())));
+        }
+        if request.create.is_none() {
+            return Err(Errno::ENOENT);
+        }
+        let privileged = caller.credentials.capable(Capabilities::SYS_RESOURCE);
+        if queues.len() >= limits.posix_queues as usize && !privileged {
+            return Err(Errno::ENOSPC);
+        }
+        let attributes = request.attributes.unwrap_or(Attributes {
+            messages: limits.posix_messages_default.min(limits.posix_messages).into(),
+            message_bytes: limits.posix_message_bytes_default.min(limits.posix_message_bytes).into(),
+        });
+        let max = if privileged {
+            HARD_MAX
+        } else {
+            Attributes { messages: limits.posix_messages.into(), message_bytes: limits.posix_message_bytes.into() }
+        };
+        if !(1..=max.messages).contains(&attributes.messages)
+            || !(1..=max.message_bytes).contains(&attributes.message_bytes)
+        {
+            return Err(Errno::EINVAL);
+        }
+        let queue = Arc::new(PosixQueue {
+            permissions: SpinLock::new(Permissions::new(0, request.mode, caller.credentials)),
+            attributes,
+            state: SpinLock::default(),
+            arrival: WaitQueue::new(),
+            room: WaitQueue::new(),
+            pool: caller.pool.clone(),
+            _bytes: UserBytes::take(caller.credentials.uid, attributes)?,
+            _charge: caller.pool.charge(QUEUE_BYTES, caller.memory)?,
+        });
+        queues.insert(name.into(), queue.clone());
+        Ok(Arc::new(OpenQueue(queue)))
+    }
+
+    /// mq_unlink(2). The directory of queues is sticky: EACCES unless `caller` owns the queue or stands above owners.
+    pub fn unlink(&self, caller: &Caller<'_>, name: &[u8]) -> Result<(), Errno> {
+        check_name(name)?;
+        let gone = {
+            let mut queues = self.0.lock();
+            let permissions = *queues.get(name).ok_or(Errno::ENOENT)?.permissions.lock();
+            let who = caller.credentials;
+            if who.fsuid != permissions.uid && !who.capable_in(caller.owner, Capabilities::FOWNER) {
+                return Err(Errno::EACCES);
+            }
+            queues.remove(name)
+        };
+        drop(gone);
+        Ok(())
+    }
+
+    /// The names of all queues, for the `mqueue` file system.
+    pub fn names(&self) -> Vec<Box<[u8]>> {
+        self.0.lock().keys().cloned().collect()
+    }
+
+    /// The queue of a name, for the `mqueue` file system.
+    pub fn find(&self, name: &[u8]) -> Option<Arc<PosixQueue>> {
+        self.0.lock().get(name).cloned()
+    }
+}
+
+impl PosixQueue {
+    /// How much it holds at most.
+    pub fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
+    /// Owner and mode.
+    pub fn permissions(&self) -> Permissions {
+        *self.permissions.lock()
+    }
+
+    /// Messages in it.
+    pub fn count(&self) -> u64 {
+        self.state.lock().count
+    }
+
+    /// What a read of its file shows, for `viewer`.
+    pub fn text(&self) -> alloc::string::String {
+        let state = self.state.lock();
+        let (notify, signal) = match &state.notification {
+            Some(Notification { signal: Some(signal), .. }) => (0, signal.number()),
+            Some(_) => (1, 0),
+            None => (0, 0),
+        };
+        format!("QSIZE:{:<10} NOTIFY:{notify:<5} SIGNO:{signal:<5} NOTIFY_PID:{:<6}\n", state.bytes, 0)
+    }
+
+    fn put(&self, priority: u32, bytes: Box<[u8]>, charge: ObjectCharge) -> Option<Notification> {
+        let mut state = self.state.lock();
+        state.count += 1;
+        state.bytes += bytes.len() as u64;
+        state.messages.entry(priority).or_default().push_back((bytes, charge));
+        // It is told of the first message that nobody waits for, and once.
+        if state.count == 1 && state.receivers == 0 { state.notification.take() } else { None }
+    }
+
+    /// mq_timedsend(2). `deadline_ns` is on the machine's clock; none waits for ever.
+    pub async fn send(
+        &self,
+        caller: &Caller<'_>,
+        priority: u32,
+        bytes: Box<[u8]>,
+        nonblocking: bool,
+        deadline_ns: Option<u64>,
+    ) -> Result<(), Errno> {
+        if bytes.len() as u64 > self.attributes.message_bytes {
+            return Err(Errno::EMSGSIZE);
+        }
+        let charge = self.pool.charge(MESSAGE_BYTES + bytes.len(), caller.memory)?;
+        let mut message = Some((bytes, charge));
+        let notification = self
+            .wait(&self.room, nonblocking, deadline_ns, || {
+                if self.state.lock().count >= self.attributes.messages {
+                    return None;
+                }
+                let (bytes, charge) = message.take()?;
+                Some(self.put(priority, bytes, charge))
+            })
+            .await?;
+        self.arrival.wake_all();
+        let told = notification.and_then(|told| Some((told.process.upgrade()?, told.signal?)));
+        if let Some((process, signal)) = told {
+            task::send(&process, signal);
+        }
+        Ok(())
+    }
+
+    /// mq_timedreceive(2): the oldest message of the highest priority.
+    pub async fn receive(&self, nonblocking: bool, deadline_ns: Option<u64>) -> Result<(Box<[u8]>, u32), Errno> {
+        let receiver = Receiver::new(self);
+        let (bytes, priority, charge) = self
+            .wait(&self.arrival, nonblocking, deadline_ns, || {
+                let mut state = self.state.lock();
+                let mut highest = state.messages.last_entry()?;
+                let priority = *highest.key();
+                let (bytes, charge) = highest.get_mut().pop_front()?;
+                if highest.get().is_empty() {
+                    highest.remove();
+                }
+                state.count -= 1;
+                state.bytes -= bytes.len() as u64;
+                Some((bytes, priority, charge))
+            })
+            .await?;
+        drop((receiver, charge));
+        self.room.wake_all();
+        Ok((bytes, priority))
+    }
+
+    async fn wait<T>(
+        &self,
+        queue: &WaitQueue,
+        nonblocking: bool,
+        deadline_ns: Option<u64>,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T, Errno> {
+        let mut sleep = pin!(deadline_ns.map(sched::sleep_until));
+        poll_fn(|cx| {
+            queue.register(cx);
+            if let Some(value) = ready() {
+                return Poll::Ready(Ok(value));
+            }
+            if nonblocking {
+                return Poll::Ready(Err(Errno::EAGAIN));
+            }
+            match sleep.as_mut().as_pin_mut() {
+                Some(sleep) => sleep.poll(cx).map(|()| Err(Errno::ETIMEDOUT)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// A call that waits for a message.
+struct Receiver<'a>(&'a PosixQueue);
+
+impl<'a> Receiver<'a> {
+    fn new(queue: &'a PosixQueue) -> Self {
+        queue.state.lock().receivers += 1;
+        Self(queue)
+    }
+}
+
+impl Drop for Receiver<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().receivers -= 1;
+    }
+}
+
+/// What stands behind a queue's descriptor.
+#[derive(Debug)]
+pub struct OpenQueue(Arc<PosixQueue>);
+
+impl OpenQueue {
+    /// The queue.
+    pub fn queue(&self) -> &Arc<PosixQueue> {
+        &self.0
+    }
+
+    fn mark(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
+    /// mq_notify(2): has `process` told of the next message that comes to the empty queue, by a signal or not at all
+    /// (SIGEV_NONE); EBUSY when somebody is told already.
+    pub fn notify(&self, process: &Arc<Thread>, signal: Option<Signal>) -> Result<(), Errno> {
+        let mut state = self.0.state.lock();
+        let taken = |told: &Notification| told.process.upgrade().is_some_and(|process| !process.has_ended());
+        if state.notification.as_ref().is_some_and(taken) {
+            return Err(Errno::EBUSY);
+        }
+        state.notification = Some(Notification { process: Arc::downgrade(process), through: self.mark(), signal });
+        Ok(())
+    }
+
+    /// mq_notify(2) without a way: `process` is not to be told any more.
+    pub fn forget(&self, process: &Arc<Thread>) {
+        let mut state = self.0.state.lock();
+        let own = |told: &mut Notification| core::ptr::eq(told.process.as_ptr(), Arc::as_ptr(process));
+        let gone = state.notification.take_if(own);
+        drop(state);
+        drop(gone);
+    }
+}
+
+impl Drop for OpenQueue {
+    /// The last descriptor is closed: so is what was asked through it.
+    fn drop(&mut self) {
+        let mark = self.mark();
+        let gone = self.0.state.lock().notification.take_if(|told| told.through == mark);
+        drop(gone);
+    }
+}
+
+impl FileObject for OpenQueue {
+    /// Linux shows the queue's state; each read begins anew.
+    fn poll_read(&self, _: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        let text = self.0.text();
+        let before = sink.remaining();
+        let count = text.len().min(before);
+        let result = sink.put(&text.as_bytes()[..count]);
+        Poll::Ready(moved(before - sink.remaining(), result))
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness {
+        if interest.intersects(Readiness::READABLE) {
+            self.0.arrival.register(cx);
+        }
+        if interest.intersects(Readiness::WRITABLE) {
+            self.0.room.register(cx);
+        }
+        let count = self.0.count();
+        let mut ready = Readiness::empty();
+        ready.set(Readiness::READABLE, count > 0);
+        ready.set(Readiness::WRITABLE, count < self.0.attributes.messages);
+        ready
+    }
+}
