@@ -1,7 +1,10 @@
 //! The tree of groups: making and removing them, and the tasks that are in them.
 
 use super::{MemoryGroup, PidsGroup, memory::KernelCharge, pids::TaskCharge};
-use crate::{sched::WaitQueue, task::Thread};
+use crate::{
+    sched::{Group, WaitQueue},
+    task::Thread,
+};
 use alloc::{
     boxed::Box,
     collections::BTreeMap,
@@ -41,7 +44,9 @@ pub struct Cgroup {
     /// Live tasks in it and below.
     live: AtomicUsize,
     /// Woken when `live` changes from or to 0.
-    events: WaitQueue,
+    pub(super) events: WaitQueue,
+    /// `cgroup.freeze`.
+    pub(super) frozen: AtomicBool,
     /// No task in it or below lives on, those included that are being made.
     condemned: AtomicBool,
     /// What the group itself costs the kernel, paid by its parent.
@@ -50,6 +55,8 @@ pub struct Cgroup {
     pub memory: Arc<MemoryGroup>,
     /// Number of tasks.
     pub pids: Arc<PidsGroup>,
+    /// CPU time.
+    pub cpu: Arc<Group>,
 }
 
 /// The tasks directly in a group.
@@ -85,7 +92,7 @@ pub struct Presence {
 impl Cgroup {
     /// The group that everything is in, without limits.
     pub fn root() -> Arc<Self> {
-        Arc::new(Self::new(None, Box::from(""), MemoryGroup::root(), PidsGroup::root(), None))
+        Arc::new(Self::new(None, Box::from(""), MemoryGroup::root(), PidsGroup::root(), Group::root().clone(), None))
     }
 
     fn new(
@@ -93,6 +100,7 @@ impl Cgroup {
         name: Box<str>,
         memory: Arc<MemoryGroup>,
         pids: Arc<PidsGroup>,
+        cpu: Arc<Group>,
         cost: Option<KernelCharge>,
     ) -> Self {
         Self {
@@ -105,10 +113,12 @@ impl Cgroup {
             tasks: SpinLock::default(),
             live: AtomicUsize::new(0),
             events: WaitQueue::new(),
+            frozen: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
             _cost: cost,
             memory,
             pids,
+            cpu,
         }
     }
 
@@ -139,7 +149,8 @@ impl Cgroup {
             return Err(Errno::EEXIST);
         }
         let (memory, pids) = (MemoryGroup::child(&self.memory), PidsGroup::child(&self.pids));
-        let group = Arc::new(Self::new(Some(self), Box::from(name), memory, pids, Some(cost)));
+        let cpu = Group::child(&self.cpu);
+        let group = Arc::new(Self::new(Some(self), Box::from(name), memory, pids, cpu, Some(cost)));
         children.insert(Box::from(name), group.clone());
         drop(children);
         for above in self.to_root() {

@@ -1,105 +1,112 @@
-//! The executor: each CPU takes the fairest task of its queue and polls it; an idle CPU takes work from the
-//! longest queue, or sleeps.
+//! The executor: each CPU takes from the tree the task that is to run next and polls it; a CPU that finds none sleeps.
 
-use super::{queue::Queue, timer};
+use super::{
+    task::{self, Task},
+    timer,
+    tree::{CpuMask, Pick, Times, Tree},
+};
 use crate::tty::console;
-use alloc::{boxed::Box, sync::Arc, task::Wake};
+use alloc::sync::Arc;
 use core::{
     future::{Future, poll_fn},
-    pin::Pin,
-    sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
-    task::{Context, Poll, Waker},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    task::Poll,
 };
 use veridian_hal::{
     clock,
     cpu::{self, Events},
     mem,
-    sync::{Once, PerCpu, SpinLock},
+    sync::{Once, PerCpu, SpinLock, SpinLockGuard},
 };
 
-/// How long a task runs while others wait.
-const SLICE_NS: u64 = 4_000_000;
-
-type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A future that the CPUs poll to its end.
-pub(super) struct Task {
-    future: SpinLock<Option<TaskFuture>>,
-    state: AtomicU8,
-    /// Where it ran last, and runs again when that CPU is as good as another.
-    cpu: AtomicUsize,
-    /// CPU time so far on the scale of `cpu`'s queue, in ns.
-    virtual_time: AtomicU64,
-}
-
-/// Waits for its waker.
-const WAITING: u8 = 0;
-/// Stands in a queue.
-const QUEUED: u8 = 1;
-/// A CPU polls it.
-const RUNNING: u8 = 2;
-/// Woken while it was polled: goes back to a queue.
-const WOKEN: u8 = 3;
-/// Has ended.
-const DONE: u8 = 4;
-
+/// What a CPU knows of itself; others only end its slice.
 struct Processor {
-    queue: SpinLock<Queue>,
-    /// When the running task's time is over.
+    /// The task that it runs, by its number in the tree.
+    task: AtomicUsize,
+    /// Up to when that task is charged.
+    charged: AtomicU64,
+    /// What it has run in user mode since then, in ns.
+    user_ns: AtomicU64,
+    /// When the running task's slice is over.
     slice_end: AtomicU64,
     /// What the CPU's timer is set to.
     armed: AtomicU64,
+    /// When this CPU is to begin the next period of a group.
+    refill_at: AtomicU64,
 }
 
 static PROCESSORS: Once<PerCpu<Processor>> = Once::new();
+static TREE: Once<SpinLock<Tree<Arc<Task>>>> = Once::new();
 /// A bit for each CPU that sleeps or is about to.
 static IDLE: AtomicU32 = AtomicU32::new(0);
+/// The earliest period that some CPU is going to begin.
+static REFILL_AT: AtomicU64 = AtomicU64::new(u64::MAX);
 
 fn processors() -> &'static PerCpu<Processor> {
     PROCESSORS.call_once(|| {
         PerCpu::new(|_| Processor {
-            queue: SpinLock::new(Queue::default()),
+            task: AtomicUsize::new(usize::MAX),
+            charged: AtomicU64::new(0),
+            user_ns: AtomicU64::new(0),
             slice_end: AtomicU64::new(u64::MAX),
             armed: AtomicU64::new(u64::MAX),
+            refill_at: AtomicU64::new(u64::MAX),
         })
     })
 }
 
-/// Makes `future` a task of its own; the CPUs run it to its end.
-pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
-    let home = cpu::id();
-    let virtual_now = processors().of(home).queue.lock().virtual_now();
-    enqueue(Arc::new(Task {
-        future: SpinLock::new(Some(Box::pin(future))),
-        state: AtomicU8::new(QUEUED),
-        cpu: AtomicUsize::new(home),
-        virtual_time: AtomicU64::new(virtual_now),
-    }));
+/// The tree of run queues. No task and no group may be dropped under its lock, and nothing woken.
+pub(super) fn tree() -> SpinLockGuard<'static, Tree<Arc<Task>>> {
+    TREE.call_once(|| SpinLock::new(Tree::new())).lock()
 }
 
 /// Runs tasks on this CPU for ever.
 pub fn run() -> ! {
     loop {
         attend_events();
-        let next = processors().get().queue.lock().pop();
-        match next.or_else(steal) {
-            Some((task, virtual_time)) => poll(&task, virtual_time),
-            None => sleep(),
+        let now = clock::now_ns();
+        let mut next = leave(tree(), now);
+        while let Some(pick) = next {
+            next = execute(pick);
         }
+        sleep();
     }
 }
 
-/// Whether the running task should let others run: its slice is over and someone waits. To be asked after an
-/// interrupt; also serves what the interrupt was for.
+/// Whether the running task should let others run: its slice is over, and someone waits or it may not go on. To be
+/// asked after an interrupt; also serves what the interrupt was for.
 pub fn slice_is_over() -> bool {
     attend_events();
     let processor = processors().get();
-    let over = clock::now_ns() >= processor.slice_end.load(Ordering::Relaxed);
-    if over && processor.queue.lock().len() == 0 {
-        begin_slice(processor, clock::now_ns());
+    let now = clock::now_ns();
+    if now < processor.slice_end.load(Ordering::Relaxed) {
         return false;
     }
-    over
+    let ran = processor.take_ran(now);
+    let mut tree = tree();
+    let slice_ns = tree.renew(cpu::id(), processor.task.load(Ordering::Relaxed), ran, now);
+    let refill = own_refill(&tree);
+    drop(tree);
+    if let Some(due) = refill {
+        arm(processor, due);
+    }
+    match slice_ns {
+        Some(slice_ns) => {
+            processor.begin_slice(now + slice_ns);
+            false
+        }
+        None => true,
+    }
+}
+
+/// Runs user code by `enter`; the time counts as user time of the running task.
+pub fn in_user_mode<R>(enter: impl FnOnce() -> R) -> R {
+    let begin = clock::now_ns();
+    let outcome = enter();
+    let ns = clock::now_ns() - begin;
+    let user_ns = &processors().get().user_ns;
+    user_ns.store(user_ns.load(Ordering::Relaxed) + ns, Ordering::Relaxed);
+    outcome
 }
 
 /// Goes to the end of the line.
@@ -115,6 +122,81 @@ pub async fn yield_now() {
     .await;
 }
 
+/// Makes `future` a task of the kernel's own; the CPUs run it to its end.
+pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    Task::new(super::Group::root(), future).start();
+}
+
+/// Charges the running task up to now, if it is `task`.
+pub(super) fn settle(task: usize) {
+    let processor = processors().get();
+    if processor.task.load(Ordering::Relaxed) == task {
+        let now = clock::now_ns();
+        let ran = processor.take_ran(now);
+        tree().charge_running(task, ran, now);
+    }
+}
+
+/// Ends the slices of `cpus`: what they run looks anew whether it may go on.
+pub(super) fn end_slices(cpus: CpuMask) {
+    for cpu in (0..cpu::count()).filter(|cpu| cpus & (1 << cpu) != 0) {
+        processors().of(cpu).slice_end.store(0, Ordering::Relaxed);
+        cpu::kick(cpu);
+    }
+}
+
+/// A CPU to be woken for a task that may run on `cpus`: where it ran last if that one is idle, else another.
+pub(super) fn kick_idle(cpus: CpuMask, last: usize) {
+    let idle = IDLE.load(Ordering::SeqCst) & u32::from(cpus);
+    if idle != 0 {
+        let target = if idle & (1 << last) != 0 { last } else { idle.trailing_zeros() as usize };
+        if target != cpu::id() {
+            cpu::kick(target);
+        }
+    }
+}
+
+/// Work may have come to the tree by other ways than a wake: has an idle CPU look.
+pub(super) fn kick_for_work() {
+    let work = idle_with_work(&tree());
+    if let Some(cpu) = work {
+        cpu::kick(cpu);
+    }
+}
+
+fn idle_with_work(tree: &Tree<Arc<Task>>) -> Option<usize> {
+    let idle = IDLE.load(Ordering::SeqCst) & !(1 << cpu::id());
+    if idle == 0 {
+        return None;
+    }
+    (0..cpu::count()).find(|&cpu| idle & (1 << cpu) != 0 && tree.has_work(cpu))
+}
+
+/// If a period begins before any that a CPU waits for, this CPU waits for it: when.
+fn own_refill(tree: &Tree<Arc<Task>>) -> Option<u64> {
+    let due = tree.next_refill().filter(|&due| due < REFILL_AT.load(Ordering::Relaxed))?;
+    REFILL_AT.store(due, Ordering::Relaxed);
+    processors().get().refill_at.store(due, Ordering::Relaxed);
+    Some(due)
+}
+
+/// Begins the periods of groups that are due on this CPU.
+fn refill(processor: &Processor, now: u64) {
+    if now < processor.refill_at.load(Ordering::Relaxed) {
+        return;
+    }
+    processor.refill_at.store(u64::MAX, Ordering::Relaxed);
+    let mut tree = tree();
+    REFILL_AT.store(u64::MAX, Ordering::Relaxed);
+    tree.refill(now);
+    own_refill(&tree);
+    let helper = idle_with_work(&tree);
+    drop(tree);
+    if let Some(cpu) = helper {
+        cpu::kick(cpu);
+    }
+}
+
 fn attend_events() {
     let events = cpu::take_events();
     if events.contains(Events::CONSOLE) {
@@ -122,9 +204,11 @@ fn attend_events() {
     }
     let processor = processors().get();
     if events.contains(Events::TIMER) {
+        let now = clock::now_ns();
         processor.armed.store(u64::MAX, Ordering::Relaxed);
-        timer::wake_due(clock::now_ns());
-        arm(processor, timer::next_deadline().min(processor.slice_end.load(Ordering::Relaxed)));
+        timer::wake_due(now);
+        refill(processor, now);
+        arm(processor, processor.next_deadline().min(processor.slice_end.load(Ordering::Relaxed)));
     }
 }
 
@@ -137,111 +221,82 @@ fn arm(processor: &Processor, deadline: u64) {
     }
 }
 
-fn begin_slice(processor: &Processor, now: u64) {
-    let end = now + SLICE_NS;
-    processor.slice_end.store(end, Ordering::Relaxed);
-    arm(processor, end);
+impl Processor {
+    fn begin_slice(&self, end: u64) {
+        self.slice_end.store(end, Ordering::Relaxed);
+        arm(self, end);
+    }
+
+    /// What the running task has run since it was last charged.
+    fn take_ran(&self, now: u64) -> Times {
+        let total_ns = now.saturating_sub(self.charged.swap(now, Ordering::Relaxed));
+        let user_ns = self.user_ns.swap(0, Ordering::Relaxed).min(total_ns);
+        Times { user_ns, system_ns: total_ns - user_ns }
+    }
+
+    fn next_deadline(&self) -> u64 {
+        timer::next_deadline().min(self.refill_at.load(Ordering::Relaxed))
+    }
 }
 
-fn poll(task: &Arc<Task>, virtual_time: u64) {
+/// Polls the task, charges it, and chooses the next.
+fn execute(pick: Pick<Arc<Task>>) -> Option<Pick<Arc<Task>>> {
     let processor = processors().get();
-    let start = clock::now_ns();
-    begin_slice(processor, start);
-    task.cpu.store(cpu::id(), Ordering::Relaxed);
-    task.state.store(RUNNING, Ordering::Release);
-    let waker = Waker::from(task.clone());
-    let mut future = task.future.lock();
-    let finished = match future.as_mut() {
-        Some(body) => body.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
-        None => true,
-    };
-    if finished {
-        let body = future.take();
-        drop(future);
-        task.state.store(DONE, Ordering::Release);
-        drop(body);
-        return;
+    let Pick { task: id, payload: task, slice_ns } = pick;
+    processor.task.store(id, Ordering::Relaxed);
+    processor.begin_slice(processor.charged.load(Ordering::Relaxed) + slice_ns);
+    let finished = task.poll();
+    arm(processor, processor.next_deadline());
+    attend_events();
+    let now = clock::now_ns();
+    let ran = processor.take_ran(now);
+    processor.task.store(usize::MAX, Ordering::Relaxed);
+    let mut tree = tree();
+    tree.settle(id, ran, now);
+    tree.put(cpu::id(), id);
+    if !finished && task.was_woken() {
+        tree.enqueue(id, task, now);
+        return leave(tree, now);
     }
-    drop(future);
-    arm(processor, timer::next_deadline());
-    task.virtual_time.store(virtual_time + (clock::now_ns() - start), Ordering::Relaxed);
-    let parked = task.state.compare_exchange(RUNNING, WAITING, Ordering::AcqRel, Ordering::Acquire);
-    if parked.is_err() {
-        // Woken meanwhile: it goes behind the others of this CPU.
-        task.state.store(QUEUED, Ordering::Release);
-        let virtual_time = task.virtual_time.load(Ordering::Relaxed);
-        processor.queue.lock().push(task.clone(), virtual_time);
-        kick_an_idle_cpu();
-    }
+    let next = leave(tree, now);
+    // Only now, without the lock: the last handle may go here.
+    drop(task);
+    next
 }
 
-impl Wake for Task {
-    fn wake(self: Arc<Self>) {
-        let change = self.state.try_update(Ordering::AcqRel, Ordering::Acquire, |state| match state {
-            WAITING => Some(QUEUED),
-            RUNNING => Some(WOKEN),
-            _ => None,
-        });
-        if change == Ok(WAITING) {
-            enqueue(self);
-        }
+/// Chooses what this CPU runs next, and sees to what has changed in the tree.
+fn leave(mut tree: SpinLockGuard<'_, Tree<Arc<Task>>>, now: u64) -> Option<Pick<Arc<Task>>> {
+    let next = tree.pick(cpu::id(), now);
+    let processor = processors().get();
+    processor.charged.store(now, Ordering::Relaxed);
+    processor.user_ns.store(0, Ordering::Relaxed);
+    let refill = own_refill(&tree);
+    let helper = idle_with_work(&tree);
+    let rest = tree.take_rest();
+    drop(tree);
+    if let Some(due) = refill {
+        arm(processor, due);
     }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.clone().wake();
+    if let Some(cpu) = helper {
+        cpu::kick(cpu);
     }
+    if rest {
+        task::FREEZER.wake_all();
+    }
+    next
 }
 
-/// Puts a runnable task into a queue: where it ran last if that CPU is this one or idle, else an idle CPU's,
-/// else where it ran last.
-fn enqueue(task: Arc<Task>) {
-    let last = task.cpu.load(Ordering::Relaxed);
-    let idle = IDLE.load(Ordering::SeqCst);
-    let target = if idle & (1 << last) != 0 || idle == 0 { last } else { idle.trailing_zeros() as usize };
-    let mut virtual_time = task.virtual_time.load(Ordering::Relaxed);
-    if target != last {
-        // Virtual time counts from the queue's own.
-        let ahead = virtual_time.saturating_sub(processors().of(last).queue.lock().virtual_now());
-        virtual_time = processors().of(target).queue.lock().virtual_now() + ahead;
-        task.cpu.store(target, Ordering::Relaxed);
-    }
-    processors().of(target).queue.lock().push(task, virtual_time);
-    if target != cpu::id() && IDLE.load(Ordering::SeqCst) & (1 << target) != 0 {
-        cpu::kick(target);
-    }
-}
-
-fn kick_an_idle_cpu() {
-    let idle = IDLE.load(Ordering::SeqCst) & !(1 << cpu::id());
-    if idle != 0 {
-        cpu::kick(idle.trailing_zeros() as usize);
-    }
-}
-
-/// Takes a task from the longest queue of the other CPUs.
-fn steal() -> Option<(Arc<Task>, u64)> {
-    let own = cpu::id();
-    let longest = (0..cpu::count())
-        .filter(|&cpu| cpu != own)
-        .map(|cpu| (processors().of(cpu).queue.lock().len(), cpu))
-        .max()
-        .filter(|&(length, _)| length > 0)?;
-    let (task, ahead) = processors().of(longest.1).queue.lock().steal()?;
-    let virtual_time = processors().of(own).queue.lock().virtual_now() + ahead;
-    Some((task, virtual_time))
-}
-
-/// Sleeps until an interrupt. Work that arrives between the look at the queues and the sleep has kicked this
-/// CPU, whose sleep then ends at once.
+/// Sleeps until an interrupt. Work that arrives between the look at the tree and the sleep has kicked this CPU, whose
+/// sleep then ends at once.
 fn sleep() {
     let processor = processors().get();
     mem::leave_address_space();
     let own = 1 << cpu::id();
     IDLE.fetch_or(own, Ordering::SeqCst);
-    let work = (0..cpu::count()).any(|cpu| processors().of(cpu).queue.lock().len() > 0);
+    let work = tree().has_work(cpu::id());
     if !work {
         processor.slice_end.store(u64::MAX, Ordering::Relaxed);
-        arm(processor, timer::next_deadline());
+        arm(processor, processor.next_deadline());
         cpu::idle();
     }
     IDLE.fetch_and(!own, Ordering::SeqCst);

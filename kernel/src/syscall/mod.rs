@@ -25,6 +25,7 @@ mod seccomp;
 mod signal;
 mod system;
 mod time;
+mod usage;
 
 pub use namespace::NamespaceFile;
 
@@ -107,6 +108,12 @@ table! {
     number::__NR_waitid => process::waitid, (u32, u32, UserAddr, u32, UserAddr);
     number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
     number::__NR_set_robust_list => process::set_robust_list, (UserAddr, usize);
+    number::__NR_getrusage => usage::getrusage, (i32, UserAddr);
+    number::__NR_times => usage::times, (UserAddr);
+    number::__NR_getpriority => usage::getpriority, (u32, u32);
+    number::__NR_setpriority => usage::setpriority, (u32, u32, i32);
+    number::__NR_sched_setaffinity => usage::sched_setaffinity, (u32, usize, UserAddr);
+    number::__NR_sched_getaffinity => usage::sched_getaffinity, (u32, usize, UserAddr);
     number::__NR_sched_yield => process::sched_yield, ();
     number::__NR_unshare => namespace::unshare, (u64);
     number::__NR_setns => namespace::setns, (i32, u32);

@@ -1,6 +1,6 @@
 //! Processes: who they are, where they come from, how they are waited for.
 
-use super::{privileges, seccomp};
+use super::{privileges, seccomp, usage::ResourceUsage};
 use crate::{
     mm::image::Arguments,
     sched,
@@ -199,7 +199,7 @@ pub async fn wait4(thread: &Thread, pid: i32, status: UserAddr, options: u32, us
         thread.space().write(status, &word)?;
     }
     if usage != UserAddr(0) {
-        thread.space().write_bytes(usage, &[0; size_of::<general::rusage>()])?;
+        thread.space().write(usage, &ResourceUsage::of_child(&waited.child))?;
     }
     Ok(waited.child.pid().number_in(thread.pid().namespace()).unwrap_or(0) as usize)
 }
@@ -265,8 +265,10 @@ pub async fn waitid(
         }
         thread.space().write(info, &told)?;
     }
-    if usage != UserAddr(0) {
-        thread.space().write_bytes(usage, &[0; size_of::<general::rusage>()])?;
+    if usage != UserAddr(0)
+        && let Some(waited) = &waited
+    {
+        thread.space().write(usage, &ResourceUsage::of_child(&waited.child))?;
     }
     Ok(0)
 }

@@ -1,6 +1,7 @@
 //! Clocks and sleep.
 
 use crate::{namespace::time::Clock, sched, task::Thread};
+use alloc::sync::Arc;
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, clock};
@@ -32,15 +33,15 @@ impl TimeSpec {
     }
 }
 
-/// What the clock shows in the caller's time namespace. EINVAL for a clock that is not there (CPU-time clocks are not).
-fn read(thread: &Thread, clock: i32) -> Result<u64, Errno> {
-    match u32::try_from(clock).map_err(|_| Errno::EINVAL)? {
+/// What the clock shows in the caller's time namespace. EINVAL for a clock that is not there.
+fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
+    match clock as u32 {
         general::CLOCK_REALTIME | general::CLOCK_REALTIME_COARSE | general::CLOCK_TAI => Ok(realtime_ns()),
         general::CLOCK_MONOTONIC | general::CLOCK_MONOTONIC_COARSE | general::CLOCK_MONOTONIC_RAW => {
             Ok(thread.time().now_ns(Clock::Monotonic))
         }
         general::CLOCK_BOOTTIME => Ok(thread.time().now_ns(Clock::Boottime)),
-        _ => Err(Errno::EINVAL),
+        _ => super::usage::cpu_clock(thread, clock),
     }
 }
 
@@ -49,12 +50,12 @@ pub(super) fn realtime_ns() -> u64 {
     clock::boot_time_unix().unwrap_or(0) * NS_PER_S + clock::now_ns()
 }
 
-pub async fn clock_gettime(thread: &Thread, clock: i32, to: UserAddr) -> Result<usize, Errno> {
+pub async fn clock_gettime(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Result<usize, Errno> {
     thread.space().write(to, &TimeSpec::from_ns(read(thread, clock)?))?;
     Ok(0)
 }
 
-pub async fn clock_getres(thread: &Thread, clock: i32, to: UserAddr) -> Result<usize, Errno> {
+pub async fn clock_getres(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Result<usize, Errno> {
     read(thread, clock)?;
     if to != UserAddr(0) {
         thread.space().write(to, &TimeSpec::from_ns(1))?;
@@ -91,7 +92,7 @@ pub async fn nanosleep(thread: &Thread, time: UserAddr, _left: UserAddr) -> Resu
 
 /// clock_nanosleep(2).
 pub async fn clock_nanosleep(
-    thread: &Thread,
+    thread: &Arc<Thread>,
     clock: i32,
     flags: u32,
     time: UserAddr,
@@ -101,6 +102,10 @@ pub async fn clock_nanosleep(
         return Err(Errno::EINVAL);
     }
     let shown = read(thread, clock)?;
+    if clock < 0 || matches!(clock as u32, general::CLOCK_PROCESS_CPUTIME_ID | general::CLOCK_THREAD_CPUTIME_ID) {
+        // A sleep of CPU time: no such timers.
+        return Err(Errno::EOPNOTSUPP);
+    }
     let time = thread.space().read::<TimeSpec>(time)?.to_ns()?;
     let wait = if flags & general::TIMER_ABSTIME != 0 { time.saturating_sub(shown) } else { time };
     sched::sleep_until(clock::now_ns().saturating_add(wait)).await;

@@ -5,14 +5,20 @@ use super::{
     oom::{self, Relief},
     send,
 };
-use crate::{mm::FaultError, sched, syscall};
+use crate::{cgroup::memory, mm::FaultError, sched, syscall};
 use alloc::sync::Arc;
-use core::{future::poll_fn, task::Poll};
+use core::{
+    future::{Future, poll_fn},
+    task::Poll,
+};
 use veridian_containers::{
     Signal,
     abi::{Errno, WaitStatus},
 };
-use veridian_hal::user::{Exception, Trap, UserContext};
+use veridian_hal::{
+    clock,
+    user::{Exception, Trap, UserContext},
+};
 
 const SIGILL: u32 = 4;
 const SIGTRAP: u32 = 5;
@@ -23,7 +29,14 @@ const SIGSEGV: u32 = 11;
 
 /// Sets the thread off with `context`.
 pub fn spawn(thread: Arc<Thread>, context: UserContext) {
-    sched::spawn(run(thread, context));
+    let task = sched::Task::new(&thread.cgroup().cpu, run(thread.clone(), context));
+    if let Some(parent) = thread.parent()
+        && let Some(maker) = parent.task()
+    {
+        task.inherit(maker);
+    }
+    thread.bind(task.clone());
+    task.start();
 }
 
 async fn run(thread: Arc<Thread>, mut context: UserContext) {
@@ -32,6 +45,9 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
             && let Some(status) = obey_signals(&thread).await
         {
             break status;
+        }
+        if memory::take_slowdown() {
+            slow_down(&thread).await;
         }
         match enter_user(&thread, &mut context) {
             Trap::Syscall => {
@@ -82,7 +98,7 @@ fn enter_user(thread: &Thread, context: &mut UserContext) -> Trap {
         thread.leave_user();
         return Trap::Interrupt;
     }
-    let trap = context.run(space.page_table());
+    let trap = sched::in_user_mode(|| context.run(space.page_table()));
     thread.leave_user();
     trap
 }
@@ -119,6 +135,20 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Optio
         None => context.restart_syscall(),
     }
     None
+}
+
+/// Has a thread wait that has charged its memory group over `memory.high`; a signal ends the wait.
+async fn slow_down(thread: &Thread) {
+    let penalty_ns = thread.memory().penalty_ns();
+    if penalty_ns == 0 {
+        return;
+    }
+    let mut pause = core::pin::pin!(sched::sleep_until(clock::now_ns().saturating_add(penalty_ns)));
+    poll_fn(|context| {
+        thread.signals().arrival.register(context);
+        if thread.signals().wants_attention() { Poll::Ready(()) } else { pause.as_mut().poll(context) }
+    })
+    .await;
 }
 
 /// Does what the waiting signals ask; gives the status when one ends the process.

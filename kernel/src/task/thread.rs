@@ -6,7 +6,7 @@ use crate::{
     fs,
     mm::AddressSpace,
     namespace::{Namespaces, Pid, TimeNamespace},
-    sched::WaitQueue,
+    sched::{self, Times, WaitQueue},
     security::{Confinement, Credentials},
 };
 use alloc::{
@@ -17,7 +17,10 @@ use alloc::{
 };
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use veridian_containers::{Signal, abi::WaitStatus};
-use veridian_hal::{cpu, sync::SpinLock};
+use veridian_hal::{
+    cpu,
+    sync::{Once, SpinLock},
+};
 
 /// In no CPU's user mode.
 const NOWHERE: usize = usize::MAX;
@@ -47,6 +50,10 @@ pub struct Thread {
     exit_signal: u32,
     /// The CPU whose user mode runs it.
     running_on: AtomicUsize,
+    /// The most memory that it had when it ended or began another program.
+    peak_resident_bytes: AtomicUsize,
+    /// What the CPUs run, once it was set off.
+    task: Once<Arc<sched::Task>>,
     membership: SpinLock<Membership>,
 }
 
@@ -71,6 +78,9 @@ struct Body {
 struct Family {
     parent: Weak<Thread>,
     children: Vec<Arc<Thread>>,
+    /// CPU time of children that were waited for, and the most memory that one of them had.
+    children_times: Times,
+    children_peak_resident_bytes: usize,
     /// Set when the process has ended.
     status: Option<WaitStatus>,
     /// A stop (or, as SIGCONT, a continuation) that the parent has not been told of.
@@ -136,6 +146,8 @@ impl Thread {
             session: AtomicU32::new(session),
             exit_signal: new.exit_signal,
             running_on: AtomicUsize::new(NOWHERE),
+            peak_resident_bytes: AtomicUsize::new(0),
+            task: Once::new(),
             membership: SpinLock::new(Membership {
                 cgroup: presence.cgroup().clone(),
                 presence: None,
@@ -249,7 +261,9 @@ impl Thread {
     /// What exec(2) exchanges; gives back the old memory, to be dropped outside of any lock.
     pub(super) fn replace_program(&self, space: Arc<AddressSpace>, name: String) -> Arc<AddressSpace> {
         *self.name.lock() = name;
-        self.with_body(|body| core::mem::replace(&mut body.space, space))
+        let old = self.with_body(|body| core::mem::replace(&mut body.space, space));
+        self.peak_resident_bytes.fetch_max(old.peak_resident_bytes(), Ordering::Relaxed);
+        old
     }
 
     /// Its open files. To be called by the running process itself.
@@ -281,6 +295,7 @@ impl Thread {
     pub(super) fn shed_body(&self) -> Option<ExitObserver> {
         let mut body = self.body.lock().take()?;
         let observer = body.observer.take();
+        self.peak_resident_bytes.fetch_max(body.space.peak_resident_bytes(), Ordering::Relaxed);
         drop(body);
         let presence = self.membership.lock().presence.take();
         drop(presence);
@@ -385,6 +400,63 @@ impl Thread {
         self.family.lock().parent = Weak::new();
     }
 
+    /// What the CPUs run; `None` before it was set off.
+    pub fn task(&self) -> Option<&Arc<sched::Task>> {
+        self.task.get()
+    }
+
+    pub(super) fn bind(&self, task: Arc<sched::Task>) {
+        let task = self.task.call_once(|| task);
+        // Who killed it before found no task.
+        if self.signals.is_killed() {
+            task.expedite();
+        }
+    }
+
+    /// CPU time so far.
+    pub fn times(&self) -> Times {
+        self.task.get().map(|task| task.times()).unwrap_or_default()
+    }
+
+    /// CPU time of the children that were waited for, and of theirs.
+    pub fn children_times(&self) -> Times {
+        self.family.lock().children_times
+    }
+
+    /// Adds the CPU time of a child that has been waited for.
+    pub(super) fn inherit_times(&self, child: &Self) {
+        let (own, below) = (child.times(), child.children_times());
+        let mut family = self.family.lock();
+        family.children_times += own;
+        family.children_times += below;
+        let peak = child.peak_resident_bytes().max(child.children_peak_resident_bytes());
+        family.children_peak_resident_bytes = family.children_peak_resident_bytes.max(peak);
+    }
+
+    /// The most bytes of memory that it had in frames.
+    pub fn peak_resident_bytes(&self) -> usize {
+        let space = self.body.lock().as_ref().map(|body| body.space.clone());
+        let now = space.map_or(0, |space| space.peak_resident_bytes());
+        now.max(self.peak_resident_bytes.load(Ordering::Relaxed))
+    }
+
+    /// The same of the children that were waited for.
+    pub fn children_peak_resident_bytes(&self) -> usize {
+        self.family.lock().children_peak_resident_bytes
+    }
+
+    /// Its nice value.
+    pub fn nice(&self) -> i32 {
+        self.task.get().map_or(0, |task| task.nice())
+    }
+
+    /// Sets its nice value.
+    pub fn set_nice(&self, nice: i32) {
+        if let Some(task) = self.task.get() {
+            task.set_nice(nice);
+        }
+    }
+
     /// Notes on which CPU user mode begins, so that [`Self::attend`] reaches it.
     pub(super) fn enter_user(&self) {
         self.running_on.store(cpu::id(), Ordering::SeqCst);
@@ -396,6 +468,11 @@ impl Thread {
 
     /// Makes the process look at its signals: out of a wait, or out of user mode.
     pub(super) fn attend(&self) {
+        if self.signals.is_killed()
+            && let Some(task) = self.task.get()
+        {
+            task.expedite();
+        }
         self.signals.arrival.wake_all();
         let cpu = self.running_on.load(Ordering::SeqCst);
         if cpu != NOWHERE && cpu != cpu::id() {

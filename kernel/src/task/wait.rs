@@ -83,7 +83,7 @@ fn look(parent: &Thread, which: WaitFor, options: WaitOptions) -> Result<Option<
             if !options.contains(WaitOptions::NOWAIT) {
                 match event {
                     Event::Ended(_) if !parent.disown(&child) => continue,
-                    Event::Ended(_) => {}
+                    Event::Ended(_) => parent.inherit_times(&child),
                     Event::Stopped(_) | Event::Continued => drop(child.set_report(None)),
                 }
             }

@@ -1,0 +1,188 @@
+//! A task: a future that the CPUs poll to its end, and its place in the tree of run queues.
+
+use super::{
+    WaitQueue,
+    executor::{self, tree},
+    group::Group,
+    tree::{ALL_CPUS, CpuMask, TaskId, Times},
+    weight,
+};
+use alloc::{boxed::Box, sync::Arc, task::Wake};
+use core::{
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering},
+    task::{Context, Waker},
+};
+use veridian_hal::{clock, cpu, sync::SpinLock};
+
+type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A future that the CPUs poll to its end, in a group of tasks.
+pub struct Task {
+    id: TaskId,
+    future: SpinLock<Option<TaskFuture>>,
+    state: AtomicU8,
+    /// Where it ran last.
+    cpu: AtomicUsize,
+    nice: AtomicI32,
+    /// What sched_setaffinity(2) asked for.
+    wanted_cpus: AtomicU8,
+    /// Kept as long as the task is in it.
+    group: SpinLock<Arc<Group>>,
+}
+
+/// Waits for its waker.
+const WAITING: u8 = 0;
+/// Stands in a queue.
+const QUEUED: u8 = 1;
+/// A CPU polls it.
+const RUNNING: u8 = 2;
+/// Woken while it was polled: goes back to a queue.
+const WOKEN: u8 = 3;
+/// Has ended.
+const DONE: u8 = 4;
+
+/// Woken when a frozen group has come to rest.
+pub(super) static FREEZER: WaitQueue = WaitQueue::new();
+
+impl Task {
+    /// A task that is to run `future` once it is started.
+    pub fn new(group: &Arc<Group>, future: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+        let id = tree().add_task(group.id(), weight::of_nice(0), ALL_CPUS);
+        Arc::new(Self {
+            id,
+            future: SpinLock::new(Some(Box::pin(future))),
+            state: AtomicU8::new(WAITING),
+            cpu: AtomicUsize::new(cpu::id()),
+            nice: AtomicI32::new(0),
+            wanted_cpus: AtomicU8::new(ALL_CPUS),
+            group: SpinLock::new(group.clone()),
+        })
+    }
+
+    /// Lets it run. To be called once.
+    pub fn start(self: Arc<Self>) {
+        self.wake();
+    }
+
+    /// CPU time so far; of the running task itself up to this moment.
+    pub fn times(&self) -> Times {
+        executor::settle(self.id);
+        tree().times(self.id)
+    }
+
+    /// Its nice value (setpriority(2)), -20 to 19.
+    pub fn nice(&self) -> i32 {
+        self.nice.load(Ordering::Relaxed)
+    }
+
+    /// Sets the nice value: its share of what its group gets.
+    pub fn set_nice(&self, nice: i32) {
+        self.nice.store(nice, Ordering::Relaxed);
+        tree().set_task_weight(self.id, weight::of_nice(nice));
+    }
+
+    /// Takes over what a process hands on to its children: nice value and CPUs.
+    pub fn inherit(&self, from: &Self) {
+        if from.nice() != 0 {
+            self.set_nice(from.nice());
+        }
+        let cpus = from.wanted_cpus.load(Ordering::Relaxed);
+        if cpus != ALL_CPUS {
+            self.set_cpus(cpus);
+        }
+    }
+
+    /// The CPUs that it may run on (sched_getaffinity(2)): those that it asks for and its group allows.
+    pub fn cpus(&self) -> CpuMask {
+        tree().cpus_of(self.id)
+    }
+
+    /// Sets the CPUs that it may run on.
+    pub fn set_cpus(&self, cpus: CpuMask) {
+        self.wanted_cpus.store(cpus, Ordering::Relaxed);
+        let mut tree = tree();
+        tree.set_task_cpus(self.id, cpus, clock::now_ns());
+        let on = tree.cpu_running(self.id);
+        drop(tree);
+        executor::end_slices(on.map_or(0, |cpu| 1 << cpu));
+        executor::kick_for_work();
+    }
+
+    /// Moves it to another group.
+    pub fn move_to(&self, group: &Arc<Group>) {
+        let mut tree = tree();
+        tree.move_task(self.id, group.id(), clock::now_ns());
+        let on = tree.cpu_running(self.id);
+        drop(tree);
+        let old = core::mem::replace(&mut *self.group.lock(), group.clone());
+        drop(old);
+        executor::end_slices(on.map_or(0, |cpu| 1 << cpu));
+        executor::kick_for_work();
+    }
+
+    /// It is to end: no frozen or throttled group holds it up from now on.
+    pub fn expedite(&self) {
+        tree().expedite(self.id, clock::now_ns());
+        executor::kick_for_work();
+    }
+
+    /// Polls it once; tells whether it has ended.
+    pub(super) fn poll(self: &Arc<Self>) -> bool {
+        self.cpu.store(cpu::id(), Ordering::Relaxed);
+        self.state.store(RUNNING, Ordering::Release);
+        let waker = Waker::from(self.clone());
+        let mut future = self.future.lock();
+        let finished = match future.as_mut() {
+            Some(body) => body.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
+            None => true,
+        };
+        if finished {
+            let body = future.take();
+            drop(future);
+            self.state.store(DONE, Ordering::Release);
+            drop(body);
+        }
+        finished
+    }
+
+    /// After a poll: whether it was woken meanwhile and stands in a queue again; else it waits. Under the tree's lock,
+    /// which whoever wakes it next takes afterwards.
+    pub(super) fn was_woken(&self) -> bool {
+        let parked = self.state.compare_exchange(RUNNING, WAITING, Ordering::AcqRel, Ordering::Acquire);
+        if parked.is_err() {
+            self.state.store(QUEUED, Ordering::Release);
+        }
+        parked.is_err()
+    }
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        let change = self.state.try_update(Ordering::AcqRel, Ordering::Acquire, |state| match state {
+            WAITING => Some(QUEUED),
+            RUNNING => Some(WOKEN),
+            _ => None,
+        });
+        if change == Ok(WAITING) {
+            let (id, last) = (self.id, self.cpu.load(Ordering::Relaxed));
+            let now = clock::now_ns();
+            let mut tree = tree();
+            let cpus = tree.cpus_of(id);
+            tree.enqueue(id, self, now);
+            drop(tree);
+            executor::kick_idle(cpus, last);
+        }
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.clone().wake();
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        tree().remove_task(self.id);
+    }
+}
