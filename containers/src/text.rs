@@ -36,13 +36,6 @@ pub fn boolean(text: &str) -> Result<bool, Reason> {
     }
 }
 
-/// A whole number with a sign, or without one.
-pub(crate) fn signed(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { text.parse().ok() } else { None }
-}
-
 /// A decimal number: digits only, no sign.
 pub(crate) fn decimal(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,7 +4,8 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
-use super::error::{Shown, about};
+use super::error::{ConfigError, Shown, about};
+use super::lines::Places;
 use super::model::{
     Filesystem, IdMapping, Limit, MemoryResources, MountPropagation, Resources, Seccomp, SeccompAction, SeccompProfile,
     Settings,
@@ -20,6 +21,16 @@ pub(super) struct Problem {
     /// Which of its values, if it has several.
     pub(super) index: Option<usize>,
     pub(super) reason: Cow<'static, str>,
+}
+
+impl Problem {
+    /// The problem as an error on the line where its value was given.
+    pub(super) fn on_line(self, places: &Places) -> ConfigError {
+        let line = |key| Some((key, places.line(key, self.index))).filter(|(_, line)| *line != 0);
+        let also = (self.key == KeyId::ProcessArg).then_some(KeyId::ProcessArgs);
+        let (key, line) = line(self.key).or_else(|| line(also?)).unwrap_or((self.key, 0));
+        ConfigError::on_line(line, key.name(), self.reason)
+    }
 }
 
 fn refuse(key: KeyId, reason: &'static str) -> Result<(), Problem> {

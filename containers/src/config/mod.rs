@@ -9,6 +9,7 @@ mod check;
 #[cfg(test)]
 mod documentation;
 mod error;
+mod json;
 mod lines;
 mod model;
 #[cfg(test)]
@@ -29,25 +30,33 @@ use sha2::{Digest, Sha256};
 
 pub use bounds::*;
 pub use error::ConfigError;
+pub use json::JSON_LEN_MAX;
 pub use model::*;
 pub use support::{VALUES, Value, is_enforced, new_namespaces};
 
 use self::check::Problem;
-use self::lines::{Accept, Document, Reader};
+use self::json::Read;
+use self::lines::{Accept, Document, Naming, Reader};
 use crate::NamespaceKind;
 use crate::keys::KeyId;
 use crate::line::DOCUMENT_LEN_MAX;
-use crate::text;
 
 /// A configuration that was checked: all of it can be enforced, and it can be printed on lines of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config(Settings);
+#[derive(Clone, Debug)]
+pub struct Config {
+    settings: Settings,
+    warnings: Vec<String>,
+}
+
+/// The most bytes that a document of either form may have.
+pub const LEN_MAX: usize = if JSON_LEN_MAX > DOCUMENT_LEN_MAX { JSON_LEN_MAX } else { DOCUMENT_LEN_MAX };
 
 impl Config {
-    /// Reads a document in the key=value form. `${NAME}` in a value is replaced from `variables`.
+    /// Reads a document: config.json if its first character is a brace, else the key=value form. In the latter
+    /// `${NAME}` in a value is replaced from `variables`.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line.
+    /// The first thing that is wrong, with its line, or with its path in config.json.
     pub fn parse(document: &[u8], variables: &[(&str, &str)]) -> Result<Self, ConfigError> {
         Self::parse_accepting(document, variables, Accept::Enforced)
     }
@@ -62,13 +71,16 @@ impl Config {
     }
 
     fn parse_accepting(document: &[u8], variables: &[(&str, &str)], accept: Accept) -> Result<Self, ConfigError> {
+        if json::is_json(document) {
+            let Read { content, warnings } = json::settings(document)?;
+            let config = Self::checked(content, accept, in_json)?;
+            return Ok(Self { warnings, ..config });
+        }
         let Document { mut settings, places } = lines::document(document, variables, accept, |_| Ok(()))?;
         check::normalize(&mut settings);
-        check::together(&settings).map_err(|Problem { key, index, reason }| {
-            ConfigError::on_line(places.line(key, index), key.name(), reason)
-        })?;
+        check::together(&settings).map_err(|problem| problem.on_line(&places))?;
         fits_in_a_document(&settings)?;
-        Ok(Self(settings))
+        Ok(Self::of(settings))
     }
 
     /// Checks settings that another front end read.
@@ -81,22 +93,12 @@ impl Config {
 
     /// Checks settings by writing and reading them as lines: whatever holds of a line holds of them. `name` tells
     /// how an error names a key whose value config.json has in the given place.
-    fn checked(
-        mut settings: Settings,
-        accept: Accept,
-        name: fn(KeyId, fmt::Arguments<'_>) -> Cow<'static, str>,
-    ) -> Result<Self, ConfigError> {
+    fn checked(mut settings: Settings, accept: Accept, name: Naming) -> Result<Self, ConfigError> {
         check::normalize(&mut settings);
         let mut reader = Reader::new(&[], accept);
-        let mut line = 0;
-        walk::settings(&settings, &mut |entry| {
-            line += 1;
-            let value = entry.value.to_string();
-            let taken = text::one_line(&value).map_err(|reason| Cow::Owned(error::about(&value, reason)));
-            let taken = taken.and_then(|()| reader.take(entry.key, &value, line));
-            taken.map_err(|reason| ConfigError::without_line(name(entry.key, entry.path), reason))
-        })?;
+        walk::settings(&settings, &mut |entry| reader.take_written(&entry, name))?;
         let place = |key: KeyId, index: Option<usize>| {
+            let key = if key == KeyId::ProcessArg { KeyId::ProcessArgs } else { key };
             let mut nth = index.unwrap_or(0);
             let found = walk::settings(&settings, &mut |entry| match (entry.key == key, nth) {
                 (true, 0) => Err(name(key, entry.path)),
@@ -116,19 +118,29 @@ impl Config {
         check::together(&settings)
             .map_err(|Problem { key, index, reason }| ConfigError::without_line(place(key, index), reason))?;
         if read != settings {
-            let (written, read) = (Self(settings).to_string(), Self(read).to_string());
+            let (written, read) = (Self::of(settings).to_string(), Self::of(read).to_string());
             let differs = written.lines().zip(read.lines()).find(|(written, read)| written != read);
             let key = differs.and_then(|(line, _)| line.split_once('=')).map_or("", |(key, _)| key);
             return Err(ConfigError::without_line(String::from(key), "means something else on a line of its own"));
         }
         fits_in_a_document(&settings)?;
-        Ok(Self(settings))
+        Ok(Self::of(settings))
+    }
+
+    const fn of(settings: Settings) -> Self {
+        Self { settings, warnings: Vec::new() }
     }
 
     /// The settings, to be changed and checked again.
     #[must_use]
     pub fn into_settings(self) -> Settings {
-        self.0
+        self.settings
+    }
+
+    /// What the document asks for and does not get, though that is no error: to be told to who looks after it.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The SHA-256 of the canonical text: the same on every architecture, and for every way of writing the same.
@@ -153,37 +165,91 @@ impl Config {
     /// Whether the container has a root of its own: whether it has its own mount namespace.
     #[must_use]
     pub const fn has_own_root(&self) -> bool {
-        self.0.namespaces.is_new(NamespaceKind::Mount)
+        self.settings.namespaces.is_new(NamespaceKind::Mount)
     }
 
     /// The program that runs: the first argument.
     #[must_use]
     pub fn program(&self) -> &str {
-        self.0.process.args.first().map_or("", String::as_str)
+        self.settings.process.args.first().map_or("", String::as_str)
     }
 }
 
-impl Resources {
-    /// Reads limits to change: a document in the key=value form with the keys from `memory_limit` to `unified`.
-    /// What it does not say stays as it is.
+/// How an error names a key in config.json: by the path of its value.
+fn in_json(_: KeyId, path: fmt::Arguments<'_>) -> Cow<'static, str> {
+    Cow::Owned(path.to_string())
+}
+
+/// Configurations are equal if they mean the same.
+impl PartialEq for Config {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl Eq for Config {}
+
+impl Process {
+    /// Reads one more process for a container: what `process` of config.json is, or the keys from `process_cwd` to
+    /// `oom_score_adj`. What it does not say has its default.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line.
+    /// The first thing that is wrong, with its line, or with its path in config.json.
     pub fn parse(document: &[u8], variables: &[(&str, &str)]) -> Result<Self, ConfigError> {
         Self::parse_accepting(document, variables, Accept::Enforced)
     }
 
     fn parse_accepting(document: &[u8], variables: &[(&str, &str)], accept: Accept) -> Result<Self, ConfigError> {
+        if json::is_json(document) {
+            let process = json::process(document)?.content;
+            let settings = Settings { process, ..Settings::default() };
+            return Ok(Config::checked(settings, accept, in_json)?.settings.process);
+        }
+        let is_of_process = |key| match key {
+            _ if (KeyId::ProcessCwd..=KeyId::OomScoreAdj).contains(&key) => Ok(()),
+            _ => Err("is of the container, not of a process in it"),
+        };
+        let Document { settings, places } = lines::document(document, variables, accept, is_of_process)?;
+        check::together(&settings).map_err(|problem| problem.on_line(&places))?;
+        Ok(settings.process)
+    }
+}
+
+impl Resources {
+    /// Reads limits to change: what `linux.resources` of config.json is, or the keys from `memory_limit` to
+    /// `unified`. What it does not say stays as it is.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line, or with its path in config.json.
+    pub fn parse(document: &[u8], variables: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        Self::parse_accepting(document, variables, Accept::Enforced)
+    }
+
+    fn parse_accepting(document: &[u8], variables: &[(&str, &str)], accept: Accept) -> Result<Self, ConfigError> {
+        if json::is_json(document) {
+            return Self::checked(json::resources(document)?, accept);
+        }
         let is_limit = |key| match key {
             _ if (KeyId::MemoryLimit..=KeyId::Unified).contains(&key) => Ok(()),
             _ => Err("is not a limit, and cannot be changed"),
         };
         let Document { settings, places } = lines::document(document, variables, accept, is_limit)?;
         let resources = Self { devices: Vec::new(), ..settings.resources };
-        check::resources(&resources).map_err(|Problem { key, index, reason }| {
-            ConfigError::on_line(places.line(key, index), key.name(), reason)
-        })?;
+        check::resources(&resources).map_err(|problem| problem.on_line(&places))?;
         Ok(resources)
+    }
+
+    /// Checks limits that config.json gave by writing and reading them as lines.
+    fn checked(self, accept: Accept) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(&[], accept);
+        walk::resources(&self, &mut |entry| reader.take_written(&entry, in_json))?;
+        let unnamed = |(key, reason): (KeyId, _)| ConfigError::without_line(key.name(), reason);
+        let read = Self { devices: Vec::new(), ..reader.finish().map_err(unnamed)?.resources };
+        if read != self {
+            return Err(ConfigError::without_line("linux.resources", "means something else on lines of its own"));
+        }
+        check::resources(&self).map_err(|Problem { key, reason, .. }| unnamed((key, reason)))?;
+        Ok(self)
     }
 }
 
@@ -198,7 +264,7 @@ impl Deref for Config {
     type Target = Settings;
 
     fn deref(&self) -> &Settings {
-        &self.0
+        &self.settings
     }
 }
 
@@ -206,7 +272,7 @@ impl Deref for Config {
 /// sorted, and of what has a default beyond the first walk's keys only what differs from it.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        canonical(&self.0, f)
+        canonical(&self.settings, f)
     }
 }
 

@@ -13,9 +13,8 @@ use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
     abi::{Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size},
-    config::Config,
+    config::{self, Config},
     engine::CreateRequest,
-    line::DOCUMENT_LEN_MAX,
 };
 use veridian_hal::UserAddr;
 
@@ -113,17 +112,20 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     let id = core::str::from_utf8(&id).map_err(|_| Errno::EINVAL).and_then(ContainerId::new).map_err(|errno| {
         Refusal { errno, message: format!("{:?} is not a container id", String::from_utf8_lossy(&id)) }
     })?;
-    if args.config_len > DOCUMENT_LEN_MAX as u64 {
-        let message = format!("the configuration has {} bytes; at most {DOCUMENT_LEN_MAX} are read", args.config_len);
+    if args.config_len > config::LEN_MAX as u64 {
+        let message = format!("the configuration has {} bytes; at most {} are read", args.config_len, config::LEN_MAX);
         return Err(Refusal { errno: Errno::E2BIG, message });
     }
-    let document = read_buffer(thread, args.config, args.config_len, DOCUMENT_LEN_MAX)?;
+    let document = read_buffer(thread, args.config, args.config_len, config::LEN_MAX)?;
     let bundle = place::directory(thread, args.bundle_fd)?;
     let bundle_path = thread.with_fs(|fs| fs.path_of(&bundle))?;
     let bundle_path = String::from_utf8(bundle_path).map_err(|_| Errno::EINVAL)?;
     let config = Config::parse(&document, &[("CONTAINER_ID", id.as_str()), ("BUNDLE", &bundle_path)])
         .map_err(|error| Refusal { errno: Errno::EINVAL, message: format!("{error}") })?;
     drop(document);
+    for warning in config.warnings() {
+        log::warn!("container {id}: {warning}");
+    }
     let request = CreateRequest { id, config, flags, bundle: &bundle, bundle_path, caller: thread };
     let created = boot::engine().create(request).await;
     created.map_err(|error| Refusal { errno: error.errno(), message: format!("{error}") })

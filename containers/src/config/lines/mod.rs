@@ -4,8 +4,9 @@ mod lists;
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Arguments;
 use core::num::NonZeroU32;
 
 use self::lists::Lists;
@@ -15,6 +16,7 @@ use super::model::{HookKind, Limit, MountPropagation, Settings};
 use super::support;
 use super::syntax::{checked, devices, hooks, mounts, namespaces, process, read, resources, texts};
 use super::variables::Variables;
+use super::walk::Entry;
 use crate::keys::{self, Key, KeyId, Support};
 use crate::line::Lines;
 use crate::text::{self, Bytes, Reason};
@@ -28,6 +30,9 @@ pub(super) enum Accept {
     #[cfg(any(test, fuzzing))]
     All,
 }
+
+/// How an error names a key whose value config.json has in the given place.
+pub(super) type Naming = fn(KeyId, Arguments<'_>) -> Cow<'static, str>;
 
 /// Reads keys and values into settings.
 pub(super) struct Reader<'a> {
@@ -98,6 +103,15 @@ impl<'a> Reader<'a> {
     /// The settings, once every key was taken.
     pub(super) fn finish(self) -> Result<Settings, (KeyId, Cow<'static, str>)> {
         self.lists.finish(self.settings)
+    }
+
+    /// Takes what was written from settings; `name` tells how an error names it.
+    pub(super) fn take_written(&mut self, entry: &Entry<'_>, name: Naming) -> Result<(), ConfigError> {
+        let value = entry.value.to_string();
+        let line = self.places.0.len() as u32 + 1;
+        let taken = text::one_line(&value).map_err(|reason| Cow::Owned(about(&value, reason)));
+        let taken = taken.and_then(|()| self.take(entry.key, &value, line));
+        taken.map_err(|reason| ConfigError::without_line(name(entry.key, entry.path), reason))
     }
 
     /// Takes a key with its value from a line.

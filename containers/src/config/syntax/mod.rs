@@ -42,6 +42,13 @@ pub(super) fn checked(
     Ok(value.into_owned())
 }
 
+/// A whole number with a sign, or without one.
+pub(super) fn signed(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().ok() } else { None }
+}
+
 /// The fields of a value: separated by colons, `\:` being a colon in one and `\\` a backslash.
 pub(super) struct Fields<'a> {
     rest: Option<&'a str>,

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 use core::num::NonZeroU32;
 
-use super::{Fields, Literal, checked, read};
+use super::{Fields, Literal, checked, read, signed};
 use crate::NamespaceKind;
 use crate::config::error::about;
 use crate::config::model::{IdMapping, TimeOffset, TimeOffsets};
@@ -79,7 +79,7 @@ pub(in crate::config) fn time_offset(
     let clock = read(clock, variables, |name| {
         CLOCKS.iter().position(|known| *known == name).ok_or("is not a clock with an offset: monotonic, boottime")
     })?;
-    let secs = read(secs, variables, |text| text::signed(text).ok_or("is not a number of seconds"))?;
+    let secs = read(secs, variables, |text| signed(text).ok_or("is not a number of seconds"))?;
     let nanosecs = fields.next().map_or(Ok(0), |field| {
         read(field, variables, |text| {
             text::number(text).ok().filter(|nanosecs| *nanosecs < 1_000_000_000).ok_or("is not from 0 to 999999999")

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use super::{Fields, read};
+use super::{Fields, read, signed};
 use crate::config::error::about;
 use crate::config::model::{CapabilitySet, ConsoleSize, Rlimit, RlimitKind};
 use crate::config::variables::Variables;
@@ -95,6 +95,6 @@ pub(in crate::config) fn umask(text: &str) -> Result<u16, Reason> {
 
 /// Reads a score of -1000 to 1000.
 pub(in crate::config) fn oom_score_adj(text: &str) -> Result<i16, Reason> {
-    let score = text::signed(text).and_then(|score| i16::try_from(score).ok());
+    let score = signed(text).and_then(|score| i16::try_from(score).ok());
     score.filter(|score| (-1000..=1000).contains(score)).ok_or("is not a score from -1000 to 1000")
 }
