@@ -1,4 +1,4 @@
-//! As much JSON (RFC 8259) as the key=value form and the OCI state need: strings, and arrays of them.
+//! As much JSON (RFC 8259) as the key=value form reads (arrays of strings), and as the kernel writes.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +26,48 @@ impl fmt::Display for Quoted<'_> {
         }
         f.write_str(rest)?;
         f.write_char('"')
+    }
+}
+
+/// Writes an object, member by member.
+pub(crate) struct Object<'a> {
+    text: &'a mut String,
+    is_empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Begins an object at the end of `text`.
+    pub(crate) fn new(text: &'a mut String) -> Self {
+        text.push('{');
+        Self { text, is_empty: true }
+    }
+
+    /// A member that is a string.
+    pub(crate) fn string(&mut self, name: &str, value: &str) {
+        self.member(name, format_args!("{}", Quoted(value)));
+    }
+
+    /// A member that is a number.
+    pub(crate) fn number(&mut self, name: &str, value: impl Into<u64>) {
+        self.member(name, format_args!("{}", value.into()));
+    }
+
+    /// A member that is an object, which `fill` fills.
+    pub(crate) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
+        self.member(name, format_args!(""));
+        let mut object = Object::new(self.text);
+        fill(&mut object);
+        object.end();
+    }
+
+    /// Ends the object.
+    pub(crate) fn end(self) {
+        self.text.push('}');
+    }
+
+    fn member(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        let comma = if core::mem::take(&mut self.is_empty) { "" } else { "," };
+        write!(self.text, "{comma}{}:{value}", Quoted(name)).expect("a string takes what there is memory for");
     }
 }
 

@@ -16,7 +16,7 @@
 //!     flags: CreateFlags::empty(),
 //!     bundle: &(),
 //!     bundle_path: "/srv/web".into(),
-//!     caller: &(),
+//!     caller: &None,
 //! };
 //! // A kernel with an executor awaits these instead.
 //! let container = drive(engine.create(request), || {})?;

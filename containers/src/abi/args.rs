@@ -66,6 +66,10 @@ pub struct WaitResult {
     pub memory_peak: u64,
     /// The most tasks (threads) that the container had at one time.
     pub tasks_peak: u64,
+    /// Nanoseconds of processor time that it had in user mode.
+    pub user_ns: u64,
+    /// Nanoseconds of processor time that the kernel spent for it.
+    pub system_ns: u64,
 }
 
 impl WaitResult {
@@ -74,6 +78,78 @@ impl WaitResult {
     pub const fn exit_flags(&self) -> ExitFlags {
         ExitFlags::from_bits_truncate(self.flags)
     }
+}
+
+/// Arguments of `container_exec` and `container_update`: a document, and room for the words of an error.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct DocumentArgs {
+    /// Size of this structure in bytes.
+    pub size: u64,
+    /// Address of the document, UTF-8.
+    pub document: u64,
+    /// Length of the document in bytes.
+    pub document_len: u64,
+    /// Address of a buffer for the message of an error; 0 for none.
+    pub message: u64,
+    /// Size of that buffer in bytes.
+    pub message_size: u64,
+    /// Written by the kernel: as in [`CreateArgs`].
+    pub message_len: u64,
+}
+
+impl DocumentArgs {
+    /// Where in the structure the kernel writes [`message_len`](Self::message_len).
+    pub const MESSAGE_LEN_OFFSET: usize = offset_of!(Self, message_len);
+}
+
+/// What `container_stats` writes. A limit of [`Stats::UNLIMITED`] is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Stats {
+    /// Size of this structure in bytes; the kernel writes back how many bytes it filled.
+    pub size: u64,
+    /// Bytes of memory charged now.
+    pub memory_current: u64,
+    /// The most bytes charged at one time.
+    pub memory_peak: u64,
+    /// The limit in bytes.
+    pub memory_limit: u64,
+    /// How often memory was taken back though it was below `memory.low`.
+    pub memory_low_events: u64,
+    /// How often it was slowed down above `memory.high`.
+    pub memory_high_events: u64,
+    /// How often a charge met the limit.
+    pub memory_max_events: u64,
+    /// How often there was nothing left to take back at the limit.
+    pub memory_oom_events: u64,
+    /// How many processes were killed for memory.
+    pub memory_oom_kills: u64,
+    /// Nanoseconds of processor time.
+    pub cpu_usage_ns: u64,
+    /// Of it in user mode.
+    pub cpu_user_ns: u64,
+    /// Of it in the kernel.
+    pub cpu_system_ns: u64,
+    /// Periods of the quota that have passed.
+    pub cpu_periods: u64,
+    /// Periods in which the quota was used up.
+    pub cpu_throttled_periods: u64,
+    /// Nanoseconds for which it was held back.
+    pub cpu_throttled_ns: u64,
+    /// Tasks now.
+    pub pids_current: u64,
+    /// The most tasks at one time.
+    pub pids_peak: u64,
+    /// The limit on tasks.
+    pub pids_limit: u64,
+    /// How often a task was refused at the limit.
+    pub pids_max_events: u64,
+}
+
+impl Stats {
+    /// No limit.
+    pub const UNLIMITED: u64 = u64::MAX;
 }
 
 /// One container, as `container_list` writes it.
@@ -103,6 +179,12 @@ impl Args for CreateArgs {
 }
 impl Args for WaitResult {
     const SIZE_MIN: usize = 32;
+}
+impl Args for DocumentArgs {
+    const SIZE_MIN: usize = 48;
+}
+impl Args for Stats {
+    const SIZE_MIN: usize = 152;
 }
 impl Args for ListEntry {
     const SIZE_MIN: usize = 88;
@@ -169,11 +251,18 @@ mod tests {
         assert_eq!(offset_of!(CreateArgs, message), 48);
         assert_eq!(offset_of!(CreateArgs, message_size), 56);
         assert_eq!(CreateArgs::MESSAGE_LEN_OFFSET, 64);
-        assert_eq!(size_of::<WaitResult>(), 32);
+        assert_eq!(size_of::<DocumentArgs>(), 48);
+        assert_eq!(DocumentArgs::MESSAGE_LEN_OFFSET, 40);
+        assert_eq!(size_of::<Stats>(), 152);
+        assert_eq!(offset_of!(Stats, cpu_usage_ns), 72);
+        assert_eq!(offset_of!(Stats, pids_current), 120);
+        assert_eq!(size_of::<WaitResult>(), 48);
         assert_eq!(offset_of!(WaitResult, status), 8);
         assert_eq!(offset_of!(WaitResult, flags), 12);
         assert_eq!(offset_of!(WaitResult, memory_peak), 16);
         assert_eq!(offset_of!(WaitResult, tasks_peak), 24);
+        assert_eq!(offset_of!(WaitResult, user_ns), 32);
+        assert_eq!(offset_of!(WaitResult, system_ns), 40);
         assert_eq!(size_of::<ListEntry>(), 88);
         assert_eq!(offset_of!(ListEntry, status), 8);
         assert_eq!(offset_of!(ListEntry, pid), 12);

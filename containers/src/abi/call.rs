@@ -39,32 +39,32 @@ macro_rules! calls {
 calls! {
     /// `(args: *mut CreateArgs) -> fd`. Builds everything; the process is held before its first instruction.
     Create = 0x0, "create";
-    /// `(id: *const u8, id_len: usize) -> fd`. Reserved: ENOSYS.
+    /// `(path: *const u8, path_len: usize) -> fd`. A descriptor of the container with that id; ENOENT.
     Open = 0x1, "open";
     /// `(fd) -> 0`. Lets the process run. EINVAL unless `created`.
     Start = 0x2, "start";
     /// `(fd, signal: u32, flags: u32 = 0) -> 0`. Signals the container's process. ESRCH unless `created` or `running`.
     Kill = 0x3, "kill";
-    /// `(fd) -> 0`. Reserved: ENOSYS.
+    /// `(fd) -> 0`. Freezes its processes. EINVAL unless `running`.
     Pause = 0x4, "pause";
-    /// `(fd) -> 0`. Reserved: ENOSYS.
+    /// `(fd) -> 0`. Lets them run again. EINVAL unless `paused`.
     Resume = 0x5, "resume";
-    /// Reserved: ENOSYS.
+    /// `(fd, args: *mut DocumentArgs) -> pidfd`. Runs a further process in it. EINVAL unless `running`.
     Exec = 0x6, "exec";
-    /// Reserved: ENOSYS.
+    /// `(fd, args: *mut DocumentArgs) -> 0`. Sets new limits, all or none.
     Update = 0x7, "update";
     /// `(fd, result: *mut WaitResult, flags: u32 = 0) -> 0`. Waits until `stopped`.
     Wait = 0x8, "wait";
     /// `(fd, buffer: *mut u8, len: usize) -> length`. OCI state as JSON. A `len` of 0 asks for the length; a
     /// buffer that is too small is ERANGE.
     State = 0x9, "state";
-    /// Reserved: ENOSYS.
+    /// `(fd, stats: *mut Stats) -> 0`. What it uses, and its limits.
     Stats = 0xa, "stats";
     /// `(fd, flags: u32 of DeleteFlags) -> 0`. Gives everything back. EBUSY unless `stopped` or forced.
     Delete = 0xb, "delete";
     /// `(cookie: usize, entry: *mut ListEntry) -> next cookie`, 0 past the last. Start with cookie 0.
     List = 0xc, "list";
-    /// Reserved: ENOSYS.
+    /// `(buffer: *mut u8, len: usize) -> length`. What this kernel enforces, as OCI features JSON. `len` as in State.
     Features = 0xd, "features";
 }
 

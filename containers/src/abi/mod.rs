@@ -9,7 +9,9 @@ mod errno;
 mod flags;
 mod wait_status;
 
-pub use args::{ARGS_SIZE_MAX, Args, CreateArgs, ListEntry, WaitResult, args_size, read_args, written_size};
+pub use args::{
+    ARGS_SIZE_MAX, Args, CreateArgs, DocumentArgs, ListEntry, Stats, WaitResult, args_size, read_args, written_size,
+};
 pub use call::Call;
 pub use errno::Errno;
 pub use flags::{CreateFlags, DeleteFlags, ExitFlags};

@@ -131,6 +131,12 @@ impl Config {
         Self { settings, warnings: Vec::new() }
     }
 
+    /// Takes settings as they are, for tests of what comes after the checks.
+    #[cfg(test)]
+    pub(crate) const fn unchecked(settings: Settings) -> Self {
+        Self(settings)
+    }
+
     /// The settings, to be changed and checked again.
     #[must_use]
     pub fn into_settings(self) -> Settings {

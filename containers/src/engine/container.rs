@@ -7,11 +7,12 @@ use core::fmt;
 use core::future::Future;
 use core::num::NonZeroU64;
 use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use spin::Mutex;
 
-use super::create::Parts;
 use super::lifecycle::{Event, Lifecycle};
+use super::parts::Parts;
 use super::{Error, Platform};
 use crate::abi::{CreateFlags, ExitFlags, WaitResult, WaitStatus};
 use crate::config::Config;
@@ -20,11 +21,31 @@ use crate::{ContainerId, Status};
 /// A container. It stays readable through every handle after it was deleted, but owns nothing any more.
 pub struct Container<P: Platform> {
     key: ContainerKey,
-    id: ContainerId,
-    flags: CreateFlags,
-    config: Config,
-    bundle: String,
+    origin: Origin<P>,
+    /// Some hook has been run, or is.
+    hooks_begun: AtomicBool,
+    /// Open descriptors.
+    descriptors: AtomicUsize,
     state: Mutex<State<P>>,
+}
+
+/// Where a container comes from: what create was given.
+pub(super) struct Origin<P: Platform> {
+    pub(super) id: ContainerId,
+    /// The container that it is in.
+    pub(super) outer: Option<ContainerKey>,
+    pub(super) flags: CreateFlags,
+    pub(super) config: Config,
+    pub(super) bundle: String,
+    /// The creator's user id.
+    pub(super) owner: u32,
+    /// Nanoseconds since 1970-01-01.
+    pub(super) created: u64,
+    /// For the hooks, if there are any; until it is deleted.
+    pub(super) runtime: Mutex<Option<Arc<P::Runtime>>>,
+    /// What the creator's group pays for all this.
+    #[expect(dead_code, reason = "its drop is its use")]
+    pub(super) charge: P::Charge,
 }
 
 /// What changes in the life of a container.
@@ -33,10 +54,14 @@ struct State<P: Platform> {
     /// What create built; from its success to delete.
     parts: Option<Arc<Parts<P>>>,
     exit: Option<Exit>,
-    /// Who waits for the end. A ticket is never given twice.
-    waiters: Vec<(u64, Waker)>,
+    /// Who waits for the end. A ticket is never given twice; one who only polls has none.
+    waiters: Vec<(Option<u64>, Waker)>,
     next_ticket: u64,
 }
+
+/// So many who poll are woken, as a whole, before another is entered: who still waits comes back, and wakers of the
+/// dead cannot pile up.
+const SWEPT_AT: usize = 64;
 
 /// Names one container of one engine for all time: an id may be used again, a key is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +79,18 @@ impl ContainerKey {
     }
 }
 
+impl From<NonZeroU64> for ContainerKey {
+    fn from(serial: NonZeroU64) -> Self {
+        Self(serial)
+    }
+}
+
+impl From<ContainerKey> for NonZeroU64 {
+    fn from(key: ContainerKey) -> Self {
+        key.0
+    }
+}
+
 /// How a container ended, and what it took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
@@ -65,6 +102,10 @@ pub struct Exit {
     pub memory_peak: u64,
     /// The most tasks that it had at one time.
     pub tasks_peak: u64,
+    /// Nanoseconds of processor time in user mode.
+    pub user_ns: u64,
+    /// Nanoseconds of processor time in the kernel.
+    pub system_ns: u64,
 }
 
 impl From<Exit> for WaitResult {
@@ -76,14 +117,22 @@ impl From<Exit> for WaitResult {
             flags: flags.bits(),
             memory_peak: exit.memory_peak,
             tasks_peak: exit.tasks_peak,
+            user_ns: exit.user_ns,
+            system_ns: exit.system_ns,
         }
     }
 }
 
 impl<P: Platform> Container<P> {
-    pub(super) fn new(key: ContainerKey, id: ContainerId, flags: CreateFlags, config: Config, bundle: String) -> Self {
+    pub(super) fn new(key: ContainerKey, origin: Origin<P>) -> Self {
         let state = State { lifecycle: Lifecycle::new(), parts: None, exit: None, waiters: Vec::new(), next_ticket: 0 };
-        Self { key, id, flags, config, bundle, state: Mutex::new(state) }
+        Self {
+            key,
+            origin,
+            hooks_begun: AtomicBool::new(false),
+            descriptors: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     /// Its key, for all time.
@@ -95,25 +144,41 @@ impl<P: Platform> Container<P> {
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> &ContainerId {
-        &self.id
+        &self.origin.id
+    }
+
+    /// The container that its creator is in: this one is inside of that.
+    #[must_use]
+    pub const fn outer(&self) -> Option<ContainerKey> {
+        self.origin.outer
     }
 
     /// The flags that create was given.
     #[must_use]
     pub const fn flags(&self) -> CreateFlags {
-        self.flags
+        self.origin.flags
     }
 
     /// What it was made from.
     #[must_use]
     pub const fn config(&self) -> &Config {
-        &self.config
+        &self.origin.config
     }
 
     /// Absolute path of the bundle, for its state; nothing is looked up by it.
     #[must_use]
     pub fn bundle(&self) -> &str {
-        &self.bundle
+        &self.origin.bundle
+    }
+
+    /// The creator's user id.
+    pub(super) const fn owner(&self) -> u32 {
+        self.origin.owner
+    }
+
+    /// When it was created, in nanoseconds since 1970-01-01.
+    pub(super) const fn created(&self) -> u64 {
+        self.origin.created
     }
 
     /// Its state; `None` once it is deleted.
@@ -133,10 +198,55 @@ impl<P: Platform> Container<P> {
         Stopped { container: self, ticket: None }
     }
 
+    /// How it ended, if it has; else the task of `context` is woken, once, when it does.
+    pub fn poll_stopped(&self, context: &Context<'_>) -> Poll<Exit> {
+        let mut state = self.state.lock();
+        if let Some(exit) = state.exit {
+            return Poll::Ready(exit);
+        }
+        if state.waiters.iter().any(|(_, waker)| waker.will_wake(context.waker())) {
+            return Poll::Pending;
+        }
+        let swept = if state.waiters.iter().filter(|(ticket, _)| ticket.is_none()).count() >= SWEPT_AT {
+            state.waiters.extract_if(.., |(ticket, _)| ticket.is_none()).collect()
+        } else {
+            Vec::new()
+        };
+        state.waiters.push((None, context.waker().clone()));
+        drop(state);
+        swept.into_iter().for_each(|(_, waker)| waker.wake());
+        Poll::Pending
+    }
+
     /// How many wait for its end.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.state.lock().waiters.len()
+    }
+
+    /// The kernel's report that a descriptor of it was made.
+    pub fn opened(&self) {
+        self.descriptors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A descriptor was closed; tells whether it was the last.
+    pub(super) fn close(&self) -> bool {
+        self.descriptors.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// What its hooks need; `None` without hooks, and once it is deleted.
+    pub(super) fn runtime(&self) -> Option<Arc<P::Runtime>> {
+        self.origin.runtime.lock().clone()
+    }
+
+    /// Notes that a hook is about to run: from here on the poststop hooks will have to.
+    pub(super) fn begin_hooks(&self) {
+        self.hooks_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a hook was run.
+    pub(super) fn hooks_begun(&self) -> bool {
+        self.hooks_begun.load(Ordering::Relaxed)
     }
 
     /// Asks the lifecycle; hands out the parts if it agrees.
@@ -150,7 +260,7 @@ impl<P: Platform> Container<P> {
             }
             (Err((errno, reason)), _) => {
                 drop(state);
-                Err(Error::new(errno).reason(reason).operand(String::from(self.id.as_str())))
+                Err(Error::new(errno).reason(reason).operand(String::from(self.id().as_str())))
             }
         }
     }
@@ -175,11 +285,17 @@ impl<P: Platform> Container<P> {
         drop(parts);
     }
 
-    /// Its process, while it has one to speak of.
-    pub(super) fn parts_if_alive(&self) -> (Option<Status>, Option<Arc<Parts<P>>>) {
+    /// It is deleted: nothing of the creator's is kept any more.
+    pub(super) fn deleted(&self) {
+        self.apply(Event::Deleted);
+        let runtime = self.origin.runtime.lock().take();
+        drop(runtime);
+    }
+
+    /// Its state, and its parts while it has any.
+    pub(super) fn look(&self) -> (Option<Status>, Option<Arc<Parts<P>>>) {
         let state = self.state.lock();
-        let alive = state.exit.is_none();
-        (state.lifecycle.status(), state.parts.as_ref().filter(|_| alive).cloned())
+        (state.lifecycle.status(), state.parts.clone())
     }
 
     /// Its last process has ended.
@@ -201,7 +317,7 @@ impl<P: Platform> Container<P> {
 
 impl<P: Platform> fmt::Debug for Container<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Container").field("id", &self.id).field("status", &self.status()).finish_non_exhaustive()
+        f.debug_struct("Container").field("id", self.id()).field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
@@ -221,12 +337,13 @@ impl<P: Platform> Future for Stopped<'_, P> {
         if let Some(exit) = state.exit {
             return Poll::Ready(exit);
         }
-        match state.waiters.iter_mut().find(|(ticket, _)| Some(*ticket) == self.ticket) {
+        let own = |ticket: &Option<u64>| ticket.is_some() && *ticket == self.ticket;
+        match state.waiters.iter_mut().find(|(ticket, _)| own(ticket)) {
             Some((_, waker)) => waker.clone_from(context.waker()),
             None => {
                 let ticket = state.next_ticket;
                 state.next_ticket += 1;
-                state.waiters.push((ticket, context.waker().clone()));
+                state.waiters.push((Some(ticket), context.waker().clone()));
                 drop(guard);
                 self.ticket = Some(ticket);
             }
@@ -237,9 +354,11 @@ impl<P: Platform> Future for Stopped<'_, P> {
 
 impl<P: Platform> Drop for Stopped<'_, P> {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
+        if self.ticket.is_none() {
+            return;
+        }
         let mut state = self.container.state.lock();
-        let found = state.waiters.iter().position(|&(waiting, _)| waiting == ticket);
+        let found = state.waiters.iter().position(|&(waiting, _)| waiting == self.ticket);
         let waiter = found.map(|index| state.waiters.swap_remove(index));
         drop(state);
         drop(waiter);

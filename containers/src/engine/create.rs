@@ -2,16 +2,20 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::fmt::Write;
+use spin::Mutex;
 
-use super::container::{Container, ContainerKey};
-use super::{Engine, Error, Housing, Platform, Step};
+use super::container::{Container, Origin};
+use super::parts::Parts;
+use super::persistent::{self, Persistent};
+use super::{Engine, Error, NamespaceRequest, Platform, Program, Step};
 use crate::ContainerId;
 use crate::abi::CreateFlags;
-use crate::config::Config;
+use crate::config::{Config, HookKind};
 
 /// What create is given.
 pub struct CreateRequest<'a, P: Platform> {
-    /// The id; it must be free.
+    /// The id; it must be free among the containers that are in the same one as the caller.
     pub id: ContainerId,
     /// What to build.
     pub config: Config,
@@ -26,20 +30,48 @@ pub struct CreateRequest<'a, P: Platform> {
 }
 
 impl<P: Platform> Engine<P> {
-    /// Builds a container. When it is ready its process is loaded, and held before its first instruction.
+    /// Builds a container. When it is ready its process is loaded, and held before its first instruction; the
+    /// prestart, createRuntime and createContainer hooks have run.
     ///
     /// # Errors
-    /// EEXIST if the id is taken, ENOMEM if the table cannot grow, else the platform's error with the step that
-    /// failed. Everything is then as it was before, and so it is if the future is dropped before it is ready.
+    /// EEXIST if the id is taken, ENOMEM if the caller cannot pay for it, else the platform's error with the step that
+    /// failed. Everything is then as it was before, and so it is if the future is dropped before it is ready. If a
+    /// hook had been run by then, the poststop hooks run once everything is undone.
     pub async fn create(&self, request: CreateRequest<'_, P>) -> Result<Arc<Container<P>>, Error> {
         let CreateRequest { id, config, flags, bundle, bundle_path, caller } = request;
-        let reserved = self.table.lock().reserve(id, |key, id| Container::new(key, id, flags, config, bundle_path));
+        let platform = self.platform();
+        let charge = platform.charge(caller, footprint(&config)).map_err(failed(Step::Reserve, id.as_str()))?;
+        let runtime = (!config.hooks.is_empty()).then(|| Arc::new(platform.runtime_of(caller)));
+        let origin = Origin {
+            id,
+            outer: platform.container_of(caller),
+            flags,
+            config,
+            bundle: bundle_path,
+            owner: platform.user_of(caller),
+            created: platform.now(),
+            runtime: Mutex::new(runtime),
+            charge,
+        };
+        let reserved = self.table().lock().reserve(origin);
         let container = reserved.map_err(|error| error.at(Step::Reserve))?;
-        let mut reservation = Reservation { engine: self, key: Some(container.key()) };
-        let parts = self.build(&container, bundle, caller).await?;
-        container.built(parts);
-        reservation.key = None;
-        Ok(container)
+        let mut reservation = Reservation { engine: self, container: Some(container.clone()) };
+        match self.build(&container, bundle, caller).await {
+            Ok(parts) => {
+                reservation.container = None;
+                container.built(parts);
+                Ok(container)
+            }
+            Err(error) => {
+                reservation.container = None;
+                if container.hooks_begun() {
+                    Persistent::new(self.platform_handle(), self.farewell(container)).await;
+                } else {
+                    self.forget(&container);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The steps, in order. What is in `parts` when one fails is undone by its drop.
@@ -49,37 +81,105 @@ impl<P: Platform> Engine<P> {
         bundle: &P::Directory,
         caller: &P::Caller,
     ) -> Result<Parts<P>, Error> {
-        let platform = &*self.platform;
+        let platform = self.platform();
         let config = container.config();
-        let mut parts = Parts::new(Arc::clone(&self.platform));
+        let id = container.id().as_str();
+        let mut parts = Parts::new(self.platform_handle());
 
-        let cgroup = platform.create_cgroup(caller, container.id(), &config.resources).await;
-        let cgroup = &*parts.cgroup.insert(cgroup.map_err(failed(Step::Cgroup, container.id().as_str()))?);
+        let path = config.cgroups_path.as_deref();
+        let cgroup = platform.create_cgroup(caller, container.id(), path, &config.resources).await;
+        parts.cgroup = Some(cgroup.map_err(failed(Step::Cgroup, id))?);
 
-        let namespaces = platform.create_namespaces(caller, cgroup, config.namespaces.new).await;
-        let namespaces = namespaces.map_err(failed(Step::Namespaces, container.id().as_str()))?;
-        let namespaces = &*parts.namespaces.insert(namespaces);
+        let request = NamespaceRequest {
+            namespaces: &config.namespaces,
+            uid_mappings: &config.uid_mappings,
+            gid_mappings: &config.gid_mappings,
+            time_offsets: &config.time_offsets,
+        };
+        let namespaces = platform.create_namespaces(caller, parts.cgroup(), request).await;
+        parts.namespaces = Some(namespaces.map_err(failed(Step::Namespaces, id))?);
+        self.name(&parts, config).await?;
+        if config.has_own_root() {
+            self.furnish(&mut parts, config, bundle, caller).await?;
+        }
 
-        if let Some(hostname) = &config.hostname {
-            platform.set_hostname(namespaces, hostname).await.map_err(failed(Step::Hostname, hostname))?;
+        let process = platform.create_process(caller, container.key(), parts.house()).await;
+        parts.process = Some(process.map_err(failed(Step::Process, config.program()))?);
+        for kind in [HookKind::Prestart, HookKind::CreateRuntime, HookKind::CreateContainer] {
+            container.run_hooks(&parts, kind).await?;
         }
 
         if config.has_own_root() {
-            let path = &config.root.path;
-            let root = platform.open_root(caller, namespaces, bundle, path).await;
-            let root = &*parts.root.insert(root.map_err(failed(Step::Root, path))?);
-            for mount in &config.mounts {
-                let mounted = platform.mount(caller, namespaces, root, bundle, mount).await;
-                mounted.map_err(failed(Step::Mount, &mount.destination))?;
-            }
-            let pivoted = platform.pivot_root(namespaces, root, &config.root).await;
-            pivoted.map_err(failed(Step::PivotRoot, path))?;
+            self.close_up(&parts, config).await?;
         }
-
-        let housing = Housing { cgroup, namespaces, root: parts.root.as_ref() };
-        let process = platform.load_process(caller, container.key(), housing, &config.process).await;
-        parts.process = Some(process.map_err(failed(Step::Process, config.program()))?);
+        let program = Program { process: &config.process, seccomp: &config.seccomp };
+        let loaded = platform.load_process(caller, parts.house(), parts.process(), program).await;
+        loaded.map_err(failed(Step::Process, config.program()))?;
         Ok(parts)
+    }
+
+    /// Names and variables of the container's own namespaces.
+    async fn name(&self, parts: &Parts<P>, config: &Config) -> Result<(), Error> {
+        let namespaces = parts.house().namespaces;
+        if let (host, domain @ Some(name)) | (host @ Some(name), domain) =
+            (config.hostname.as_deref(), config.domainname.as_deref())
+        {
+            let named = self.platform().set_names(namespaces, host, domain).await;
+            named.map_err(failed(Step::Names, name))?;
+        }
+        for (name, value) in &config.sysctl {
+            let set = self.platform().set_sysctl(namespaces, name, value).await;
+            set.map_err(failed(Step::Sysctl, name))?;
+        }
+        Ok(())
+    }
+
+    /// The root, its mounts and nodes.
+    async fn furnish(
+        &self,
+        parts: &mut Parts<P>,
+        config: &Config,
+        bundle: &P::Directory,
+        caller: &P::Caller,
+    ) -> Result<(), Error> {
+        let platform = self.platform();
+        let path = &config.root.path;
+        let root = platform.open_root(caller, parts.house().namespaces, bundle, path).await;
+        parts.root = Some(root.map_err(failed(Step::Root, path))?);
+        for mount in &config.mounts {
+            let mounted = platform.mount(caller, parts.house(), bundle, mount).await;
+            mounted.map_err(failed(Step::Mount, &mount.destination))?;
+        }
+        for device in &config.devices {
+            let made = platform.make_device(caller, parts.house(), device).await;
+            made.map_err(failed(Step::Device, &device.path))?;
+        }
+        Ok(())
+    }
+
+    /// The way out is closed, and what must not be seen or changed is covered.
+    async fn close_up(&self, parts: &Parts<P>, config: &Config) -> Result<(), Error> {
+        let platform = self.platform();
+        let pivoted = platform.pivot_root(parts.house(), &config.root).await;
+        pivoted.map_err(failed(Step::PivotRoot, &config.root.path))?;
+        for path in &config.readonly_paths {
+            let protected = platform.protect_path(parts.house(), path).await;
+            protected.map_err(failed(Step::ReadonlyPath, path))?;
+        }
+        for path in &config.masked_paths {
+            let masked = platform.mask_path(parts.house(), path).await;
+            masked.map_err(failed(Step::MaskedPath, path))?;
+        }
+        Ok(())
+    }
+
+    /// What comes after a create that failed once a hook had been run: the poststop hooks; then the id is free.
+    fn farewell(&self, container: Arc<Container<P>>) -> persistent::Work {
+        let engine = self.clone();
+        alloc::boxed::Box::pin(async move {
+            container.run_poststop_hooks(engine.platform()).await;
+            engine.forget(&container);
+        })
     }
 }
 
@@ -88,57 +188,43 @@ fn failed(step: Step, operand: &str) -> impl FnOnce(Error) -> Error + '_ {
     move |error| error.operand(String::from(operand)).at(step)
 }
 
-/// Frees the id again unless it is disarmed.
+/// Frees the id again unless it is disarmed, after the poststop hooks if others were run.
 struct Reservation<'a, P: Platform> {
     engine: &'a Engine<P>,
-    key: Option<ContainerKey>,
+    container: Option<Arc<Container<P>>>,
 }
 
 impl<P: Platform> Drop for Reservation<'_, P> {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.engine.forget(key);
+        match self.container.take() {
+            Some(container) if container.hooks_begun() => {
+                let farewell = self.engine.farewell(container);
+                self.engine.platform().spawn(farewell);
+            }
+            Some(container) => self.engine.forget(&container),
+            None => {}
         }
     }
 }
 
-/// What the steps have built so far. Dropping it undoes them, the last first: this is the one place where a
-/// container is taken down, be it half built or stopped.
-pub(super) struct Parts<P: Platform> {
-    platform: Arc<P>,
-    cgroup: Option<P::Cgroup>,
-    namespaces: Option<P::Namespaces>,
-    root: Option<P::Root>,
-    process: Option<P::Process>,
-}
-
-impl<P: Platform> Parts<P> {
-    const fn new(platform: Arc<P>) -> Self {
-        Self { platform, cgroup: None, namespaces: None, root: None, process: None }
-    }
-
-    /// The process of a container that is built.
-    pub(super) fn process(&self) -> &P::Process {
-        match &self.process {
-            Some(process) => process,
-            None => unreachable!("parts leave create only with a process"),
+/// Bytes of kernel memory that a container's books may take: of its canonical text each byte costs up to
+/// [`BYTES_FOR_EACH`] of heap, and all else fits [`BYTES_FIXED`].
+fn footprint(config: &Config) -> usize {
+    struct Length(usize);
+    impl Write for Length {
+        fn write_str(&mut self, text: &str) -> core::fmt::Result {
+            self.0 += text.len();
+            Ok(())
         }
     }
+    let mut length = Length(0);
+    // Counting does not fail.
+    let _ = write!(length, "{config}");
+    BYTES_FIXED + BYTES_FOR_EACH * length.0
 }
 
-impl<P: Platform> Drop for Parts<P> {
-    fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
-            self.platform.discard_process(process);
-        }
-        if let Some(root) = self.root.take() {
-            self.platform.close_root(root);
-        }
-        if let Some(namespaces) = self.namespaces.take() {
-            self.platform.remove_namespaces(namespaces);
-        }
-        if let Some(cgroup) = self.cgroup.take() {
-            self.platform.remove_cgroup(cgroup);
-        }
-    }
-}
+/// A list's smallest items (an empty argument, say) take a line of a dozen bytes, and on the heap a string and its
+/// place in a list that has grown to twice its need.
+const BYTES_FOR_EACH: usize = 8;
+/// The container itself, its places in the table, the platform's parts.
+const BYTES_FIXED: usize = 4096;

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use core::fmt;
 
 use crate::abi::Errno;
+use crate::config::HookKind;
 
 /// An error number with the operand that failed and the step that was under way.
 ///
@@ -17,7 +18,7 @@ pub struct Error {
     step: Option<Step>,
 }
 
-/// A step of the engine, in the order in which create takes them; start comes last.
+/// A step of the engine, in the order in which create takes them; start comes after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// The id is reserved in the table.
@@ -26,15 +27,25 @@ pub enum Step {
     Cgroup,
     /// The new namespaces are made.
     Namespaces,
-    /// The host name is set in the new uts namespace.
-    Hostname,
+    /// Host and domain name are set in the uts namespace.
+    Names,
+    /// A variable of a namespace is set.
+    Sysctl,
     /// The root directory is opened.
     Root,
     /// A file system is mounted.
     Mount,
+    /// A device node is made.
+    Device,
+    /// A hook is run.
+    Hook(HookKind),
     /// The root of the new mount namespace is changed.
     PivotRoot,
-    /// The process is loaded, and held before its first instruction.
+    /// A path is made read-only.
+    ReadonlyPath,
+    /// A path is hidden.
+    MaskedPath,
+    /// The process is made, or its program is loaded and held before its first instruction.
     Process,
     /// The process is let go.
     Start,
@@ -48,10 +59,15 @@ impl Step {
             Self::Reserve => "reserve id",
             Self::Cgroup => "cgroup",
             Self::Namespaces => "namespaces",
-            Self::Hostname => "hostname",
+            Self::Names => "hostname",
+            Self::Sysctl => "sysctl",
             Self::Root => "root",
             Self::Mount => "mount",
+            Self::Device => "device",
+            Self::Hook(kind) => kind.name(),
             Self::PivotRoot => "pivot_root",
+            Self::ReadonlyPath => "readonly path",
+            Self::MaskedPath => "masked path",
             Self::Process => "process",
             Self::Start => "start",
         }

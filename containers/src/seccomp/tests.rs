@@ -103,7 +103,7 @@ fn action() -> impl Strategy<Value = SeccompAction> {
 
 /// Values whose halves differ in ways that matter.
 fn argument() -> impl Strategy<Value = u64> {
-    let half = || prop::sample::select(vec![0_u64, 1, 2, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff]);
+    let half = || prop::sample::select(std::vec![0_u64, 1, 2, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff]);
     (half(), half()).prop_map(|(upper, lower)| upper << 32 | lower)
 }
 

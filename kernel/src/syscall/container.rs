@@ -1,6 +1,7 @@
 //! The container calls. Their numbers and structures are in `veridian-containers::abi`; docs/abi.md describes them.
 //!
-//! Who may: the caller needs CAP_SYS_ADMIN and must not be in a container itself (EPERM).
+//! Who may: the caller needs CAP_SYS_ADMIN (EPERM). In a container it sees what was created in that container, and no
+//! others.
 
 use super::place;
 use crate::{
@@ -14,28 +15,34 @@ use veridian_containers::{
     ContainerId, Signal,
     abi::{Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size},
     config::{self, Config},
-    engine::CreateRequest,
+    engine::{CreateRequest, Error},
 };
 use veridian_hal::UserAddr;
 
+/// The longest path of `container_open`: ids down to the deepest pid namespace there can be.
+const OPEN_PATH_MAX: usize = 32 * (veridian_containers::ID_MAX + 1);
+
 /// Serves one of the container calls.
 pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Result<usize, Errno> {
-    if thread.container().is_some() || !thread.credentials().capable(Capabilities::SYS_ADMIN) {
+    if !thread.credentials().capable(Capabilities::SYS_ADMIN) {
         return Err(Errno::EPERM);
     }
+    let engine = boot::engine();
     let container = || container_of(thread, words[0] as i32);
     let flags = |word: usize| u32::try_from(word).map_err(|_| Errno::EINVAL);
     match call {
         Call::Create => create(thread, UserAddr(words[0])).await,
-        Call::Start => start(&*container()?).await,
+        Call::Open => open(thread, UserAddr(words[0]), words[1]),
+        Call::Start => done(engine.start(&container()?).await),
         Call::Kill => kill(&*container()?, words[1], flags(words[2])?),
+        Call::Pause => done(engine.pause(&*container()?).await),
+        Call::Resume => done(engine.resume(&*container()?).await),
         Call::Wait => wait(thread, &*container()?, UserAddr(words[1]), flags(words[2])?).await,
         Call::State => state(thread, &*container()?, UserAddr(words[1]), words[2]),
-        Call::Delete => delete(&*container()?, DeleteFlags::try_from(flags(words[1])?)?).await,
+        Call::Stats => stats(thread, &*container()?, UserAddr(words[1])),
+        Call::Delete => done(engine.delete(&container()?, DeleteFlags::try_from(flags(words[1])?)?).await),
         Call::List => list(thread, words[0] as u64, UserAddr(words[1])),
-        Call::Open | Call::Pause | Call::Resume | Call::Exec | Call::Update | Call::Stats | Call::Features => {
-            Err(Errno::ENOSYS)
-        }
+        Call::Exec | Call::Update | Call::Features => Err(Errno::ENOSYS),
     }
 }
 
@@ -86,7 +93,7 @@ async fn create(thread: &Arc<Thread>, at: UserAddr) -> Result<usize, Errno> {
         Ok(descriptor) => Ok(descriptor),
         Err(errno) => {
             // Without a descriptor nobody could ever start it.
-            delete(&container, DeleteFlags::FORCE).await?;
+            boot::engine().delete(&container, DeleteFlags::FORCE).await.map_err(|error| error.errno())?;
             Err(errno)
         }
     }
@@ -131,9 +138,19 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     created.map_err(|error| Refusal { errno: error.errno(), message: format!("{error}") })
 }
 
-async fn start(container: &Container) -> Result<usize, Errno> {
-    boot::engine().start(container).await.map_err(|error| error.errno())?;
-    Ok(0)
+fn done(outcome: Result<(), Error>) -> Result<usize, Errno> {
+    outcome.map(|()| 0).map_err(|error| error.errno())
+}
+
+/// A descriptor of the container with this id.
+fn open(thread: &Arc<Thread>, at: UserAddr, length: usize) -> Result<usize, Errno> {
+    let path = read_buffer(thread, at.0 as u64, length as u64, OPEN_PATH_MAX).map_err(|errno| match errno {
+        Errno::E2BIG => Errno::ENAMETOOLONG,
+        other => other,
+    })?;
+    let path = core::str::from_utf8(&path).map_err(|_| Errno::ENOENT)?;
+    let container = boot::engine().open(thread, path).map_err(|error| error.errno())?;
+    descriptor_for(thread, &container)
 }
 
 fn kill(container: &Container, signal: usize, flags: u32) -> Result<usize, Errno> {
@@ -141,8 +158,7 @@ fn kill(container: &Container, signal: usize, flags: u32) -> Result<usize, Errno
         return Err(Errno::EINVAL);
     }
     let signal = u32::try_from(signal).map_err(|_| Errno::EINVAL).and_then(Signal::try_from)?;
-    boot::engine().kill(container, signal).map_err(|error| error.errno())?;
-    Ok(0)
+    done(boot::engine().kill(container, signal))
 }
 
 async fn wait(thread: &Thread, container: &Container, to: UserAddr, flags: u32) -> Result<usize, Errno> {
@@ -165,15 +181,16 @@ fn state(thread: &Arc<Thread>, container: &Container, to: UserAddr, room: usize)
     Ok(json.len())
 }
 
-async fn delete(container: &Container, flags: DeleteFlags) -> Result<usize, Errno> {
-    boot::engine().delete(container, flags).await.map_err(|error| error.errno())?;
+fn stats(thread: &Thread, container: &Container, to: UserAddr) -> Result<usize, Errno> {
+    let stats = boot::engine().stats(container).map_err(|error| error.errno())?;
+    write_sized(thread, to, &stats)?;
     Ok(0)
 }
 
 fn list(thread: &Arc<Thread>, cookie: u64, to: UserAddr) -> Result<usize, Errno> {
     let engine = boot::engine();
     let mut cookie = cookie;
-    while let Some(container) = engine.next_after(cookie) {
+    while let Some(container) = engine.next_after(thread, cookie) {
         cookie = container.key().cookie();
         let Some(entry) = engine.list_entry(&container, thread) else { continue };
         write_sized(thread, to, &entry)?;

@@ -9,7 +9,7 @@ use crate::{
     },
     task::{self, Thread},
 };
-use alloc::vec;
+use alloc::{sync::Arc, vec};
 use veridian_containers::{
     Signal,
     abi::{Errno, WaitStatus},
@@ -22,7 +22,7 @@ const SIGSYS: u32 = 31;
 
 /// Judges the call that `context` has trapped with, before anything of it is done: what becomes of the thread, or
 /// `None` if the call may be made.
-pub fn judge(thread: &Thread, context: &UserContext) -> Option<Outcome> {
+pub fn judge(thread: &Arc<Thread>, context: &UserContext) -> Option<Outcome> {
     let number = context.syscall_number() as u32;
     if thread.confinement().allows_call(number) {
         return None;
@@ -49,7 +49,7 @@ fn data(context: &UserContext, number: u32) -> Data {
     data
 }
 
-fn obey(thread: &Thread, context: &UserContext, number: u32, verdict: Verdict) -> Option<Outcome> {
+fn obey(thread: &Arc<Thread>, context: &UserContext, number: u32, verdict: Verdict) -> Option<Outcome> {
     let log = |what: &str| {
         let name = number::name(number as usize).unwrap_or("no name");
         let at = context.instruction_pointer();

@@ -104,7 +104,7 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     let child = Thread::new(NewThread {
         pid,
         admission,
-        container: caller.container().cloned(),
+        container: caller.container(),
         space,
         files,
         fs,

@@ -22,9 +22,9 @@ pub use exit::exit;
 pub use fork::{CloneFlags, CloneRequest, clone};
 pub use guard::Guard;
 pub use namespaces::{Namespace, Scene, join, join_those_of, unshare};
-pub use run::{force, kill, spawn};
+pub use run::{force, kill, release, spawn};
 pub use signal::{
     Action, SignalSet, Signals, group_is_orphaned, may_signal, send, send_from, send_from_above, send_to_group,
 };
-pub use thread::{NewThread, Thread};
+pub use thread::{ExitObserver, NewThread, Thread};
 pub use wait::{Event, WaitFor, WaitOptions, Waited, wait};

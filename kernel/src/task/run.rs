@@ -39,6 +39,16 @@ pub fn spawn(thread: Arc<Thread>, context: UserContext) {
     task.start();
 }
 
+/// Lets a [held](Thread::hold) thread run; tells whether it was held.
+pub fn release(thread: &Arc<Thread>) -> bool {
+    let context = thread.take_held();
+    let held = context.is_some();
+    if let Some(context) = context {
+        spawn(thread.clone(), context);
+    }
+    held
+}
+
 async fn run(thread: Arc<Thread>, mut context: UserContext) {
     let status = loop {
         if thread.signals().wants_attention()
@@ -170,7 +180,7 @@ async fn obey_signals(thread: &Arc<Thread>) -> Option<WaitStatus> {
 const SIGCONT: u32 = 18;
 
 /// A fault of the thread's own making: the signal cannot be ignored or blocked (signal(7)).
-pub fn force(thread: &Thread, number: u32) {
+pub fn force(thread: &Arc<Thread>, number: u32) {
     let signal = Signal::new(number).expect("a signal");
     let signals = thread.signals();
     signals.set_ignored(signal, false);
@@ -180,6 +190,6 @@ pub fn force(thread: &Thread, number: u32) {
 }
 
 /// Kills on the kernel's account.
-pub fn kill(thread: &Thread) {
+pub fn kill(thread: &Arc<Thread>) {
     send(thread, Signal::new(SIGKILL).expect("a signal"));
 }

@@ -1,7 +1,7 @@
 //! Signals, as far as they have an effect without handlers: a signal ends, stops or continues a process, or is
 //! ignored (signal(7)).
 
-use super::Thread;
+use super::{Thread, run};
 use crate::{boot, sched::WaitQueue};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -171,9 +171,13 @@ impl Signals {
 }
 
 /// Sends `signal` on the kernel's own account: nothing protects the receiver.
-pub fn send(to: &Thread, signal: Signal) {
+pub fn send(to: &Arc<Thread>, signal: Signal) {
     if to.signals().raise(signal) {
         to.attend();
+    }
+    if signal == Signal::SIGKILL {
+        // What is held runs as far as its signals.
+        run::release(to);
     }
 }
 
@@ -190,7 +194,7 @@ pub fn send_from(sender: &Thread, to: &Arc<Thread>, signal: Signal) {
 }
 
 /// Sends `signal` from the creator of a container: from above its pid namespace if it has one of its own.
-pub fn send_from_above(to: &Thread, signal: Signal) {
+pub fn send_from_above(to: &Arc<Thread>, signal: Signal) {
     if !to.pid().is_init() || SignalSet::UNSTOPPABLE.contains(signal) {
         send(to, signal);
     }

@@ -15,11 +15,13 @@ use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
 };
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use veridian_containers::{Signal, abi::WaitStatus};
 use veridian_hal::{
     cpu,
     sync::{Once, SpinLock},
+    user::UserContext,
 };
 
 /// In no CPU's user mode.
@@ -31,7 +33,7 @@ pub type ExitObserver = Box<dyn FnOnce(WaitStatus) + Send>;
 /// A process. It has one thread, so the two words mean the same here.
 pub struct Thread {
     pid: Pid,
-    container: Option<Arc<str>>,
+    container: Option<NonZeroU64>,
     signals: Signals,
     credentials: SpinLock<Arc<Credentials>>,
     confinement: Confinement,
@@ -48,6 +50,8 @@ pub struct Thread {
     session: AtomicU32,
     /// Signal to the parent when this ends; 0 for none.
     exit_signal: u32,
+    /// Where it will begin, while it is held before its first instruction.
+    held: SpinLock<Option<UserContext>>,
     /// The CPU whose user mode runs it.
     running_on: AtomicUsize,
     /// The most memory that it had when it ended or began another program.
@@ -93,8 +97,8 @@ pub struct NewThread {
     pub pid: Pid,
     /// Its place in its group, charged.
     pub admission: Admission,
-    /// The container that it is in, by id.
-    pub container: Option<Arc<str>>,
+    /// The key of the container that it is in.
+    pub container: Option<NonZeroU64>,
     /// Its memory.
     pub space: Arc<AddressSpace>,
     /// Its open files.
@@ -145,6 +149,7 @@ impl Thread {
             group: AtomicU32::new(group),
             session: AtomicU32::new(session),
             exit_signal: new.exit_signal,
+            held: SpinLock::new(None),
             running_on: AtomicUsize::new(NOWHERE),
             peak_resident_bytes: AtomicUsize::new(0),
             task: Once::new(),
@@ -182,9 +187,9 @@ impl Thread {
         self.membership.lock().cgroup.memory.clone()
     }
 
-    /// The container that it is in, by id.
-    pub fn container(&self) -> Option<&Arc<str>> {
-        self.container.as_ref()
+    /// The key of the container that it is in.
+    pub fn container(&self) -> Option<NonZeroU64> {
+        self.container
     }
 
     /// Its signals.
@@ -455,6 +460,15 @@ impl Thread {
         if let Some(task) = self.task.get() {
             task.set_nice(nice);
         }
+    /// Holds it before its first instruction, which is where `context` points: it runs once it is released, or to its
+    /// end once SIGKILL is sent.
+    pub fn hold(&self, context: UserContext) {
+        *self.held.lock() = Some(context);
+    }
+
+    /// Where it begins, if it is held; it is so no more.
+    pub(super) fn take_held(&self) -> Option<UserContext> {
+        self.held.lock().take()
     }
 
     /// Notes on which CPU user mode begins, so that [`Self::attend`] reaches it.

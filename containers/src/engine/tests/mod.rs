@@ -10,32 +10,66 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::abi::{WaitResult, WaitStatus};
-use crate::config::{Config, Limit};
+use crate::Signal;
+use crate::abi::{CreateFlags, DeleteFlags, WaitResult, WaitStatus};
+use crate::config::{Config, Device, DeviceNode, Limit};
 use crate::mock::{FAILURE, Mock, MockPhase, World};
 use crate::{NamespaceSet, Status};
 
-/// A configuration that takes every step.
+/// A configuration that takes every step but those of hooks.
 const FULL: &str = "root_path=rootfs\nroot_readonly=true\nhostname=web\nprocess_arg=/bin/hello\n\
     mount=/dev:dev:dev\nmount=/tmp:tmpfs:tmpfs:size=1M\nnamespace=pid\nnamespace=mount\nnamespace=uts\nnamespace=ipc\nnamespace=time\n\
     memory_limit=16M\npids_limit=8\n";
 /// A configuration that takes as few as there can be.
 const PLAIN: &str = "process_arg=/bin/hello\n";
-/// How many calls that can fail a create of [`FULL`] makes.
-const FULL_CALLS: usize = 8;
+/// The calls that can fail which a create of [`FULL`] makes, each with its step and operand.
+const FULL_CALLS: [(Step, &str); 14] = [
+    (Step::Reserve, "web"),
+    (Step::Cgroup, "web"),
+    (Step::Namespaces, "web"),
+    (Step::Names, "web"),
+    (Step::Sysctl, "kernel.domainname"),
+    (Step::Root, "rootfs"),
+    (Step::Mount, "/dev"),
+    (Step::Mount, "/tmp"),
+    (Step::Device, "/dev/fuse"),
+    (Step::Process, "/bin/hello"),
+    (Step::PivotRoot, "rootfs"),
+    (Step::ReadonlyPath, "/proc/sys"),
+    (Step::MaskedPath, "/proc/kcore"),
+    (Step::Process, "/bin/hello"),
+];
 
 fn engine() -> Engine<Mock> {
     Engine::new(Mock::default(), [1, 2])
 }
 
+/// A configuration of this text; with [`FULL`], what needs a mount namespace and has no default besides.
+fn config(text: &str) -> Config {
+    let mut settings = Config::parse(text.as_bytes(), &[]).unwrap().into_settings();
+    if text == FULL {
+        settings.sysctl = [("kernel.domainname".to_string(), "x".to_string())].into();
+        settings.masked_paths = Vec::from(["/proc/kcore".to_string()]);
+        settings.readonly_paths = Vec::from(["/proc/sys".to_string()]);
+        settings.devices = Vec::from([Device {
+            path: "/dev/fuse".to_string(),
+            node: DeviceNode::Character { major: 10, minor: 229 },
+            mode: Device::MODE,
+            uid: 0,
+            gid: 0,
+        }]);
+    }
+    Config::unchecked(settings)
+}
+
 fn request(id: &str, text: &str) -> CreateRequest<'static, Mock> {
     CreateRequest {
         id: ContainerId::new(id).unwrap(),
-        config: Config::parse(text.as_bytes(), &[]).unwrap(),
+        config: config(text),
         flags: CreateFlags::empty(),
         bundle: &(),
         bundle_path: String::from("/bundle"),
-        caller: &(),
+        caller: &None,
     }
 }
 
@@ -44,9 +78,18 @@ fn run<F: Future>(engine: &Engine<Mock>, future: F) -> F::Output {
     drive(future, || report(engine))
 }
 
+/// What there is, but for the books of containers that a handle still leads to.
+fn world(engine: &Engine<Mock>) -> World {
+    World { charged: 0, ..engine.platform().world() }
+}
+
+/// Reports the ends of processes, and goes on with what was handed over.
 fn report(engine: &Engine<Mock>) {
     for (key, exit) in engine.platform().take_exits() {
         engine.exited(key, exit);
+    }
+    for work in engine.platform().take_spawned() {
+        drive(work, || report(engine));
     }
 }
 
@@ -91,21 +134,30 @@ fn create_takes_its_steps_in_order_and_delete_undoes_them_in_reverse() {
     assert_eq!(
         engine.platform().take_calls(),
         [
+            "charge true",
             "create_cgroup \"web\"",
             &std::format!("create_namespaces {}", crate::config::new_namespaces().bits()),
-            "set_hostname \"web\"",
+            "set_names (Some(\"web\"), None)",
+            "set_sysctl \"kernel.domainname\"",
             "open_root \"rootfs\"",
             "mount \"/dev\"",
             "mount \"/tmp\"",
+            "make_device \"/dev/fuse\"",
+            "create_process 1",
             "pivot_root true",
+            "protect_path \"/proc/sys\"",
+            "mask_path \"/proc/kcore\"",
             "load_process [\"/bin/hello\"]",
         ]
     );
-    let world = engine.platform().world();
-    let process = world.processes.values().next().unwrap();
+    let there = world(&engine);
+    let process = there.processes.values().next().unwrap();
     assert_eq!(process.phase, MockPhase::Held);
-    assert_eq!(world.cgroups[&process.housing.0].1.pids, Some(Limit::At(core::num::NonZeroU32::new(8).unwrap())));
-    assert_eq!(world.namespaces[&process.housing.1].mounts.len(), 2);
+    assert_eq!(
+        there.cgroups[&process.house.0].resources[0].pids,
+        Some(Limit::At(core::num::NonZeroU32::new(8).unwrap()))
+    );
+    assert_eq!(there.namespaces[&process.house.1].mounts.len(), 2);
 
     run(&engine, engine.start(&container)).unwrap();
     assert_eq!(container.status(), Some(Status::Running));
@@ -117,7 +169,7 @@ fn create_takes_its_steps_in_order_and_delete_undoes_them_in_reverse() {
     let calls = engine.platform().take_calls();
     let names: Vec<_> = calls.iter().map(|call| call.split(' ').next().unwrap()).collect();
     assert_eq!(names, ["discard_process", "close_root", "remove_namespaces", "remove_cgroup"]);
-    assert_eq!(engine.platform().world(), World::default());
+    assert_eq!(world(&engine), World::default());
     assert_eq!(container.status(), None);
 }
 
@@ -126,16 +178,25 @@ fn without_a_mount_namespace_no_root_is_touched() {
     let engine = engine();
     let container = create(&engine, "plain", PLAIN);
     let calls = engine.platform().take_calls();
-    assert_eq!(calls, ["create_cgroup \"plain\"", "create_namespaces 0", "load_process [\"/bin/hello\"]"]);
+    assert_eq!(
+        calls,
+        [
+            "charge true",
+            "create_cgroup \"plain\"",
+            "create_namespaces 0",
+            "create_process 1",
+            "load_process [\"/bin/hello\"]",
+        ]
+    );
     run(&engine, engine.delete(&container, DeleteFlags::FORCE)).unwrap();
-    assert_eq!(engine.platform().world(), World::default());
+    assert_eq!(world(&engine), World::default());
 }
 
 #[test]
 fn requests_that_the_state_does_not_allow_are_refused_and_change_nothing() {
     let engine = engine();
-    let refused = |container: &Container<Mock>, expected: [Option<Errno>; 3]| {
-        let before = (container.status(), engine.platform().world());
+    let refused = |container: &Arc<Container<Mock>>, expected: [Option<Errno>; 3]| {
+        let before = (container.status(), world(&engine));
         let _ = engine.platform().take_calls();
         if expected[0].is_some() {
             assert_eq!(errno(run(&engine, engine.start(container))), expected[0]);
@@ -146,7 +207,7 @@ fn requests_that_the_state_does_not_allow_are_refused_and_change_nothing() {
         if expected[2].is_some() {
             assert_eq!(errno(run(&engine, engine.delete(container, DeleteFlags::empty()))), expected[2]);
         }
-        assert_eq!((container.status(), engine.platform().world()), before);
+        assert_eq!((container.status(), world(&engine)), before);
         assert_eq!(engine.platform().take_calls(), [""; 0]);
     };
     refused(&create(&engine, "created", FULL), [None, None, Some(Errno::EBUSY)]);
@@ -169,9 +230,9 @@ fn a_container_that_is_being_created_is_seen_and_left_alone() {
     let mut context = Context::from_waker(Waker::noop());
     assert!(creating.as_mut().poll(&mut context).is_pending());
 
-    let container = engine.get(&ContainerId::new("web").unwrap()).unwrap();
+    let container = engine.open(&None, "web").unwrap();
     assert_eq!(container.status(), Some(Status::Creating));
-    assert!(engine.state_json(&container, &()).unwrap().contains("\"status\":\"creating\""));
+    assert!(engine.state_json(&container, &None).unwrap().contains("\"status\":\"creating\""));
     assert_eq!(errno(run(&engine, engine.start(&container))), Some(Errno::EINVAL));
     assert_eq!(errno(engine.kill(&container, Signal::SIGKILL)), Some(Errno::ESRCH));
     assert_eq!(errno(run(&engine, engine.delete(&container, DeleteFlags::FORCE))), Some(Errno::EBUSY));
@@ -200,7 +261,7 @@ fn while_a_start_waits_nobody_else_starts_or_deletes() {
     assert_eq!(errno(delete), Some(Errno::EBUSY));
     assert_eq!(errno(run(&engine, starting)), Some(Errno::ESRCH));
     run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
-    assert_eq!(engine.platform().world(), World::default());
+    assert_eq!(world(&engine), World::default());
 }
 
 #[test]
@@ -245,17 +306,17 @@ fn waiting_ends_with_the_container_and_a_dropped_wait_is_forgotten() {
 fn a_walk_survives_what_is_created_and_deleted_meanwhile() {
     let engine = engine();
     let [a, b, c] = ["a", "b", "c"].map(|id| create(&engine, id, PLAIN));
-    let first = engine.next_after(0).unwrap();
+    let first = engine.next_after(&None, 0).unwrap();
     assert_eq!(first.id().as_str(), "a");
     run(&engine, engine.delete(&a, DeleteFlags::FORCE)).unwrap();
     run(&engine, engine.delete(&b, DeleteFlags::FORCE)).unwrap();
     let d = create(&engine, "a", PLAIN);
-    let second = engine.next_after(first.key().cookie()).unwrap();
+    let second = engine.next_after(&None, first.key().cookie()).unwrap();
     assert!(Arc::ptr_eq(&second, &c));
-    let third = engine.next_after(second.key().cookie()).unwrap();
+    let third = engine.next_after(&None, second.key().cookie()).unwrap();
     assert!(Arc::ptr_eq(&third, &d));
-    assert!(engine.next_after(third.key().cookie()).is_none());
-    assert!(engine.next_after(u64::MAX).is_none());
+    assert!(engine.next_after(&None, third.key().cookie()).is_none());
+    assert!(engine.next_after(&None, u64::MAX).is_none());
 }
 
 #[test]
@@ -263,19 +324,20 @@ fn the_state_is_that_of_the_runtime_specification() {
     let engine = engine();
     let container = running(&engine, "web");
     let identity = container.config().identity();
-    let pid = *engine.platform().world().processes.keys().next().unwrap();
+    let pid = *world(&engine).processes.keys().next().unwrap();
     let json = |pid: u32, status: &str| {
         std::format!(
-            "{{\"ociVersion\":\"1.0.2\",\"id\":\"web\",\"pid\":{pid},\"status\":\"{status}\",\
-             \"bundle\":\"/bundle\",\"rootfs\":\"/bundle/rootfs\",\"annotations\":{{}},\"identity\":\"{identity}\"}}"
+            "{{\"ociVersion\":\"1.0.2\",\"id\":\"web\",\"status\":\"{status}\",\"pid\":{pid},\
+             \"bundle\":\"/bundle\",\"rootfs\":\"/bundle/rootfs\",\"created\":\"2000-02-29T00:00:00Z\",\
+             \"annotations\":{{}},\"owner\":\"#1000\",\"identity\":\"{identity}\"}}"
         )
     };
-    assert_eq!(engine.state_json(&container, &()).unwrap(), json(pid, "running"));
+    assert_eq!(engine.state_json(&container, &None).unwrap(), json(pid, "running"));
     engine.platform().end(container.key(), WaitStatus::Exited(0));
     report(&engine);
-    assert_eq!(engine.state_json(&container, &()).unwrap(), json(0, "stopped"));
+    assert_eq!(engine.state_json(&container, &None).unwrap(), json(0, "stopped"));
     run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
-    assert_eq!(errno(engine.state_json(&container, &())), Some(Errno::ENOENT));
+    assert_eq!(errno(engine.state_json(&container, &None)), Some(Errno::ENOENT));
 }
 
 #[test]
@@ -284,19 +346,28 @@ fn the_last_close_kills_only_where_that_was_asked_for() {
     for (flags, kills) in [(CreateFlags::empty(), false), (CreateFlags::KILL_ON_CLOSE, true)] {
         let asked = CreateRequest { flags, ..request("web", PLAIN) };
         let container = run(&engine, engine.create(asked)).unwrap();
+        container.opened();
+        engine.open(&None, "web").unwrap().opened();
         engine.closed(&container);
         report(&engine);
-        assert_eq!(container.status() == Some(Status::Stopped), kills);
+        assert_eq!(container.status(), Some(Status::Created), "one is still open");
         engine.closed(&container);
-        run(&engine, engine.delete(&container, DeleteFlags::FORCE)).unwrap();
+        report(&engine);
+        assert_eq!(container.status().is_none(), kills, "it is killed and deleted");
+        if !kills {
+            assert!(Arc::ptr_eq(&engine.open(&None, "web").unwrap(), &container), "it can be opened again");
+            run(&engine, engine.delete(&container, DeleteFlags::FORCE)).unwrap();
+        }
+        assert_eq!(world(&engine), World::default());
     }
+    assert_eq!(engine.platform().world(), World::default(), "and nothing is charged when the handles are gone");
 }
 
 #[test]
 fn ten_thousand_lives_leave_nothing_behind() {
     let engine = engine();
     let kept = running(&engine, "kept");
-    let before = engine.platform().world();
+    let before = world(&engine);
     for _ in 0..10_000 {
         let container = running(&engine, "web");
         engine.kill(&container, Signal::SIGKILL).unwrap();
@@ -304,7 +375,7 @@ fn ten_thousand_lives_leave_nothing_behind() {
         run(&engine, engine.delete(&container, DeleteFlags::empty())).unwrap();
         let _ = engine.platform().take_calls();
     }
-    assert_eq!(engine.platform().world(), before);
+    assert_eq!(world(&engine), before);
     assert_eq!(kept.status(), Some(Status::Running));
 }
 

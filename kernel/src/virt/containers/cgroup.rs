@@ -1,11 +1,31 @@
 //! The group of a container: below the caller's, with the limits that the configuration gives.
 
-use crate::{cgroup::Cgroup, task::Thread};
+use crate::{
+    cgroup::{
+        Cgroup, KernelCharge,
+        memory::{Event, Limit},
+        pids,
+    },
+    task::Thread,
+};
 use alloc::sync::Arc;
-use veridian_containers::{ContainerId, config::Resources, engine::Error};
+use veridian_containers::{
+    ContainerId,
+    abi::{Errno, Stats},
+    config::Resources,
+    engine::Error,
+};
 
 /// Makes the group and sets its limits.
-pub fn create(caller: &Thread, id: &ContainerId, resources: &Resources) -> Result<Arc<Cgroup>, Error> {
+pub fn create(
+    caller: &Thread,
+    id: &ContainerId,
+    path: Option<&str>,
+    resources: &Resources,
+) -> Result<Arc<Cgroup>, Error> {
+    if path.is_some() {
+        return Err(Error::new(Errno::ENOSYS).reason("a cgroup's path cannot be chosen yet"));
+    }
     let group = caller.cgroup().create(id.as_str())?;
     // A container never lives on in part.
     group.memory.set_kills_whole(true);
@@ -15,5 +35,41 @@ pub fn create(caller: &Thread, id: &ContainerId, resources: &Resources) -> Resul
             group.remove_tree();
             Err(errno.into())
         }
+    }
+}
+
+/// Charges kernel memory to the caller's group.
+pub fn charge(caller: &Thread, bytes: usize) -> Result<KernelCharge, Error> {
+    Ok(caller.memory().charge_kernel(bytes).map_err(Errno::from)?)
+}
+
+/// Freezes the group; ready when nothing in it runs any more.
+pub async fn freeze(_cgroup: &Cgroup) -> Result<(), Error> {
+    Err(Errno::ENOSYS.into())
+}
+
+/// Thaws the group.
+pub async fn thaw(_cgroup: &Cgroup) -> Result<(), Error> {
+    Err(Errno::ENOSYS.into())
+}
+
+/// What the group uses.
+pub fn stats(cgroup: &Cgroup) -> Stats {
+    let (memory, pids) = (&cgroup.memory, cgroup.pids.stat());
+    let limit = |max| if max == pids::UNLIMITED { Stats::UNLIMITED } else { max };
+    Stats {
+        size: size_of::<Stats>() as u64,
+        memory_current: memory.current_bytes(),
+        memory_peak: memory.peak_bytes(),
+        memory_limit: memory.limit(Limit::Max).unwrap_or(Stats::UNLIMITED),
+        memory_high_events: memory.event(Event::High),
+        memory_max_events: memory.event(Event::Max),
+        memory_oom_events: memory.event(Event::Oom),
+        memory_oom_kills: memory.event(Event::OomKill),
+        pids_current: pids.current,
+        pids_peak: pids.peak,
+        pids_limit: limit(pids.max),
+        pids_max_events: pids.refused,
+        ..Stats::default()
     }
 }

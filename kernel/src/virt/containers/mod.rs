@@ -2,12 +2,16 @@
 
 mod cgroup;
 mod descriptor;
+mod devices;
+mod hooks;
 mod mounts;
 mod namespaces;
+mod paths;
 mod platform;
 mod process;
 mod program;
 mod root;
+mod runtime;
 
 pub use descriptor::{container_of, descriptor_for};
 pub use platform::Kernel;

@@ -1,6 +1,6 @@
 //! The mounts of the configuration, one after the other onto the container's root.
 
-use super::root::{Root, View};
+use super::{Kernel, root::View};
 use crate::{
     fs::{Location, MountRequest, MountSource, Reflag, Sharing, SuperFlags, TmpfsOptions},
     task::Thread,
@@ -8,12 +8,13 @@ use crate::{
 use veridian_containers::{
     abi::Errno,
     config::{Filesystem, Mount, Propagation},
-    engine::Error,
+    engine::{Error, House},
 };
 use veridian_hal::PAGE_SIZE;
 
 /// Adds one mount.
-pub fn add(caller: &Thread, root: &Root, bundle: &Location, mount: &Mount) -> Result<(), Error> {
+pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: &Mount) -> Result<(), Error> {
+    let root = house.root.ok_or(Errno::EINVAL)?;
     let view = View::of(caller);
     let source = match &mount.filesystem {
         Filesystem::Bind { recursive } => MountSource::Bind {

@@ -1,60 +1,144 @@
-//! The first process of a container: held, released, ended.
+//! The processes of a container: the first one made, loaded, held, released, ended; further ones.
 
+use super::{
+    Kernel,
+    program::{Birth, Tenant},
+};
 use crate::{
     boot,
-    cgroup::{Cgroup, memory::Event},
+    cgroup::{Admission, Cgroup, memory::Event},
+    namespace::{Pid, PidNamespace},
     sched,
     task::{self, Thread},
 };
-use alloc::sync::{Arc, Weak};
+use alloc::{
+    boxed::Box,
+    sync::{Arc, Weak},
+};
 use veridian_containers::{
     Signal,
     abi::{Errno, WaitStatus},
-    engine::{ContainerKey, Error, Exit},
+    engine::{ContainerKey, Error, Exit, House, Program},
 };
-use veridian_hal::{sync::SpinLock, user::UserContext};
+use veridian_hal::sync::SpinLock;
 
-/// A handle to it. What is held back is the thread itself: it lives while held, and from its release until its end.
+/// A handle to the first process. It keeps it alive while it is held; from its release on it lives until its end.
 pub struct Process {
-    thread: Weak<Thread>,
-    held: SpinLock<Option<(Arc<Thread>, UserContext)>>,
+    key: ContainerKey,
+    stage: SpinLock<Stage>,
+}
+
+enum Stage {
+    /// Without a program.
+    Made(Pid, Admission),
+    /// Before its first instruction.
+    Held(Arc<Thread>),
+    /// Let go.
+    Released(Weak<Thread>),
 }
 
 impl Process {
-    /// Holds `thread` before its first instruction.
-    pub fn hold(thread: Arc<Thread>, context: UserContext) -> Self {
-        Self { thread: Arc::downgrade(&thread), held: SpinLock::new(Some((thread, context))) }
+    /// Makes it, without a program: it has its numbers and counts in its group.
+    pub fn create(key: ContainerKey, house: House<'_, Kernel>) -> Result<Self, Error> {
+        let admission = house.cgroup.admit()?;
+        let pid = house.namespaces.pid_for_children.allocate()?;
+        Ok(Self { key, stage: SpinLock::new(Stage::Made(pid, admission)) })
     }
 
     /// Lets it run; ESRCH when it was killed before.
     pub fn release(&self) -> Result<(), Error> {
-        let held = self.held.lock().take();
-        let (thread, context) = held.ok_or(Errno::ESRCH)?;
-        task::spawn(thread, context);
-        Ok(())
+        let mut stage = self.stage.lock();
+        let Stage::Held(thread) = &*stage else { return Err(Errno::ESRCH.into()) };
+        let thread = thread.clone();
+        *stage = Stage::Released(Arc::downgrade(&thread));
+        drop(stage);
+        if task::release(&thread) { Ok(()) } else { Err(Errno::ESRCH.into()) }
     }
 
     /// Sends a signal from outside; SIGKILL ends it even while it is held.
     pub fn signal(&self, signal: Signal) -> Result<(), Error> {
-        let thread = self.thread.upgrade().filter(|thread| !thread.has_ended()).ok_or(Errno::ESRCH)?;
+        let thread = self.thread().filter(|thread| !thread.has_ended()).ok_or(Errno::ESRCH)?;
         task::send_from_above(&thread, signal);
-        if signal == Signal::SIGKILL {
-            // It runs as far as its signals. If it is released just now, it does that anyway.
-            let _ = self.release();
-        }
         Ok(())
     }
 
-    /// Its number as `viewer` sees it; 0 if it has none there.
-    pub fn number(&self, viewer: &Thread) -> u32 {
-        let thread = self.thread.upgrade();
-        thread.and_then(|thread| thread.pid().number_in(viewer.pid().namespace())).unwrap_or(0)
+    /// Its number in a namespace; 0 if it has none there.
+    pub fn number_in(&self, viewer: &PidNamespace) -> u32 {
+        self.with_pid(|pid| pid.number_in(viewer)).flatten().unwrap_or(0)
+    }
+
+    /// Its number in its own namespace; 0 once it is gone.
+    pub fn own_number(&self) -> u32 {
+        self.with_pid(Pid::number).unwrap_or(0)
+    }
+
+    fn thread(&self) -> Option<Arc<Thread>> {
+        match &*self.stage.lock() {
+            Stage::Made(..) => None,
+            Stage::Held(thread) => Some(thread.clone()),
+            Stage::Released(thread) => thread.upgrade(),
+        }
+    }
+
+    fn with_pid<R>(&self, look: impl FnOnce(&Pid) -> R) -> Option<R> {
+        if let Stage::Made(pid, _) = &*self.stage.lock() {
+            return Some(look(pid));
+        }
+        self.thread().map(|thread| look(thread.pid()))
+    }
+}
+
+/// Loads the program of the first process, and holds it before its first instruction.
+pub fn load(caller: &Thread, house: House<'_, Kernel>, process: &Process, program: Program<'_>) -> Result<(), Error> {
+    let key = process.key;
+    let tenant = Tenant::of_container(caller, house, key.into(), program)?;
+    let loaded = tenant.find(program.process)?;
+    let observed = house.cgroup.clone();
+    let mut stage = process.stage.lock();
+    let made = core::mem::replace(&mut *stage, Stage::Released(Weak::new()));
+    let Stage::Made(pid, admission) = made else {
+        *stage = made;
+        return Err(Errno::EINVAL.into());
+    };
+    let on_exit: task::ExitObserver = Box::new(move |status| ended(key, observed, status));
+    let birth = Birth { pid, admission, parent: None, on_exit: Some(on_exit) };
+    let thread = tenant.settle(loaded, birth);
+    *stage = Stage::Held(thread.clone());
+    drop(stage);
+    end_with_its_namespace(&thread);
+    Ok(())
+}
+
+/// Makes a further process, held before its first instruction, as a child of `caller`.
+pub fn exec(
+    caller: &Arc<Thread>,
+    key: ContainerKey,
+    house: House<'_, Kernel>,
+    program: Program<'_>,
+) -> Result<Arc<Thread>, Error> {
+    let admission = house.cgroup.admit()?;
+    let pid = house.namespaces.pid_for_children.allocate()?;
+    if pid.number_in(caller.pid().namespace()).is_none() {
+        // It could not be waited for.
+        return Err(Error::new(Errno::EINVAL).reason("the container's processes are not seen from here"));
+    }
+    let tenant = Tenant::of_container(caller, house, key.into(), program)?;
+    let loaded = tenant.find(program.process)?;
+    let thread = tenant.settle(loaded, Birth { pid, admission, parent: Some(caller.clone()), on_exit: None });
+    end_with_its_namespace(&thread);
+    Ok(thread)
+}
+
+/// Whoever kills all of a namespace may have looked before `thread` could be found.
+pub fn end_with_its_namespace(thread: &Arc<Thread>) {
+    if thread.pid().namespaces_are_closed() {
+        task::kill(thread);
     }
 }
 
 /// What becomes of the container when its first process has ended: all that is left in the group ends too, and
 /// then the engine hears of it.
-pub fn ended(key: ContainerKey, cgroup: Arc<Cgroup>, status: WaitStatus) {
+fn ended(key: ContainerKey, cgroup: Arc<Cgroup>, status: WaitStatus) {
     cgroup.condemn();
     sched::spawn(async move {
         cgroup.pids.wait_empty().await;
@@ -63,10 +147,10 @@ pub fn ended(key: ContainerKey, cgroup: Arc<Cgroup>, status: WaitStatus) {
             oom_killed: cgroup.memory.event(Event::OomKill) > 0,
             memory_peak: cgroup.memory.peak_bytes(),
             tasks_peak: cgroup.pids.peak(),
+            user_ns: 0,
+            system_ns: 0,
         };
         drop(cgroup);
-        let engine = boot::engine();
-        engine.exited(key, exit);
-        engine.platform().exits().wake_all();
+        boot::engine().exited(key, exit);
     });
 }

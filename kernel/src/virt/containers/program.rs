@@ -1,118 +1,167 @@
-//! The program of a container's process: found, loaded and housed.
+//! A program for a container: found, loaded, and settled where it will run.
 
-use super::{
-    Kernel,
-    process::{self, Process},
-};
+use super::Kernel;
 use crate::{
-    cgroup::Cgroup,
+    cgroup::{Admission, Cgroup},
     fs::{self, Caller},
     mm::image::Arguments,
-    security::Credentials,
-    task::{self, LoadError, NewThread, Signals, Thread},
+    namespace::{Namespaces, Pid},
+    security::{Confinement, Credentials},
+    task::{self, ExitObserver, LoadError, NewThread, Signals, Thread},
 };
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::num::NonZeroU64;
 use veridian_containers::{
     abi::Errno,
     config::Process as Description,
-    engine::{ContainerKey, Error, Housing},
+    engine::{Error, House, Program},
 };
+use veridian_hal::user::UserContext;
 
 /// Where a program without a slash is looked for when the environment has no PATH (execvp(3)).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
-/// Permission bits that files made by a container's process do not get, until it says otherwise (umask(2)).
-const UMASK: u16 = 0o022;
 
-/// Loads the program and holds its process before its first instruction.
-pub fn load(
-    caller: &Arc<Thread>,
-    key: ContainerKey,
-    housing: Housing<'_, Kernel>,
-    process: &Description,
-) -> Result<Process, Error> {
-    let cgroup = housing.cgroup.clone();
-    let admission = cgroup.admit()?;
-    let mut namespaces = housing.namespaces.clone();
-    namespaces.enter_time();
-    let pid = namespaces.pid_for_children.allocate()?;
-    let credentials = Credentials::of(process.user.uid, process.user.gid, Arc::from([]));
-    let fs = context_of(caller, &housing, &credentials, process)?;
-    let program = find_program(&fs, &credentials, &cgroup, process)?;
-    let observed = cgroup.clone();
-    let thread = Thread::new(NewThread {
-        pid,
-        admission,
-        container: Some(cgroup.path().into()),
-        space: program.space,
-        files: caller.with_files(|files| files.standard_streams()),
-        fs,
-        namespaces,
-        guard: program.guard,
-        credentials: Arc::new(program.credentials),
-        confinement: caller.confinement().inherited(),
-        signals: Signals::default(),
-        name: program.name,
-        parent: None,
-        exit_signal: 0,
-        on_exit: Some(Box::new(move |status| process::ended(key, observed, status))),
-    });
-    Ok(Process::hold(thread, program.context))
+/// Where a process will run, and as whom.
+pub struct Tenant {
+    /// What it is charged to.
+    pub cgroup: Arc<Cgroup>,
+    /// Its namespaces, the mount namespace aside.
+    pub namespaces: Namespaces,
+    /// Its root, working directory, umask and mounts.
+    pub fs: fs::Context,
+    /// Its descriptors.
+    pub files: fs::FdTable,
+    /// Who it is, before its program is executed.
+    pub credentials: Credentials,
+    /// What binds it.
+    pub confinement: Confinement,
+    /// The key of the container that it is in.
+    pub container: Option<NonZeroU64>,
 }
 
-/// Root, working directory and mounts of the container's process.
+/// What a process is beside that: its numbers, its place in its group and whom it belongs to.
+pub struct Birth {
+    /// Its numbers.
+    pub pid: Pid,
+    /// Its place in its group.
+    pub admission: Admission,
+    /// Whom it is to be waited for by.
+    pub parent: Option<Arc<Thread>>,
+    /// Is called when it has ended.
+    pub on_exit: Option<ExitObserver>,
+}
+
+impl Tenant {
+    /// One of a container's, as the configuration of its process says.
+    pub fn of_container(
+        caller: &Thread,
+        house: House<'_, Kernel>,
+        container: NonZeroU64,
+        program: Program<'_>,
+    ) -> Result<Self, Error> {
+        let process = program.process;
+        let user = &process.user;
+        let credentials = Credentials::of(user.uid, user.gid, Arc::from([]));
+        let fs = context_of(caller, house, &credentials, process)?;
+        let mut namespaces = house.namespaces.clone();
+        namespaces.enter_time();
+        Ok(Self {
+            cgroup: house.cgroup.clone(),
+            namespaces,
+            fs,
+            files: caller.with_files(|files| files.standard_streams()),
+            credentials,
+            confinement: caller.confinement().inherited(),
+            container: Some(container),
+        })
+    }
+
+    /// Loads the program that the first argument names, as execvp(3) finds it.
+    pub fn find(&self, process: &Description) -> Result<task::Program, Error> {
+        let name = process.args.first().map_or("", String::as_str);
+        let load = |path: &[u8]| self.load(path, &process.args, &process.env);
+        if name.contains('/') {
+            return load(name.as_bytes()).map_err(error);
+        }
+        let path = process.env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+        let mut outcome = LoadError::from(Errno::ENOENT);
+        for directory in path.split(':') {
+            let mut candidate: Vec<u8> = Vec::with_capacity(directory.len() + 1 + name.len());
+            candidate.extend_from_slice(if directory.is_empty() { "." } else { directory }.as_bytes());
+            candidate.push(b'/');
+            candidate.extend_from_slice(name.as_bytes());
+            match load(&candidate) {
+                Ok(program) => return Ok(program),
+                // As execvp(3): a file that may not be executed is remembered, while one may be found that may.
+                Err(failed) if failed.errno == Errno::EACCES => outcome = failed,
+                Err(failed) if matches!(failed.errno, Errno::ENOENT | Errno::ENOTDIR) => {}
+                Err(failed) => return Err(error(failed)),
+            }
+        }
+        Err(error(outcome))
+    }
+
+    /// Loads the program at `path`.
+    pub fn load(&self, path: &[u8], args: &[String], env: &[String]) -> Result<task::Program, LoadError> {
+        let arguments: Arguments = args.iter().map(String::as_bytes).collect();
+        let environment: Arguments = env.iter().map(String::as_bytes).collect();
+        let inside =
+            Caller { context: &self.fs, credentials: &self.credentials, memory: &self.cgroup.memory, thread: None };
+        task::load(&inside, path, &arguments, &environment)
+    }
+
+    /// Makes the process, in a session of its own, held before its first instruction.
+    pub fn settle(self, program: task::Program, birth: Birth) -> Arc<Thread> {
+        const SIGCHLD: u32 = 17;
+        let exit_signal = if birth.parent.is_some() { SIGCHLD } else { 0 };
+        let context: UserContext = program.context;
+        let thread = Thread::new(NewThread {
+            pid: birth.pid,
+            admission: birth.admission,
+            container: self.container,
+            space: program.space,
+            files: self.files,
+            fs: self.fs,
+            namespaces: self.namespaces,
+            guard: program.guard,
+            credentials: Arc::new(program.credentials),
+            confinement: self.confinement,
+            signals: Signals::default(),
+            name: program.name,
+            parent: birth.parent,
+            exit_signal,
+            on_exit: birth.on_exit,
+        });
+        let leader = thread.pid().global_number();
+        thread.set_group(leader);
+        thread.set_session(leader);
+        thread.hold(context);
+        thread
+    }
+}
+
+/// Root, working directory and mounts of a container's process.
 fn context_of(
-    caller: &Arc<Thread>,
-    housing: &Housing<'_, Kernel>,
+    caller: &Thread,
+    house: House<'_, Kernel>,
     credentials: &Credentials,
     process: &Description,
 ) -> Result<fs::Context, Error> {
-    let mut context = match housing.root {
+    let mut context = match house.root {
         Some(root) => root.with_mounts(|mounts| mounts.context()),
         None => caller.with_fs(|fs| fs.clone()),
     };
-    context.umask = UMASK;
+    context.umask = process.user.umask;
     context.cwd = context.root.clone();
-    let inside = Caller { context: &context, credentials, memory: &housing.cgroup.memory, thread: None };
+    let inside = Caller { context: &context, credentials, memory: &house.cgroup.memory, thread: None };
     let cwd = inside.resolve_directory(&context.root, process.cwd.as_bytes());
     let cwd = cwd.map_err(|errno| Error::new(errno).operand(process.cwd.clone()).reason("the working directory"))?;
     context.cwd = cwd;
     Ok(context)
 }
 
-/// Loads the program that the first argument names, as execvp(3) finds it in the container.
-fn find_program(
-    fs: &fs::Context,
-    credentials: &Credentials,
-    cgroup: &Cgroup,
-    process: &Description,
-) -> Result<task::Program, Error> {
-    let arguments: Arguments = process.args.iter().map(String::as_bytes).collect();
-    let environment: Arguments = process.env.iter().map(String::as_bytes).collect();
-    let inside = Caller { context: fs, credentials, memory: &cgroup.memory, thread: None };
-    let load = |path: &[u8]| task::load(&inside, path, &arguments, &environment);
-    let name = process.args.first().map_or("", String::as_str);
-    if name.contains('/') {
-        return load(name.as_bytes()).map_err(error);
-    }
-    let path = process.env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
-    let mut outcome = LoadError::from(Errno::ENOENT);
-    for directory in path.split(':') {
-        let mut candidate: Vec<u8> = Vec::with_capacity(directory.len() + 1 + name.len());
-        candidate.extend_from_slice(if directory.is_empty() { "." } else { directory }.as_bytes());
-        candidate.push(b'/');
-        candidate.extend_from_slice(name.as_bytes());
-        match load(&candidate) {
-            Ok(program) => return Ok(program),
-            // As execvp(3): a file that may not be executed is remembered, while one may be found that may.
-            Err(failed) if failed.errno == Errno::EACCES => outcome = failed,
-            Err(failed) if matches!(failed.errno, Errno::ENOENT | Errno::ENOTDIR) => {}
-            Err(failed) => return Err(error(failed)),
-        }
-    }
-    Err(error(outcome))
-}
-
-fn error(failed: LoadError) -> Error {
+/// What the engine is told of a program that cannot run.
+pub fn error(failed: LoadError) -> Error {
     let error = Error::new(failed.errno);
     if failed.reason.is_empty() { error } else { error.reason(failed.reason) }
 }
