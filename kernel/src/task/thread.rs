@@ -460,6 +460,8 @@ impl Thread {
         if let Some(task) = self.task.get() {
             task.set_nice(nice);
         }
+    }
+
     /// Holds it before its first instruction, which is where `context` points: it runs once it is released, or to its
     /// end once SIGKILL is sent.
     pub fn hold(&self, context: UserContext) {

@@ -43,14 +43,22 @@ pub fn charge(caller: &Thread, bytes: usize) -> Result<KernelCharge, Error> {
     Ok(caller.memory().charge_kernel(bytes).map_err(Errno::from)?)
 }
 
-/// Freezes the group; ready when nothing in it runs any more.
-pub async fn freeze(_cgroup: &Cgroup) -> Result<(), Error> {
-    Err(Errno::ENOSYS.into())
-}
+/// Freezes the group; ready when nothing in it runs any more. Dropped before, it is as it was.
+pub async fn freeze(cgroup: &Cgroup) {
+    /// Thaws again unless disarmed.
+    struct Thawing<'a>(Option<&'a Cgroup>);
 
-/// Thaws the group.
-pub async fn thaw(_cgroup: &Cgroup) -> Result<(), Error> {
-    Err(Errno::ENOSYS.into())
+    impl Drop for Thawing<'_> {
+        fn drop(&mut self) {
+            if let Some(cgroup) = self.0 {
+                cgroup.thaw();
+            }
+        }
+    }
+
+    let mut thawing = Thawing(Some(cgroup));
+    cgroup.freeze().await;
+    thawing.0 = None;
 }
 
 /// What the group uses.

@@ -169,11 +169,13 @@ impl Platform for Kernel {
     }
 
     async fn freeze(&self, cgroup: &Arc<Cgroup>) -> Result<(), Error> {
-        cgroup::freeze(cgroup).await
+        cgroup::freeze(cgroup).await;
+        Ok(())
     }
 
     async fn thaw(&self, cgroup: &Arc<Cgroup>) -> Result<(), Error> {
-        cgroup::thaw(cgroup).await
+        cgroup.thaw();
+        Ok(())
     }
 
     async fn update_cgroup(&self, cgroup: &Arc<Cgroup>, resources: &Resources) -> Result<(), Error> {
