@@ -1,7 +1,10 @@
 //! mount_setattr(2), and MS_REMOUNT: the flags of mounts that are there.
 
 use super::{Mount, MountFlags, Reflag, Sharing, SuperFlags, TmpfsOptions, topology::Topology};
-use crate::fs::{Caller, Location, tmpfs};
+use crate::{
+    fs::{Caller, Location, tmpfs},
+    security::Capabilities,
+};
 use alloc::{sync::Arc, vec, vec::Vec};
 use veridian_containers::abi::Errno;
 
@@ -44,6 +47,9 @@ impl Caller<'_> {
         let mount = self.own_mount(target)?;
         let Some(new) = superblock else { return set_flags(&[mount], flags) };
         let superblock = mount.superblock();
+        if !self.credentials.capable_in(superblock.owner(), Capabilities::SYS_ADMIN) {
+            return Err(Errno::EPERM);
+        }
         let options = match superblock.kind() {
             "tmpfs" => Some(TmpfsOptions::parse(data)?),
             _ if data.is_empty() => None,
@@ -72,9 +78,11 @@ impl Caller<'_> {
     }
 }
 
-/// Sets the flags of all `mounts`, or of none: EBUSY where someone writes what would be read-only.
+/// Sets the flags of all `mounts`, or of none: EBUSY where someone writes what would be read-only, EPERM where one is
+/// locked.
 pub(super) fn set_flags(mounts: &[Arc<Mount>], change: Reflag) -> Result<(), Errno> {
     let old: Vec<MountFlags> = mounts.iter().map(|mount| mount.flags()).collect();
+    mounts.iter().zip(&old).try_for_each(|(mount, old)| mount.permit_flags(change.apply(*old)))?;
     for (index, mount) in mounts.iter().enumerate() {
         if let Err(errno) = mount.set_flags(change.apply(old[index])) {
             for (mount, old) in mounts[..index].iter().zip(old) {

@@ -59,9 +59,14 @@ impl Caller<'_> {
         if !self.context.namespace.has(&source.mount) || source.mount.is_unbindable() {
             return Err(Errno::EINVAL);
         }
+        if !recursive && source.mount.has_locked_beneath(&source.dentry) {
+            return Err(Errno::EINVAL);
+        }
         let copying = Copying { recursive, kinship: Kinship::Like, unbindable: false, memory: self.memory };
         let mount = copying.copy(&source.mount, &source.dentry, &mut |_, _| {})?;
-        mount.set_flags(mount.flags().with(flags))?;
+        let flags = mount.flags().with(flags);
+        mount.permit_flags(flags)?;
+        mount.set_flags(flags)?;
         topology.attach(mount, target, self.memory)
     }
 
@@ -74,7 +79,7 @@ impl Caller<'_> {
         self.permit_place(&target)?;
         let target = target.into_mounted();
         // A mount that its parent's peers have too cannot be taken from that parent alone.
-        if old.mount.is_shared() {
+        if old.mount.is_shared() || mount.is_locked() {
             return Err(Errno::EINVAL);
         }
         if target.mount.is_shared() && mount.subtree().iter().any(|mount| mount.is_unbindable()) {
@@ -92,7 +97,7 @@ impl Caller<'_> {
         let target = target.into_mounted();
         let topology = Topology::lock();
         let mount = self.own_mount(&target)?;
-        let place = mount.place().ok_or(Errno::EINVAL)?;
+        let place = mount.place().filter(|_| !mount.is_locked()).ok_or(Errno::EINVAL)?;
         drop(target);
         if !flags.contains(UmountFlags::DETACH) {
             // While the parent's children are locked, only who holds the mount already can come by another handle.

@@ -68,6 +68,8 @@ pub enum MountSource {
 pub struct ContainerMounts {
     context: Context,
     made: Vec<Made>,
+    /// Whether it is for another user namespace than the one that the caller's mounts are ruled from.
+    foreign: bool,
     root: Vec<Bound>,
     /// What becomes what when the container is complete. Until then every mount is private: what is mounted while the
     /// container is built is seen nowhere else.
@@ -97,7 +99,8 @@ impl ContainerMounts {
         }
         let root = bind_from(caller, source, true)?;
         let context = Context::at_root_of(MountNamespace::new(root[0].mount.clone(), owner)?);
-        Ok(Self { context, made: Vec::new(), root, sharing: Vec::new() })
+        let foreign = caller.context.namespace.owner() != owner;
+        Ok(Self { context, made: Vec::new(), foreign, root, sharing: Vec::new() })
     }
 
     /// Mounts what `request` asks for, on top of what is there. The destination is made if it does not exist. On an
@@ -178,8 +181,12 @@ impl ContainerMounts {
         let count = if sharing.1 { self.root.len() } else { 1 };
         let root = core::mem::take(&mut self.root).into_iter().take(count).map(|bound| (bound, sharing.0));
         for (Bound { mount, origin }, sharing) in root.chain(core::mem::take(&mut self.sharing)) {
-            mount.set_propagation(origin);
+            // Nothing is sent from there to where there are more rights.
+            mount.set_propagation(if self.foreign { origin.of_copy(Kinship::Slave) } else { origin });
             mount.share(sharing);
+        }
+        if self.foreign {
+            self.context.root.mount.lock_tree();
         }
         Ok(())
     }
@@ -192,7 +199,7 @@ impl ContainerMounts {
     /// Drops the namespace and removes the mount points that were made for it, as far as they are still empty and
     /// nothing is mounted there: the bundle is as it was.
     pub fn undo(self) {
-        let Self { context, made, root, sharing } = self;
+        let Self { context, made, root, sharing, .. } = self;
         drop((context, root, sharing));
         made.into_iter().rev().for_each(Made::withdraw);
     }

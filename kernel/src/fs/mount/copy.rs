@@ -19,7 +19,7 @@ pub(super) struct Copying<'a> {
 
 impl Copying<'_> {
     /// A copy of `mount` that shows `root`. `copied` is told of each pair of original and copy. ENOSPC for more mounts
-    /// than a namespace may have.
+    /// than a namespace may have, EPERM for an unbindable mount that is locked.
     pub fn copy(
         &self,
         mount: &Arc<Mount>,
@@ -33,7 +33,14 @@ impl Copying<'_> {
         while let Some((from, to)) = pairs.pop().filter(|_| self.recursive) {
             for child in from.child_mounts() {
                 let Some(place) = child.place() else { continue };
-                if !to.shows(&place.dentry) || !self.unbindable && child.is_unbindable() {
+                if !to.shows(&place.dentry) {
+                    continue;
+                }
+                if !self.unbindable && child.is_unbindable() {
+                    // Left out, it would show what it hides.
+                    if child.is_locked() {
+                        return Err(Errno::EPERM);
+                    }
                     continue;
                 }
                 count += 1;
@@ -41,6 +48,7 @@ impl Copying<'_> {
                     return Err(Errno::ENOSPC);
                 }
                 let copy = self.one(&child, child.root())?;
+                copy.set_locked(child.is_locked());
                 graft(&to, copy.clone(), Mountpoint::new(&place.dentry)?);
                 copied(&child, &copy);
                 pairs.push((child, copy));

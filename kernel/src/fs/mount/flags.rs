@@ -81,7 +81,7 @@ impl MountFlags {
     /// The ways of keeping access times, of which a mount has one.
     pub const TIMES: Self = Self::NOATIME.union(Self::STRICTATIME);
     /// All that is said of access times.
-    const ALL_TIMES: Self = Self::TIMES.union(Self::NODIRATIME);
+    pub(super) const ALL_TIMES: Self = Self::TIMES.union(Self::NODIRATIME);
 
     /// At most one way of keeping access times, as mount(2) chooses.
     fn normal(self) -> Self {

@@ -16,6 +16,7 @@ mod copy;
 mod describe;
 mod flags;
 mod gate;
+mod lock;
 mod namespace;
 mod options;
 mod pivot;
@@ -39,6 +40,7 @@ use alloc::{
     vec::Vec,
 };
 use core::sync::atomic::{AtomicU64, Ordering};
+use lock::Locks;
 use propagation::Propagation;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::{RwLock, SpinLock};
@@ -63,6 +65,7 @@ pub struct Mount {
     children: RwLock<BTreeMap<usize, Arc<Mount>>>,
     place: SpinLock<Option<MountPlace>>,
     propagation: SpinLock<Propagation>,
+    locks: Locks,
     _charge: ObjectCharge,
 }
 
@@ -116,7 +119,7 @@ impl Mount {
         flags: MountFlags,
         memory: &MemoryGroup,
     ) -> Result<Arc<Self>, Errno> {
-        Self::new(tree.clone(), tree, source.into(), flags, memory)
+        Self::new(tree.clone(), tree, source.into(), flags, Locks::default(), memory)
     }
 
     /// A mount, placed nowhere yet, of the file system with root `tree`, showing `root` of it.
@@ -125,6 +128,7 @@ impl Mount {
         root: Arc<Dentry>,
         source: Arc<[u8]>,
         flags: MountFlags,
+        locks: Locks,
         memory: &MemoryGroup,
     ) -> Result<Arc<Self>, Errno> {
         let charge = tree.inode().superblock().charge_object(MOUNT_BYTES, memory)?;
@@ -138,13 +142,15 @@ impl Mount {
             children: RwLock::new(BTreeMap::new()),
             place: SpinLock::new(None),
             propagation: SpinLock::new(Propagation::Private),
+            locks,
             _charge: charge,
         }))
     }
 
-    /// A further mount of the same file system, showing `root` of it, with the same flags. It is private.
+    /// A further mount of the same file system, showing `root` of it, with the same flags, locked as they
+    /// are. It is private.
     fn bind(&self, root: &Arc<Dentry>, memory: &MemoryGroup) -> Result<Arc<Self>, Errno> {
-        Self::new(self.tree.clone(), root.clone(), self.source.clone(), self.flags(), memory)
+        Self::new(self.tree.clone(), root.clone(), self.source.clone(), self.flags(), self.locks.of_copy(), memory)
     }
 
     /// Whether devices are not opened: the mount says so, or the file system was not mounted with rights over the

@@ -70,10 +70,12 @@ impl MountNamespace {
     }
 
     /// A copy of the tree (CLONE_NEWNS), which `owner` rules and `memory` pays for, and `context` with its places in the
-    /// copy. Its mounts are peers of shared mounts; for another owner slaves, which cannot send anything back.
+    /// copy. Its mounts are peers of shared mounts; for another owner slaves, which cannot send anything back, and
+    /// locked.
     pub fn copy(&self, context: &Context, owner: &Arc<UserNamespace>, memory: &MemoryGroup) -> Result<Context, Errno> {
         let (mut root, mut cwd) = (context.root.clone(), context.cwd.clone());
-        let kinship = if Arc::ptr_eq(owner, &self.owner) { Kinship::Like } else { Kinship::Slave };
+        let foreign = !Arc::ptr_eq(owner, &self.owner);
+        let kinship = if foreign { Kinship::Slave } else { Kinship::Like };
         let copying = Copying { recursive: true, kinship, unbindable: true, memory };
         let _topology = Topology::lock();
         let old = self.root();
@@ -84,6 +86,9 @@ impl MountNamespace {
                 }
             }
         })?;
+        if foreign {
+            copy.lock_tree();
+        }
         Ok(Context { root, cwd, umask: context.umask, namespace: Self::new(copy, owner)? })
     }
 

@@ -32,7 +32,7 @@ impl Caller<'_> {
         if Arc::ptr_eq(&new_root.mount, &root.mount) || Arc::ptr_eq(&put_old.mount, &root.mount) {
             return Err(Errno::EBUSY);
         }
-        if !root.is_mount_root() || !new_root.is_mount_root() {
+        if !root.is_mount_root() || !new_root.is_mount_root() || new_root.mount.is_locked() {
             return Err(Errno::EINVAL);
         }
         if !put_old.is_beneath(&new_root) || !new_root.is_beneath(root) {
@@ -46,6 +46,9 @@ impl Caller<'_> {
         }
         let old_mountpoint = Mountpoint::new(&put_old.dentry)?;
         let root_mountpoint = above.as_ref().map(|above| Mountpoint::new(&above.dentry)).transpose()?;
+        // What the old root was locked to, the new one is.
+        new_root.mount.set_locked(root.mount.is_locked());
+        root.mount.set_locked(false);
         let places = (topology.lift(&new_root.mount), topology.lift(&root.mount));
         graft(&put_old.mount, root.mount.clone(), old_mountpoint);
         match (above, root_mountpoint) {

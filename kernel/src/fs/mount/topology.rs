@@ -5,6 +5,7 @@ use super::{Mount, MountNamespace, MountPlace, Mountpoint, copy::Copying, key, n
 use crate::{
     cgroup::MemoryGroup,
     fs::{Dentry, Location},
+    namespace::UserNamespace,
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -126,6 +127,11 @@ struct Grafting {
 }
 
 impl Plan<'_> {
+    /// The user namespace of the mount namespace in which something is mounted, which is the first planned.
+    fn owner(&self) -> &Arc<UserNamespace> {
+        self.graftings[0].namespace.owner()
+    }
+
     /// Plans copies of `source`, which comes to `at`, a member of `group`, for all that receive from it.
     fn propagate(&mut self, at: &Location, group: &Arc<PeerGroup>, source: &Arc<Mount>) -> Result<(), Errno> {
         // Groups, each with the tree whose groups its slaves are to follow; the first with one that is there already.
@@ -163,6 +169,10 @@ impl Plan<'_> {
         self.copies += size;
         if self.copies > COPIES_MAX {
             return Err(Errno::ENOSPC);
+        }
+        // Whose place it was asked for may have more rights than there are here.
+        if namespace.owner() != self.owner() {
+            mount.lock_tree();
         }
         let mountpoint = Mountpoint::new(dentry)?;
         let cover = if parent.child_at(dentry).is_some() {
