@@ -2,10 +2,11 @@
 
 use crate::{Arch, Exit, Images, Outcome, image};
 use std::{
+    collections::VecDeque,
     fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -24,6 +25,7 @@ pub struct Vm {
     time_limit: Option<Duration>,
     count_instructions: bool,
     interactive: bool,
+    dialogue: Vec<(String, String)>,
 }
 
 impl Vm {
@@ -42,6 +44,7 @@ impl Vm {
             time_limit: Some(Duration::from_secs(60)),
             count_instructions: false,
             interactive: false,
+            dialogue: Vec::new(),
         }
     }
 
@@ -105,6 +108,12 @@ impl Vm {
         self
     }
 
+    /// Once the console has printed `text`, after what earlier steps waited for, types `keys`.
+    pub fn types_after(mut self, text: &str, keys: &str) -> Self {
+        self.dialogue.push((text.to_owned(), keys.to_owned()));
+        self
+    }
+
     /// Boots and waits for the end.
     ///
     /// # Errors
@@ -120,13 +129,18 @@ impl Vm {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", &qemu])
             .args(&arguments)
-            .stdin(if self.interactive { Stdio::inherit() } else { Stdio::null() })
+            .stdin(match self.interactive {
+                true => Stdio::inherit(),
+                false if self.dialogue.is_empty() => Stdio::null(),
+                false => Stdio::piped(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("setpriv {qemu}: {error}")))?;
-        let console = collect(child.stdout.take(), self.interactive);
-        let errors = collect(child.stderr.take(), false);
+        let typist = Typist { keyboard: child.stdin.take(), dialogue: self.dialogue.into(), seen: Vec::new() };
+        let console = collect(child.stdout.take(), self.interactive, typist);
+        let errors = collect(child.stderr.take(), false, Typist::default());
         let code = wait(&mut child, self.time_limit)?;
         let console = text(console).replace("\r\n", "\n");
         let errors = text(errors);
@@ -192,14 +206,42 @@ impl Vm {
     }
 }
 
-/// Reads a stream to its end on a thread of its own, and passes it on at once if asked to.
-fn collect(stream: Option<impl Read + Send + 'static>, echo: bool) -> thread::JoinHandle<Vec<u8>> {
+/// Types its part of a dialogue with the guest.
+#[derive(Default)]
+struct Typist {
+    /// Stays open to the end, or the guest would read an end of file.
+    keyboard: Option<ChildStdin>,
+    dialogue: VecDeque<(String, String)>,
+    /// What was printed since the last step.
+    seen: Vec<u8>,
+}
+
+impl Typist {
+    fn hears(&mut self, printed: &[u8]) {
+        self.seen.extend_from_slice(printed);
+        while let (Some((text, _)), Some(keyboard)) = (self.dialogue.front(), &mut self.keyboard) {
+            let Some(at) = self.seen.windows(text.len().max(1)).position(|part| part == text.as_bytes()) else { return };
+            self.seen.drain(..at + text.len());
+            let Some((_, keys)) = self.dialogue.pop_front() else { return };
+            // A machine that has ended meanwhile shows that in its exit status.
+            let _ = keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush());
+        }
+    }
+}
+
+/// Reads a stream to its end on a thread of its own, tells the typist, and passes it on at once if asked to.
+fn collect(
+    stream: Option<impl Read + Send + 'static>,
+    echo: bool,
+    mut typist: Typist,
+) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut all = Vec::new();
         let Some(mut stream) = stream else { return all };
         let mut part = [0; 4096];
         while let Ok(count @ 1..) = stream.read(&mut part) {
             all.extend_from_slice(&part[..count]);
+            typist.hears(&part[..count]);
             if echo {
                 // A reader that has gone away is no reason to stop the machine.
                 let mut out = io::stdout().lock();

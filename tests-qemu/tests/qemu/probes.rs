@@ -55,7 +55,7 @@ pub const ALL: &[Probe] = &[
 const NO_CONTAINERS: Probe = probe("no-containers", "");
 
 /// Programs that are no probes of their own: what init, probes and tests run.
-const OTHERS: [&str; 5] = ["escape", "hello", "init", "reach", "worker"];
+const OTHERS: [&str; 6] = ["escape", "hello", "init", "reach", "sh", "worker"];
 
 /// Run once.
 pub const ONCE: &[Test] = &[

@@ -4,7 +4,8 @@
 //! The words of the command line arrive as Linux passes them on: `name=value` in the environment, what follows `--`
 //! as arguments. `config=FILE` (default `/config.oci`) runs a container, with `bundle=DIRECTORY` (default
 //! `/bundle`) and `id=NAME` (default: the file's name without its ending). `bench=cycle` runs it `count=N` times and
-//! prints means. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`.
+//! prints means. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`, and
+//! `shell=NAME` does so with a terminal and the usual file systems.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -32,11 +33,15 @@ type Path = CString<256>;
 fn main(start: &Start) -> i32 {
     open_console();
     mount_devices();
-    let status = match (start.var("probe"), start.var("bench")) {
-        (Some(name), _) => run_probe(start, name),
-        (None, None) => run_container(start),
-        (None, Some("cycle")) => bench_cycle(start),
-        (None, Some(other)) => {
+    let status = match (start.var("probe"), start.var("shell"), start.var("bench")) {
+        (Some(name), ..) => run_child(start, name),
+        (_, Some(name), _) => {
+            mount_usual();
+            run_child(start, name)
+        }
+        (None, None, None) => run_container(start),
+        (None, None, Some("cycle")) => bench_cycle(start),
+        (None, None, Some(other)) => {
             println!("veridian: bench={other} is not known; there is bench=cycle");
             Err(REFUSED)
         }
@@ -60,6 +65,17 @@ fn mount_devices() {
     match sys::mount(c"dev", c"/dev", c"dev", 0, None) {
         Ok(()) | Err(Errno::ENOENT) => {}
         Err(errno) => println!("veridian: /dev: {errno}"),
+    }
+}
+
+/// Mounts what people expect to look at, where the root has directories for it.
+fn mount_usual() {
+    for (kind, place) in [(c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"devpts", c"/dev/pts"), (c"cgroup2", c"/sys/fs/cgroup")] {
+        if let Err(errno) = sys::mount(kind, place, kind, 0, None)
+            && errno != Errno::ENOENT
+        {
+            println!("veridian: {}: {errno}", place.to_str().unwrap_or_default());
+        }
     }
 }
 
@@ -216,7 +232,7 @@ fn cycle_once(request: &Request) -> Result<[u64; 4], u8> {
 }
 
 /// Runs `/bin/NAME` as a child, and takes every child's status until it has ended.
-fn run_probe(start: &Start, name: &str) -> Result<u8, u8> {
+fn run_child(start: &Start, name: &str) -> Result<u8, u8> {
     let path = c_path(&text!(255, "/bin/{name}")).map_err(|errno| refused(name, errno))?;
     let mut args: Vec<&CStr, { sys::EXEC_STRINGS_MAX }> = Vec::new();
     let mut env: Vec<&CStr, { sys::EXEC_STRINGS_MAX }> = Vec::new();
@@ -234,7 +250,7 @@ fn run_probe(start: &Start, name: &str) -> Result<u8, u8> {
         let (pid, status) = sys::wait4(-1, 0).map_err(|errno| refused("wait4", errno))?;
         if pid == child {
             let Some(status) = WaitStatus::decode(status) else { continue };
-            println!("veridian: probe {name} {status}");
+            println!("veridian: {name} {status}");
             return Ok(status.shell_status());
         }
     }

@@ -123,7 +123,7 @@ fn ids(checks: &mut Checks) {
     let again = driver::create("taken", &config, CreateFlags::empty()).map_err(|(errno, _)| errno);
     checks.equal("an id that is taken is EEXIST", again, Err(Errno::EEXIST));
     checks.equal("and the first has it still", driver::status("taken"), Some(Status::Created));
-    let long = "x".repeat::<65>();
+    let long = "x".repeat(65);
     for id in ["", ".hidden", "a/b", "a b", "ä", "a\n", long.as_str()] {
         let made = driver::create(id, &config, CreateFlags::empty()).map_err(|(errno, _)| errno);
         checks.equal(format_args!("{id:?} is no id: EINVAL"), made, Err(Errno::EINVAL));
@@ -134,19 +134,6 @@ fn ids(checks: &mut Checks) {
     checks.equal("there is one container", driver::count(), Ok(1));
     checks.equal("FORCE deletes what is created", sys::container_delete(container, DeleteFlags::FORCE), Ok(()));
     checks.equal("close", sys::close(container), Ok(()));
-}
-
-/// `str::repeat` without a heap.
-trait Repeat {
-    fn repeat<const N: usize>(&self) -> veridian_userland::heapless::String<N>;
-}
-
-impl Repeat for str {
-    fn repeat<const N: usize>(&self) -> veridian_userland::heapless::String<N> {
-        let mut text = veridian_userland::heapless::String::new();
-        while text.push_str(self).is_ok() {}
-        text
-    }
 }
 
 fn several(checks: &mut Checks) {

@@ -92,6 +92,10 @@ pub fn fcntl(fd: Fd, command: u32, arg: u32) -> Result<usize> {
 pub fn ioctl(fd: Fd, request: u32, buffer: &mut [u8; 64]) -> Result<usize> {
     call!(__NR_ioctl, fd, request, Arg::write(buffer))
 }
+/// ioctl(2) with a number as argument.
+pub fn ioctl_number(fd: Fd, request: u32, argument: u32) -> Result<usize> {
+    call!(__NR_ioctl, fd, request, argument)
+}
 /// ppoll(2) of one descriptor; `timeout` in nanoseconds, `None` for ever. Gives `revents`.
 pub fn poll(fd: Fd, events: u32, timeout: Option<u64>) -> Result<u32> {
     let mut entry = pollfd { fd, events: events as i16, revents: 0 };

@@ -7,6 +7,7 @@
 mod confine;
 mod container;
 mod file;
+mod heap;
 mod ipc;
 mod machine;
 mod memory;

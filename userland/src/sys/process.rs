@@ -46,6 +46,18 @@ pub fn execve(path: &CStr, args: &[&CStr], env: &[&CStr]) -> Errno {
         Err(errno) => errno,
     }
 }
+/// As [`execve`], with lists of any length.
+pub fn execve_lists(path: &CStr, args: &[alloc::ffi::CString], env: &[alloc::ffi::CString]) -> Errno {
+    let list = |strings: &[alloc::ffi::CString]| {
+        let ends = core::iter::once(core::ptr::null());
+        strings.iter().map(|string| string.as_ptr()).chain(ends).collect::<alloc::vec::Vec<_>>()
+    };
+    let (args, env) = (list(args), list(env));
+    match call!(__NR_execve, path, Arg::read(&args[..]), Arg::read(&env[..])) {
+        Ok(_) => Errno::EIO,
+        Err(errno) => errno,
+    }
+}
 /// wait4(2): the pid and the wait status; pid 0 when `WNOHANG` found none.
 pub fn wait4(pid: Pid, options: u32) -> Result<(Pid, i32)> {
     let mut status = 0;
