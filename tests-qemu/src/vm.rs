@@ -220,7 +220,9 @@ impl Typist {
     fn hears(&mut self, printed: &[u8]) {
         self.seen.extend_from_slice(printed);
         while let (Some((text, _)), Some(keyboard)) = (self.dialogue.front(), &mut self.keyboard) {
-            let Some(at) = self.seen.windows(text.len().max(1)).position(|part| part == text.as_bytes()) else { return };
+            let Some(at) = self.seen.windows(text.len().max(1)).position(|part| part == text.as_bytes()) else {
+                return;
+            };
             self.seen.drain(..at + text.len());
             let Some((_, keys)) = self.dialogue.pop_front() else { return };
             // A machine that has ended meanwhile shows that in its exit status.
@@ -230,11 +232,7 @@ impl Typist {
 }
 
 /// Reads a stream to its end on a thread of its own, tells the typist, and passes it on at once if asked to.
-fn collect(
-    stream: Option<impl Read + Send + 'static>,
-    echo: bool,
-    mut typist: Typist,
-) -> thread::JoinHandle<Vec<u8>> {
+fn collect(stream: Option<impl Read + Send + 'static>, echo: bool, mut typist: Typist) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut all = Vec::new();
         let Some(mut stream) = stream else { return all };

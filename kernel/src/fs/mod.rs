@@ -24,6 +24,7 @@ mod change;
 mod context;
 mod dentry;
 pub mod devfs;
+mod devpts;
 mod fd_table;
 mod file;
 pub mod initrd;
@@ -40,6 +41,7 @@ mod superblock;
 pub mod synthetic;
 mod time;
 pub mod tmpfs;
+pub mod types;
 
 #[cfg(test)]
 mod tests;

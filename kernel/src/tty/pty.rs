@@ -13,6 +13,7 @@ use crate::{
     fs::{
         Attempt, File, FileObject, OpenFlags, Readiness,
         io::{Sink, Source, moved},
+        synthetic::Ownership,
     },
     task::Thread,
 };
@@ -52,9 +53,8 @@ pub struct Pair {
     /// How often the slave side is open, and whether it ever was.
     slaves: AtomicUsize,
     was_open: AtomicBool,
-    /// Who may open it.
-    uid: u32,
-    gid: u32,
+    /// Who may open the slave side.
+    ownership: SpinLock<Ownership>,
     _charge: KernelCharge,
 }
 
@@ -76,8 +76,13 @@ impl Instance {
         Arc::new(Self { pairs: SpinLock::new(BTreeMap::new()), max: max.min(INSTANCE_MAX) })
     }
 
-    /// A new pair, paid for by `memory`, its terminal owned by `uid` and `gid`: the master. ENOSPC at the limit.
-    pub fn open_master(self: &Arc<Self>, memory: &Arc<MemoryGroup>, uid: u32, gid: u32) -> Result<Arc<Master>, Errno> {
+    /// A new pair, paid for by `memory`, the slave side for whom `ownership` says: the master. ENOSPC at the
+    /// limit.
+    pub fn open_master(
+        self: &Arc<Self>,
+        memory: &Arc<MemoryGroup>,
+        ownership: Ownership,
+    ) -> Result<Arc<Master>, Errno> {
         let mut charge = memory.kernel_charge();
         charge.cover(PAIR_BYTES)?;
         let mut pairs = self.pairs.lock();
@@ -89,8 +94,7 @@ impl Instance {
             locked: AtomicBool::new(true),
             slaves: AtomicUsize::new(0),
             was_open: AtomicBool::new(false),
-            uid,
-            gid,
+            ownership: SpinLock::new(ownership),
             _charge: charge,
         });
         pairs.insert(number, Arc::downgrade(&pair));
@@ -115,9 +119,14 @@ impl Pair {
         self.number
     }
 
-    /// The owner of the slave side's node: user and group.
-    pub fn owner(&self) -> (u32, u32) {
-        (self.uid, self.gid)
+    /// Who may open the slave side.
+    pub fn ownership(&self) -> Ownership {
+        *self.ownership.lock()
+    }
+
+    /// Gives the slave side to others (chmod(2), chown(2)).
+    pub fn set_ownership(&self, ownership: Ownership) {
+        *self.ownership.lock() = ownership;
     }
 
     /// The terminal.

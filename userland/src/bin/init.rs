@@ -70,7 +70,9 @@ fn mount_devices() {
 
 /// Mounts what people expect to look at, where the root has directories for it.
 fn mount_usual() {
-    for (kind, place) in [(c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"devpts", c"/dev/pts"), (c"cgroup2", c"/sys/fs/cgroup")] {
+    for (kind, place) in
+        [(c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"devpts", c"/dev/pts"), (c"cgroup2", c"/sys/fs/cgroup")]
+    {
         if let Err(errno) = sys::mount(kind, place, kind, 0, None)
             && errno != Errno::ENOENT
         {

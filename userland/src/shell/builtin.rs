@@ -329,5 +329,6 @@ fn mount(words: &[&str]) -> Outcome {
     }
     let data = c_path(&data.join(","))?;
     let data = (!data.is_empty()).then_some(data.as_c_str());
-    sys::mount(&c_path(what)?, &c_path(place)?, &c_path(kind)?, flags, data).map_err(|errno| format!("{place}: {errno}"))
+    sys::mount(&c_path(what)?, &c_path(place)?, &c_path(kind)?, flags, data)
+        .map_err(|errno| format!("{place}: {errno}"))
 }

@@ -126,7 +126,10 @@ pub fn list(text: &str) -> Result<Vec<Item>, String> {
             Some(Token::Or) => (Condition::IfFailure, false),
             Some(Token::Semicolon) | None => (Condition::Always, false),
         };
-        if empty && !(commands.is_empty() && matches!(token, Some(Token::Semicolon) | None) && condition == Condition::Always)
+        if empty
+            && !(commands.is_empty()
+                && matches!(token, Some(Token::Semicolon) | None)
+                && condition == Condition::Always)
         {
             return Err(String::from("a command is missing"));
         }

@@ -25,7 +25,8 @@ unsafe impl Source for Pages {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         // Room for the block, its alignment and the allocator's own words around it.
         let bytes = (layout.size() + layout.align() + 4096).max(GROWTH_BYTES).next_multiple_of(4096);
-        let base = call!(__NR_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0).map_err(drop)?;
+        let base =
+            call!(__NR_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0).map_err(drop)?;
         // SAFETY: the mapping is new, private and never unmapped.
         unsafe { talc.claim(core::ptr::with_exposed_provenance_mut(base), bytes) }.map(|_| ()).ok_or(())
     }

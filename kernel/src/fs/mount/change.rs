@@ -1,12 +1,9 @@
 //! mount(2) and umount2(2): what comes to a place, and what goes.
 
-use super::{
-    Mount, MountFlags, SuperFlags, TmpfsOptions, UmountFlags, copy::Copying, propagation::Kinship, topology::Topology,
-};
+use super::{Mount, MountFlags, SuperFlags, UmountFlags, copy::Copying, propagation::Kinship, topology::Topology};
 use crate::{
-    cgroup::MemoryGroup,
-    fs::{Caller, Dentry, Location, devfs, tmpfs},
-    security::{Capabilities, Credentials},
+    fs::{Caller, Location, types},
+    security::Capabilities,
 };
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
@@ -26,26 +23,11 @@ pub struct NewMount<'a> {
     pub superblock: SuperFlags,
 }
 
-/// The root of a new file system of type `kind`, for `credentials` and paid for by `memory`. ENODEV for a type that there
-/// is not.
-fn new_tree(kind: &[u8], data: &[u8], credentials: &Credentials, memory: &MemoryGroup) -> Result<Arc<Dentry>, Errno> {
-    let owner = &credentials.user_namespace;
-    let options = TmpfsOptions::parse(data)?.for_mounter(credentials)?;
-    match kind {
-        b"tmpfs" => tmpfs::tree(&options, owner, memory),
-        // Devices are the machine's.
-        _ if !owner.is_first() => Err(Errno::EPERM),
-        b"dev" if options.limits_nothing() => devfs::tree(&options, memory),
-        b"dev" => Err(Errno::EINVAL),
-        _ => Err(Errno::ENODEV),
-    }
-}
-
 impl Caller<'_> {
     /// mount(2) of a new file system at `target`.
     pub fn mount(&self, target: Location, new: &NewMount<'_>) -> Result<(), Errno> {
         self.permit_mount()?;
-        let tree = new_tree(new.kind, new.data, self.credentials, self.memory)?;
+        let tree = types::tree(new.kind, new.data, self)?;
         tree.inode().superblock().set_flags(new.superblock)?;
         let mount = Mount::of_tree(tree, new.source, new.flags, self.memory)?;
         self.context.namespace.attach(mount, target, self.memory)

@@ -15,10 +15,10 @@ use crate::fs::{
     Caller, Context, Dentry, FileType, Location, change, devfs,
     inode::DeviceNumber,
     path::{LastKind, Look, Walk},
-    tmpfs,
+    tmpfs, types,
 };
 use crate::namespace::UserNamespace;
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
 use veridian_containers::abi::Errno;
 
 /// A mount that a configuration asks for.
@@ -55,6 +55,13 @@ pub enum MountSource {
     Tmpfs(TmpfsOptions),
     /// A new `dev` file system.
     Dev,
+    /// A new file system of another type.
+    Other {
+        /// The type's name.
+        kind: &'static str,
+        /// Its options, as mount(2) takes them.
+        data: String,
+    },
     /// What is mounted there already.
     Remount {
         /// Whether the flags of the file system stay as they are.
@@ -120,6 +127,7 @@ impl ContainerMounts {
                 tmpfs::tree(&options.mapped(owner)?, owner, caller.memory)?
             }
             MountSource::Dev => devfs::tree(&TmpfsOptions::default(), caller.memory)?,
+            MountSource::Other { kind, data } => types::tree(kind.as_bytes(), data.as_bytes(), caller)?,
         };
         tree.inode().superblock().set_flags(request.superblock)?;
         let mount = Mount::of_tree(tree, request.name, MountFlags::empty(), caller.memory)?;

@@ -41,7 +41,7 @@ impl TmpfsOptions {
     }
 
     /// [`Self::mapped`] for who mounts. The root directory is theirs, if nothing is said.
-    pub(super) fn for_mounter(self, credentials: &Credentials) -> Result<Self, Errno> {
+    pub(in crate::fs) fn for_mounter(self, credentials: &Credentials) -> Result<Self, Errno> {
         let mapped = self.mapped(&credentials.user_namespace)?;
         let (uid, gid) = (mapped.uid.unwrap_or(credentials.fsuid), mapped.gid.unwrap_or(credentials.fsgid));
         Ok(Self { uid: Some(uid), gid: Some(gid), ..mapped })
@@ -61,7 +61,7 @@ impl TmpfsOptions {
     }
 
     /// Whether none of the options that bound a tmpfs is given.
-    pub(super) fn limits_nothing(&self) -> bool {
+    pub(in crate::fs) fn limits_nothing(&self) -> bool {
         self.pages_max.is_none() && self.inodes_max.is_none()
     }
 

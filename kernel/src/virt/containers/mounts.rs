@@ -5,9 +5,10 @@ use crate::{
     fs::{Location, MountRequest, MountSource, Reflag, Sharing, SuperFlags, TmpfsOptions},
     task::Thread,
 };
+use alloc::{format, string::String};
 use veridian_containers::{
     abi::Errno,
-    config::{Filesystem, Mount, Propagation},
+    config::{DevptsOptions, Filesystem, Mount, Propagation},
     engine::{Error, House},
 };
 use veridian_hal::PAGE_SIZE;
@@ -30,10 +31,10 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
             gid: Some(tmpfs.gid),
         }),
         Filesystem::Dev => MountSource::Dev,
+        Filesystem::Devpts(devpts) => MountSource::Other { kind: "devpts", data: devpts_options(devpts) },
         // The configuration refuses these: the kernel has no such file system.
         Filesystem::Proc
         | Filesystem::Sysfs
-        | Filesystem::Devpts(_)
         | Filesystem::Mqueue
         | Filesystem::Cgroup2
         | Filesystem::Overlay(_) => return Err(Error::new(Errno::ENODEV)),
@@ -58,4 +59,14 @@ pub fn sharing(propagation: Propagation) -> Sharing {
         Propagation::Slave => Sharing::Slave,
         Propagation::Unbindable => Sharing::Unbindable,
     }
+}
+
+/// The options as mount(2) takes them.
+fn devpts_options(devpts: &DevptsOptions) -> String {
+    let mut text = format!("ptmxmode={:o},mode={:o}", devpts.ptmx_mode & 0o777, devpts.mode & 0o777);
+    let numbers = [("uid", devpts.uid), ("gid", devpts.gid), ("max", devpts.max)];
+    for (name, value) in numbers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        text.push_str(&format!(",{name}={value}"));
+    }
+    text
 }

@@ -1,0 +1,42 @@
+//! The types of file systems, by name (filesystems(5)).
+
+use super::{Caller, Dentry, devfs, devpts, mount::TmpfsOptions, tmpfs};
+use alloc::sync::Arc;
+use veridian_containers::abi::Errno;
+
+/// A type of file system.
+pub struct FileSystemType {
+    /// Its name for mount(2).
+    pub name: &'static str,
+    /// Whether who is root only in a user namespace of their own may mount it (FS_USERNS_MOUNT).
+    pub for_user_namespaces: bool,
+    /// A new file system, by the options of mount(2) as text, mounted nowhere yet.
+    make: fn(&[u8], &Caller<'_>) -> Result<Arc<Dentry>, Errno>,
+}
+
+/// Every type, in the order of `/proc/filesystems`.
+pub const TYPES: &[FileSystemType] = &[
+    FileSystemType { name: "tmpfs", for_user_namespaces: true, make: tmpfs },
+    FileSystemType { name: "dev", for_user_namespaces: false, make: dev },
+    FileSystemType { name: "devpts", for_user_namespaces: true, make: devpts::tree },
+];
+
+/// A new file system of type `kind` with the options `data`, mounted nowhere yet. ENODEV for a type that there is not,
+/// EPERM for one that is the machine's alone, EINVAL for options that it does not know.
+pub(super) fn tree(kind: &[u8], data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+    let known = TYPES.iter().find(|known| known.name.as_bytes() == kind).ok_or(Errno::ENODEV)?;
+    if !known.for_user_namespaces && !caller.credentials.user_namespace.is_first() {
+        return Err(Errno::EPERM);
+    }
+    (known.make)(data, caller)
+}
+
+fn tmpfs(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+    let options = TmpfsOptions::parse(data)?.for_mounter(caller.credentials)?;
+    tmpfs::tree(&options, &caller.credentials.user_namespace, caller.memory)
+}
+
+fn dev(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+    let options = TmpfsOptions::parse(data)?.for_mounter(caller.credentials)?;
+    if options.limits_nothing() { devfs::tree(&options, caller.memory) } else { Err(Errno::EINVAL) }
+}
