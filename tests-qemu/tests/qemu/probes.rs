@@ -41,6 +41,7 @@ pub const ALL: &[Probe] = &[
     probe("seccomp", "filters_judge_every_call_and_cannot_be_shaken_off"),
     probe("signals", "exit_statuses_and_signals_of_processes_are_as_on_linux"),
     probe("userns", "who_is_all_powerful_in_a_user_namespace_is_nobody_outside"),
+    probe("terminals", "terminals_edit_lines_send_signals_and_stop_who_is_in_the_background"),
     probe("vectors", "vector_registers_are_each_processes_own"),
     probe("wild", "a_wild_pointer_to_any_call_is_efault_and_changes_nothing"),
     Probe {
