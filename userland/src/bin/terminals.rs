@@ -5,8 +5,8 @@
 
 use core::ffi::CStr;
 use linux_raw_sys::general::{
-    ECHO, ICANON, ISIG, O_NOCTTY, O_NONBLOCK, O_RDWR, ONLCR, POLLHUP, POLLIN, SIGCONT, SIGTTOU, VMIN, VTIME,
-    WNOHANG, WUNTRACED,
+    ECHO, ICANON, ISIG, O_NOCTTY, O_NONBLOCK, O_RDWR, ONLCR, POLLHUP, POLLIN, SIGCONT, SIGTTOU, VMIN, VTIME, WNOHANG,
+    WUNTRACED,
 };
 use linux_raw_sys::ioctl::{
     TCGETS, TCSETS, TIOCGPGRP, TIOCGPTN, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSPTLCK, TIOCSTI, TIOCSWINSZ,
@@ -106,7 +106,11 @@ fn nodes(checks: &mut Checks) {
     checks.equal("no name leads from one to another", sys::access(c"b/1", 0), Err(Errno::ENOENT));
     [Some(master), slave, Some(second), Some(other)].into_iter().flatten().for_each(|fd| close(fd).expect("close"));
     checks.equal("a closed pair's name is gone", sys::access(c"a/0", 0), Err(Errno::ENOENT));
-    checks.equal("unknown options are EINVAL", sys::mount(c"x", c"a", c"devpts", 0, Some(c"size=1")), Err(Errno::EINVAL));
+    checks.equal(
+        "unknown options are EINVAL",
+        sys::mount(c"x", c"a", c"devpts", 0, Some(c"size=1")),
+        Err(Errno::EINVAL),
+    );
 }
 
 fn lines(checks: &mut Checks) {
@@ -164,8 +168,8 @@ fn ended(child: Pid) -> Option<WaitStatus> {
 }
 
 fn keys(checks: &mut Checks) {
+    // The slave side stays open: a master reads an error while nobody has it.
     let (master, slave) = pair();
-    close(slave).expect("close");
     let waits = |slave: Fd| {
         write(slave, b".").expect("ready");
         read(slave, &mut [0; 8]).map_or(1, |_| 2)
@@ -183,7 +187,8 @@ fn keys(checks: &mut Checks) {
     let child = with_session(master, |slave| {
         let same = get(slave, TIOCGPGRP) == Ok(sys::getpgid(0).unwrap_or(0));
         let through_tty = sys::open(c"/dev/tty", O_RDWR).and_then(|tty| write(tty, b"tty"));
-        let stranger = sys::spawn(|| i32::from(sys::setsid().is_err() || sys::open(c"/dev/tty", O_RDWR) != Err(Errno::ENXIO)));
+        let stranger =
+            sys::spawn(|| i32::from(sys::setsid().is_err() || sys::open(c"/dev/tty", O_RDWR) != Err(Errno::ENXIO)));
         let stranger = stranger.and_then(wait_for);
         i32::from(!same || through_tty.is_err()) + 2 * i32::from(stranger != Ok(WaitStatus::Exited(0)))
     });
@@ -191,7 +196,7 @@ fn keys(checks: &mut Checks) {
     checks.holds("what is written there is shown", reads(master, b"tty"));
     checks.equal("who is in no session of it is told so", get(master, TIOCGPGRP), Err(Errno::ENOTTY));
     checks.equal("and cannot give it up", set(master, TIOCNOTTY, 0), Err(Errno::ENOTTY));
-    close(master).expect("close");
+    [master, slave].into_iter().for_each(|fd| close(fd).expect("close"));
 }
 
 /// Waits until `child` is stopped; by which signal.
@@ -201,7 +206,6 @@ fn stopped_by(child: Pid) -> i32 {
 
 fn jobs(checks: &mut Checks) {
     let (master, slave) = pair();
-    close(slave).expect("close");
     let child = with_session(master, |slave| {
         let background = |body: &dyn Fn() -> i32| {
             sys::spawn(|| {
@@ -233,13 +237,15 @@ fn jobs(checks: &mut Checks) {
         let _ = sys::kill(changer, 9);
         let _ = wait_for(changer);
         // Another session's leader cannot take it.
-        let thief = sys::spawn(|| i32::from(sys::setsid().is_err() || sys::ioctl_number(slave, TIOCSCTTY, 0) != Err(Errno::EPERM)));
+        let thief = sys::spawn(|| {
+            i32::from(sys::setsid().is_err() || sys::ioctl_number(slave, TIOCSCTTY, 0) != Err(Errno::EPERM))
+        });
         if thief.and_then(wait_for) != Ok(WaitStatus::Exited(0)) { 5 } else { 0 }
     });
     checks.holds("a reader in the background is stopped, and goes on in the foreground", reads(master, b"."));
     write(master, b"ok\r").expect("keys");
     checks.equal("so is who changes the terminal; nobody steals it", ended(child), Some(WaitStatus::Exited(0)));
-    close(master).expect("close");
+    [master, slave].into_iter().for_each(|fd| close(fd).expect("close"));
 }
 
 fn hang_up(checks: &mut Checks) {

@@ -33,11 +33,9 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         Filesystem::Dev => MountSource::Dev,
         Filesystem::Devpts(devpts) => MountSource::Other { kind: "devpts", data: devpts_options(devpts) },
         // The configuration refuses these: the kernel has no such file system.
-        Filesystem::Proc
-        | Filesystem::Sysfs
-        | Filesystem::Mqueue
-        | Filesystem::Cgroup2
-        | Filesystem::Overlay(_) => return Err(Error::new(Errno::ENODEV)),
+        Filesystem::Proc | Filesystem::Sysfs | Filesystem::Mqueue | Filesystem::Cgroup2 | Filesystem::Overlay(_) => {
+            return Err(Error::new(Errno::ENODEV));
+        }
     };
     let request = MountRequest {
         destination: mount.destination.as_bytes(),
