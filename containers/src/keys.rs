@@ -72,7 +72,7 @@ keys! {
         "`private`, `shared`, `slave`, `unbindable`; with `r` before it for the mounts below too; \
          needs `namespace=mount`", "private";
     Hostname "hostname" once Enforced "RFC 1123 labels, 64 bytes at most; needs `namespace=uts`", "the caller's";
-    Domainname "domainname" once NotYet "likewise", "the caller's";
+    Domainname "domainname" once Enforced "likewise", "the caller's";
     ProcessCwd "process_cwd" once Enforced "absolute path", "`/`";
     ProcessUid "process_uid" once Enforced "0 to 4294967294", "0";
     ProcessGid "process_gid" once Enforced "0 to 4294967294", "0";
@@ -86,27 +86,27 @@ keys! {
         "JSON array of strings, `[\"sh\",\"-c\",\"echo hi\"]`; instead of `process_arg`", "";
     ProcessEnv "process_env" repeats Enforced
         "`NAME=value`, or a JSON array of such; nothing is inherited", "none";
-    Capability "capability" repeats NotYet
+    Capability "capability" repeats Enforced
         "`CAP_NET_ADMIN`, `default`, `all`, `none`: together the bounding, permitted and effective sets", "default";
-    CapabilityBounding "capability_bounding" repeats NotYet "the same, for this set alone", "as `capability`";
-    CapabilityEffective "capability_effective" repeats NotYet "likewise; within the permitted set", "as `capability`";
-    CapabilityPermitted "capability_permitted" repeats NotYet "likewise", "as `capability`";
-    CapabilityInheritable "capability_inheritable" repeats NotYet "likewise", "none";
-    CapabilityAmbient "capability_ambient" repeats NotYet
+    CapabilityBounding "capability_bounding" repeats Enforced "the same, for this set alone", "as `capability`";
+    CapabilityEffective "capability_effective" repeats Enforced "likewise; within the permitted set", "as `capability`";
+    CapabilityPermitted "capability_permitted" repeats Enforced "likewise", "as `capability`";
+    CapabilityInheritable "capability_inheritable" repeats Enforced "likewise", "none";
+    CapabilityAmbient "capability_ambient" repeats Enforced
         "likewise; within the permitted and inheritable sets", "none";
     Rlimit "rlimit" repeats NotYet
         "`KIND:SOFT[:HARD]`, `nofile:1024:4096`; a number or `max`; each kind once", "the caller's";
-    NoNewPrivileges "no_new_privileges" once NotYet "`true`, `false`", "true";
+    NoNewPrivileges "no_new_privileges" once Enforced "`true`, `false`", "true";
     OomScoreAdj "oom_score_adj" once NotYet "-1000 to 1000", "the caller's";
     Mount "mount" repeats Enforced
         "`destination:type:source[:option,option]`, made in order; needs `namespace=mount`", "none";
     Namespace "namespace" repeats Enforced
         "`pid`, `network`, `mount`, `ipc`, `uts`, `user`, `cgroup`, `time`: a new one, or with `:path` one to join; \
          each once", "the caller's";
-    UidMapping "uid_mapping" repeats NotYet
+    UidMapping "uid_mapping" repeats Enforced
         "`CONTAINER:HOST:SIZE`; `namespace=user` needs one, and it needs that", "none";
-    GidMapping "gid_mapping" repeats NotYet "likewise", "none";
-    TimeOffset "time_offset" repeats NotYet
+    GidMapping "gid_mapping" repeats Enforced "likewise", "none";
+    TimeOffset "time_offset" repeats Enforced
         "`monotonic:SECONDS[:NANOSECONDS]`, `boottime:…`; each once; needs `namespace=time`", "0";
     CgroupsPath "cgroups_path" once NotYet "path without `.` or `..`, below the caller's cgroup", "the id";
     MemoryLimit "memory_limit" once Enforced

@@ -28,6 +28,7 @@ pub const ALL: &[Probe] = &[
     probe("execs", "exec_refuses_what_is_no_program_with_the_reason"),
     probe("files", "files_directories_and_links_work_in_a_tmpfs"),
     probe("forkbomb", "a_fork_bomb_is_held_and_others_can_still_fork"),
+    probe("granted", "a_containers_processes_may_what_its_configuration_grants_and_nothing_more"),
     probe("hogs", "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed"),
     probe("ipc", "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own"),
     probe("isolation", "what_is_in_a_container_stays_inside_and_no_way_leads_out"),

@@ -1,16 +1,141 @@
-//! The namespaces of a container, the mount namespace aside, and what the configuration sets in them.
+//! The namespaces of a container, and what the configuration sets in them.
 
-use crate::{cgroup::Cgroup, namespace::Namespaces, task::Thread};
-use alloc::sync::Arc;
+use super::root::View;
+use crate::{
+    cgroup::Cgroup,
+    fs::{self, MountNamespace, OpenFlags},
+    namespace::{IdKind, Namespaces, UserNamespace, id_map::Extent, time::Clock},
+    security::{Capabilities, Credentials},
+    syscall::NamespaceFile,
+    task::{Namespace, Thread},
+};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use veridian_containers::{
+    NamespaceKind, NamespaceSet,
     abi::Errno,
+    config::IdMapping,
     engine::{Error, NamespaceRequest},
 };
 
-/// Makes those that are asked for; the others are the caller's.
-pub fn create(caller: &Thread, _cgroup: &Arc<Cgroup>, request: NamespaceRequest<'_>) -> Result<Namespaces, Error> {
-    let owner = &caller.credentials().user_namespace;
-    Ok(caller.namespaces().with_new(request.namespaces.new, caller.pid().namespace(), owner)?)
+/// The namespaces of a container; a mount namespace of its own is its [`Root`](super::root::Root).
+pub struct ContainerNamespaces {
+    /// Those that a task carries.
+    pub set: Namespaces,
+    /// Whose ids and capabilities count in it.
+    pub user: Arc<UserNamespace>,
+    /// The mount namespace that it joins.
+    mounts: Option<Arc<MountNamespace>>,
+}
+
+impl ContainerNamespaces {
+    /// The view of files of a container without a root of its own: the joined mount namespace's, or else the caller's.
+    pub fn files(&self, caller: &Thread) -> fs::Context {
+        match &self.mounts {
+            Some(mounts) => fs::Context::at_root_of(mounts.clone()),
+            None => caller.with_fs(|fs| fs.clone()),
+        }
+    }
+}
+
+/// Makes those that are asked for and joins others; the rest are the caller's. The user namespace is the first: it owns
+/// those that are made with it.
+pub fn create(
+    caller: &Thread,
+    _cgroup: &Arc<Cgroup>,
+    request: NamespaceRequest<'_>,
+) -> Result<ContainerNamespaces, Error> {
+    let asker = caller.credentials();
+    let mut joined = Vec::new();
+    for (&kind, path) in &request.namespaces.joined {
+        joined.push(open(caller, &asker, kind, path).map_err(|errno| {
+            let error = Error::new(errno).operand(path.clone());
+            if errno == Errno::EINVAL { error.reason(String::from("it is no namespace of that kind")) } else { error }
+        })?);
+    }
+    let new = request.namespaces.new;
+    let user = if new.contains(NamespaceSet::USER) {
+        let user = asker.in_new_user_namespace()?.user_namespace;
+        map(&user, &asker, IdKind::User, Capabilities::SETUID, request.uid_mappings)?;
+        map(&user, &asker, IdKind::Group, Capabilities::SETGID, request.gid_mappings)?;
+        user
+    } else {
+        let found = joined.iter().find_map(|namespace| match namespace {
+            Namespace::User(user) => Some(user.clone()),
+            _ => None,
+        });
+        found.unwrap_or_else(|| asker.user_namespace.clone())
+    };
+    let mut set = caller.namespaces().with_new(new - NamespaceSet::USER, caller.pid().namespace(), &user)?;
+    if new.contains(NamespaceSet::TIME) {
+        set_clocks(&set, &request)?;
+    }
+    let mut mounts = None;
+    for namespace in joined {
+        match namespace {
+            Namespace::Mount(namespace) => mounts = Some(namespace),
+            Namespace::Pid(namespace) => {
+                if !caller.pid().namespace().contains(&namespace) {
+                    return Err(Error::new(Errno::EINVAL).reason("the pid namespace is not below the caller's"));
+                }
+                set.pid_for_children = namespace;
+            }
+            Namespace::Time(namespace) => set.time_for_children = namespace,
+            Namespace::Ipc(namespace) => set.ipc = namespace,
+            Namespace::Uts(namespace) => set.uts = namespace,
+            Namespace::User(_) => {}
+        }
+    }
+    Ok(ContainerNamespaces { set, user, mounts })
+}
+
+/// The namespace of `kind` at `path`, as the caller sees it: EINVAL if something else is there, EPERM unless the caller
+/// has CAP_SYS_ADMIN in the user namespace that rules it (setns(2)).
+fn open(caller: &Thread, asker: &Credentials, kind: NamespaceKind, path: &str) -> Result<Namespace, Errno> {
+    let view = View::of(caller);
+    let caller = view.caller();
+    let file = caller.open(&caller.context.root, path.as_bytes(), OpenFlags::empty(), 0)?;
+    let NamespaceFile(namespace) = file.object::<NamespaceFile>().ok_or(Errno::EINVAL)?;
+    if namespace.kind() != kind {
+        return Err(Errno::EINVAL);
+    }
+    let ruler = match namespace {
+        Namespace::User(user) => Some(user),
+        other => other.owner(),
+    };
+    if ruler.is_some_and(|ruler| asker.capable_in(ruler, Capabilities::SYS_ADMIN)) {
+        Ok(namespace.clone())
+    } else {
+        Err(Errno::EPERM)
+    }
+}
+
+/// Gives a new user namespace its ids: those of the caller's namespace, which CAP_SETUID or CAP_SETGID there gives away.
+fn map(
+    user: &UserNamespace,
+    asker: &Credentials,
+    kind: IdKind,
+    needed: Capabilities,
+    mappings: &[IdMapping],
+) -> Result<(), Error> {
+    if mappings.is_empty() {
+        return Ok(());
+    }
+    let extent =
+        |mapping: &IdMapping| Extent { inside: mapping.container, outside: mapping.host, count: mapping.size.get() };
+    let extents: Vec<Extent> = mappings.iter().map(extent).collect();
+    let permit = |_| if asker.capable_at_home(needed) { Ok(()) } else { Err(Errno::EPERM) };
+    user.set_map(kind, &extents, permit)
+        .map_err(|errno| Error::new(errno).reason("the ids of the user namespace: not the caller's to give"))
+}
+
+/// Sets the offsets of a new time namespace's clocks.
+fn set_clocks(set: &Namespaces, request: &NamespaceRequest<'_>) -> Result<(), Error> {
+    let offsets = request.time_offsets;
+    for (clock, offset) in [(Clock::Monotonic, offsets.monotonic), (Clock::Boottime, offsets.boottime)] {
+        let outcome = set.time_for_children.set_offset(clock, offset.secs, offset.nanosecs);
+        outcome.map_err(|errno| Error::new(errno).reason("the clock would leave its range"))?;
+    }
+    Ok(())
 }
 
 /// Sets host and domain name, as far as they are given.

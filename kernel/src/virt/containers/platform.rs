@@ -1,7 +1,9 @@
 //! `Platform` for this kernel: each operation of the engine goes to the file of its subject.
 
 use super::{
-    cgroup, devices, hooks, mounts, namespaces, paths,
+    cgroup, devices, hooks, mounts,
+    namespaces::{self, ContainerNamespaces},
+    paths,
     process::{self, Process},
     root::Root,
     runtime::Runtime,
@@ -9,7 +11,6 @@ use super::{
 use crate::{
     cgroup::{Cgroup, KernelCharge},
     fs::{Location, Timestamp},
-    namespace::Namespaces,
     sched,
     task::Thread,
 };
@@ -32,7 +33,7 @@ impl Platform for Kernel {
     type Runtime = Runtime;
     type Charge = KernelCharge;
     type Cgroup = Arc<Cgroup>;
-    type Namespaces = Namespaces;
+    type Namespaces = ContainerNamespaces;
     type Root = Root;
     type Process = Process;
     type Guest = Arc<Thread>;
@@ -82,26 +83,31 @@ impl Platform for Kernel {
         caller: &Arc<Thread>,
         cgroup: &Arc<Cgroup>,
         request: NamespaceRequest<'_>,
-    ) -> Result<Namespaces, Error> {
+    ) -> Result<ContainerNamespaces, Error> {
         namespaces::create(caller, cgroup, request)
     }
 
-    async fn set_names(&self, namespaces: &Namespaces, host: Option<&str>, domain: Option<&str>) -> Result<(), Error> {
-        namespaces::set_names(namespaces, host, domain)
+    async fn set_names(
+        &self,
+        namespaces: &ContainerNamespaces,
+        host: Option<&str>,
+        domain: Option<&str>,
+    ) -> Result<(), Error> {
+        namespaces::set_names(&namespaces.set, host, domain)
     }
 
-    async fn set_sysctl(&self, namespaces: &Namespaces, name: &str, value: &str) -> Result<(), Error> {
-        namespaces::set_sysctl(namespaces, name, value)
+    async fn set_sysctl(&self, namespaces: &ContainerNamespaces, name: &str, value: &str) -> Result<(), Error> {
+        namespaces::set_sysctl(&namespaces.set, name, value)
     }
 
     async fn open_root(
         &self,
         caller: &Arc<Thread>,
-        _namespaces: &Namespaces,
+        namespaces: &ContainerNamespaces,
         bundle: &Location,
         path: &str,
     ) -> Result<Root, Error> {
-        Root::open(caller, bundle, path)
+        Root::open(caller, &namespaces.user, bundle, path)
     }
 
     async fn mount(
@@ -206,7 +212,7 @@ impl Platform for Kernel {
         root.close();
     }
 
-    fn remove_namespaces(&self, namespaces: Namespaces) {
+    fn remove_namespaces(&self, namespaces: ContainerNamespaces) {
         drop(namespaces);
     }
 

@@ -41,7 +41,7 @@ impl Process {
     /// Makes it, without a program: it has its numbers and counts in its group.
     pub fn create(key: ContainerKey, house: House<'_, Kernel>) -> Result<Self, Error> {
         let admission = house.cgroup.admit()?;
-        let pid = house.namespaces.pid_for_children.allocate()?;
+        let pid = house.namespaces.set.pid_for_children.allocate()?;
         Ok(Self { key, stage: SpinLock::new(Stage::Made(pid, admission)) })
     }
 
@@ -117,7 +117,7 @@ pub fn exec(
     program: Program<'_>,
 ) -> Result<Arc<Thread>, Error> {
     let admission = house.cgroup.admit()?;
-    let pid = house.namespaces.pid_for_children.allocate()?;
+    let pid = house.namespaces.set.pid_for_children.allocate()?;
     if pid.number_in(caller.pid().namespace()).is_none() {
         // It could not be waited for.
         return Err(Error::new(Errno::EINVAL).reason("the container's processes are not seen from here"));

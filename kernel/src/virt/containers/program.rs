@@ -1,19 +1,19 @@
 //! A program for a container: found, loaded, and settled where it will run.
 
-use super::Kernel;
+use super::{Kernel, namespaces::ContainerNamespaces};
 use crate::{
     cgroup::{Admission, Cgroup},
     fs::{self, Caller},
     mm::image::Arguments,
     namespace::{Namespaces, Pid},
-    security::{Confinement, Credentials},
+    security::{Capabilities, Confinement, Credentials},
     task::{self, ExitObserver, LoadError, NewThread, Signals, Thread},
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::num::NonZeroU64;
 use veridian_containers::{
     abi::Errno,
-    config::Process as Description,
+    config::{CapabilitySet, Process as Description},
     engine::{Error, House, Program},
 };
 use veridian_hal::user::UserContext;
@@ -60,10 +60,9 @@ impl Tenant {
         program: Program<'_>,
     ) -> Result<Self, Error> {
         let process = program.process;
-        let user = &process.user;
-        let credentials = Credentials::of(user.uid, user.gid, Arc::from([]));
+        let credentials = credentials_of(caller, house.namespaces, process)?;
         let fs = context_of(caller, house, &credentials, process)?;
-        let mut namespaces = house.namespaces.clone();
+        let mut namespaces = house.namespaces.set.clone();
         namespaces.enter_time();
         Ok(Self {
             cgroup: house.cgroup.clone(),
@@ -140,6 +139,43 @@ impl Tenant {
     }
 }
 
+/// Who a container's process is: ids and capabilities of its user namespace, and none that its creator does not have
+/// unless that namespace is below his.
+fn credentials_of(
+    caller: &Thread,
+    namespaces: &ContainerNamespaces,
+    process: &Description,
+) -> Result<Credentials, Error> {
+    let (user, home) = (&process.user, &namespaces.user);
+    let unmapped = |name: &'static str, id: u32| {
+        move |errno| Error::new(errno).operand(format!("{name} {id}")).reason("the user namespace has no such id")
+    };
+    let uid = home.user(user.uid).map_err(unmapped("user", user.uid))?;
+    let gid = home.group(user.gid).map_err(unmapped("group", user.gid))?;
+    let mut groups = Vec::with_capacity(user.additional_gids.len());
+    for &group in &user.additional_gids {
+        groups.push(home.group(group).map_err(unmapped("group", group))?);
+    }
+    let creator = caller.credentials();
+    let same = creator.user_namespace == *home;
+    let (most, bound) =
+        if same { (creator.permitted, creator.bounding) } else { (Capabilities::all(), Capabilities::all()) };
+    let set = |set: CapabilitySet| Capabilities::from_bits_truncate(set.bits());
+    let sets = &process.capabilities;
+    let permitted = set(sets.permitted) & most;
+    let inheritable = set(sets.inheritable) & most;
+    Ok(Credentials {
+        effective: set(sets.effective) & permitted,
+        permitted,
+        inheritable,
+        bounding: set(sets.bounding) & bound,
+        ambient: set(sets.ambient) & permitted & inheritable,
+        no_new_privileges: process.no_new_privileges || creator.no_new_privileges,
+        user_namespace: home.clone(),
+        ..Credentials::of(uid, gid, groups.into())
+    })
+}
+
 /// Root, working directory and mounts of a container's process.
 fn context_of(
     caller: &Thread,
@@ -149,7 +185,7 @@ fn context_of(
 ) -> Result<fs::Context, Error> {
     let mut context = match house.root {
         Some(root) => root.with_mounts(|mounts| mounts.context()),
-        None => caller.with_fs(|fs| fs.clone()),
+        None => house.namespaces.files(caller),
     };
     context.umask = process.user.umask;
     context.cwd = context.root.clone();

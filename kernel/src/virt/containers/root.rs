@@ -4,6 +4,7 @@ use super::mounts;
 use crate::{
     cgroup::MemoryGroup,
     fs::{self, Caller, ContainerMounts, Location},
+    namespace::UserNamespace,
     security::Credentials,
     task::Thread,
 };
@@ -15,11 +16,11 @@ use veridian_hal::sync::SpinLock;
 pub struct Root(SpinLock<ContainerMounts>);
 
 impl Root {
-    /// Opens the directory that `path` of the configuration names as a root of a namespace of its own.
-    pub fn open(caller: &Thread, bundle: &Location, path: &str) -> Result<Self, Error> {
+    /// Opens the directory that `path` of the configuration names as a root of a namespace of its own, which `owner` rules.
+    pub fn open(caller: &Thread, owner: &Arc<UserNamespace>, bundle: &Location, path: &str) -> Result<Self, Error> {
         let view = View::of(caller);
         let source = view.open(bundle, path)?;
-        Ok(Self(SpinLock::new(ContainerMounts::new(&view.caller(), &source, &view.credentials.user_namespace)?)))
+        Ok(Self(SpinLock::new(ContainerMounts::new(&view.caller(), &source, owner)?)))
     }
 
     /// Works on its mounts.
