@@ -2,7 +2,7 @@
 
 use super::{
     Terminal, control,
-    session::{self, TerminalObject},
+    session::{self, Controlling},
     terminal::Output,
 };
 use crate::{
@@ -35,15 +35,19 @@ pub fn received() {
     while console.0.receive(console::read_byte) > 0 {}
 }
 
-impl TerminalObject for Console {
+impl Controlling for Console {
     fn terminal(&self) -> &Terminal {
         &self.0
+    }
+
+    fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
+        Ok(self)
     }
 }
 
 impl FileObject for Console {
     fn opened(&self, thread: &Arc<Thread>, flags: OpenFlags) -> Result<Option<Arc<dyn FileObject>>, Errno> {
-        let object: Arc<dyn TerminalObject> = open();
+        let object: Arc<dyn Controlling> = open();
         session::control_by_open(thread, &object, flags);
         Ok(None)
     }
@@ -53,7 +57,7 @@ impl FileObject for Console {
     }
 
     fn ioctl(&self, thread: &Arc<Thread>, request: u32, argument: UserAddr) -> Result<usize, Errno> {
-        let object: Arc<dyn TerminalObject> = open();
+        let object: Arc<dyn Controlling> = open();
         control::ioctl(&object, thread, request, argument)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Terminal, Termios, WindowSize,
-    session::{self, Owner, TerminalObject},
+    session::{self, Controlling, Owner},
     terminal::Output,
 };
 use crate::{boot, fs::Attempt, task::Thread};
@@ -32,7 +32,7 @@ pub(super) fn stops(terminal: &Terminal, thread: &Thread, attempt: Attempt) -> R
 
 /// Serves an ioctl on a terminal.
 pub(super) fn ioctl(
-    object: &Arc<dyn TerminalObject>,
+    object: &Arc<dyn Controlling>,
     thread: &Arc<Thread>,
     request: u32,
     argument: UserAddr,

@@ -5,7 +5,7 @@
 
 use super::{
     Terminal, control,
-    session::{self, TerminalObject},
+    session::{self, Controlling},
     terminal::Output,
 };
 use crate::{
@@ -64,11 +64,7 @@ pub struct Master(Arc<Pair>);
 
 /// The slave side as an open file.
 #[derive(Debug)]
-pub struct Slave {
-    pair: Arc<Pair>,
-    /// Itself, to be the controlling terminal by.
-    own: Weak<Self>,
-}
+pub struct Slave(Arc<Pair>);
 
 impl Instance {
     /// Without any; at most `max` at one time (at most [`INSTANCE_MAX`]).
@@ -141,7 +137,7 @@ impl Pair {
         }
         self.slaves.fetch_add(1, Ordering::AcqRel);
         self.was_open.store(true, Ordering::Release);
-        Ok(Arc::new_cyclic(|own| Slave { pair: self.clone(), own: own.clone() }))
+        Ok(Arc::new(Slave(self.clone())))
     }
 
     /// The slave side was open and is not any more.
@@ -263,54 +259,57 @@ impl Drop for Master {
     }
 }
 
-impl TerminalObject for Slave {
+impl Controlling for Pair {
     fn terminal(&self) -> &Terminal {
-        &self.pair.terminal
+        &self.terminal
+    }
+
+    fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
+        Ok(self.open_slave()?)
     }
 }
 
 impl Slave {
-    fn object(&self) -> Result<Arc<dyn TerminalObject>, Errno> {
-        let own: Arc<dyn TerminalObject> = self.own.upgrade().ok_or(Errno::EIO)?;
-        Ok(own)
+    fn controlling(&self) -> Arc<dyn Controlling> {
+        self.0.clone()
     }
 }
 
 impl FileObject for Slave {
     fn opened(&self, thread: &Arc<Thread>, flags: OpenFlags) -> Result<Option<Arc<dyn FileObject>>, Errno> {
-        session::control_by_open(thread, &self.object()?, flags);
+        session::control_by_open(thread, &self.controlling(), flags);
         Ok(None)
     }
 
     fn stops(&self, thread: &Thread, attempt: Attempt) -> Result<bool, Errno> {
-        control::stops(&self.pair.terminal, thread, attempt)
+        control::stops(&self.0.terminal, thread, attempt)
     }
 
     fn ioctl(&self, thread: &Arc<Thread>, request: u32, argument: UserAddr) -> Result<usize, Errno> {
-        control::ioctl(&self.object()?, thread, request, argument)
+        control::ioctl(&self.controlling(), thread, request, argument)
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
-        self.pair.terminal.poll_read(cx, sink)
+        self.0.terminal.poll_read(cx, sink)
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, source: &mut dyn Source, _: &MemoryGroup) -> Poll<Result<usize, Errno>> {
-        self.pair.terminal.poll_write(cx, source)
+        self.0.terminal.poll_write(cx, source)
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, _: Readiness) -> Readiness {
-        self.pair.terminal.poll_ready(cx)
+        self.0.terminal.poll_ready(cx)
     }
 
     fn readable_bytes(&self) -> Option<usize> {
-        Some(self.pair.terminal.state.lock().discipline.readable_bytes())
+        Some(self.0.terminal.state.lock().discipline.readable_bytes())
     }
 }
 
 impl Drop for Slave {
     fn drop(&mut self) {
-        self.pair.slaves.fetch_sub(1, Ordering::AcqRel);
+        self.0.slaves.fetch_sub(1, Ordering::AcqRel);
         // A master that waits for output learns that none will come.
-        self.pair.terminal.masters.wake_all();
+        self.0.terminal.masters.wake_all();
     }
 }

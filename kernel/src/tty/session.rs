@@ -23,12 +23,15 @@ pub(super) struct Owner {
     pub foreground: u32,
 }
 
-/// The controlling terminals, by session, with the open file's object for `/dev/tty`.
-static TERMINALS: SpinLock<BTreeMap<u32, Weak<dyn TerminalObject>>> = SpinLock::new(BTreeMap::new());
+/// The controlling terminals, by session.
+static TERMINALS: SpinLock<BTreeMap<u32, Weak<dyn Controlling>>> = SpinLock::new(BTreeMap::new());
 
-/// An open file's object that is a terminal: the console or the slave side of a pseudo-terminal.
-pub(super) trait TerminalObject: FileObject {
+/// What can be a controlling terminal: the console or a pseudo-terminal, open or not.
+pub(super) trait Controlling: Send + Sync {
     fn terminal(&self) -> &Terminal;
+
+    /// Opens it, as `/dev/tty`.
+    fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno>;
 }
 
 /// The session's terminal is another's, or nobody's, now.
@@ -37,13 +40,13 @@ pub(super) fn forget(session: u32) {
     drop(gone);
 }
 
-fn of_session(session: u32) -> Option<Arc<dyn TerminalObject>> {
+fn of_session(session: u32) -> Option<Arc<dyn Controlling>> {
     TERMINALS.lock().get(&session).and_then(Weak::upgrade)
 }
 
 /// Makes `object` the controlling terminal of the session that `thread` leads (TIOCSCTTY): EPERM where the session has
 /// one, or the terminal is another session's and `steal` does not take it by force.
-pub(super) fn control(thread: &Thread, object: &Arc<dyn TerminalObject>, steal: bool) -> Result<(), Errno> {
+pub(super) fn control(thread: &Thread, object: &Arc<dyn Controlling>, steal: bool) -> Result<(), Errno> {
     let session = thread.session();
     let owner = object.terminal().state.lock().owner;
     if owner.is_some_and(|owner| owner.session == session) {
@@ -65,7 +68,7 @@ pub(super) fn control(thread: &Thread, object: &Arc<dyn TerminalObject>, steal: 
 }
 
 /// As [`control`], where opening alone does it: by a session's leader, of a terminal that is nobody's.
-pub(super) fn control_by_open(thread: &Thread, object: &Arc<dyn TerminalObject>, flags: OpenFlags) {
+pub(super) fn control_by_open(thread: &Thread, object: &Arc<dyn Controlling>, flags: OpenFlags) {
     if !flags.contains(OpenFlags::NOCTTY) && object.terminal().state.lock().owner.is_none() {
         // Whoever may not simply has the file open.
         let _ = control(thread, object, false);
@@ -121,8 +124,7 @@ pub struct Current;
 
 impl FileObject for Current {
     fn opened(&self, thread: &Arc<Thread>, _: OpenFlags) -> Result<Option<Arc<dyn FileObject>>, Errno> {
-        let object: Arc<dyn FileObject> = of_session(thread.session()).ok_or(Errno::ENXIO)?;
-        Ok(Some(object))
+        of_session(thread.session()).ok_or(Errno::ENXIO)?.open().map(Some)
     }
 
     fn poll_ready(&self, _: &mut Context<'_>, _: Readiness) -> Readiness {
