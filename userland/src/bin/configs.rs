@@ -88,7 +88,7 @@ const WRONG_JSON: &[(&str, &str)] = &[
     ("{]", "line 1: column 2: "),
     (
         "{\"ociVersion\":\"1.3.0\",\n\"ociVersion\":\"1.3.0\"}",
-        "line 2: column 13: the name \"ociVersion\" is given twice",
+        "line 2: column 12: the name \"ociVersion\" is given twice",
     ),
     ("{}", "ociVersion: is required"),
     (

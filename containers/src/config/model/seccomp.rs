@@ -114,7 +114,6 @@ macro_rules! architectures {
         /// `linux.seccomp.architectures`: libseccomp's names, without `SCMP_ARCH_`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[expect(missing_docs, reason = "the names are those of the specification")]
-        #[expect(clippy::upper_case_acronyms, reason = "likewise")]
         pub enum SeccompArch {
             $($name,)*
         }
