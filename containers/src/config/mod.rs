@@ -134,7 +134,7 @@ impl Config {
     /// Takes settings as they are, for tests of what comes after the checks.
     #[cfg(test)]
     pub(crate) const fn unchecked(settings: Settings) -> Self {
-        Self(settings)
+        Self::of(settings)
     }
 
     /// The settings, to be changed and checked again.

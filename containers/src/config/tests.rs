@@ -56,8 +56,6 @@ fn every_enforced_key_means_what_it_says() {
          namespace=uts\n\
          namespace=mount\n\
          namespace=pid\n\
-         namespace=ipc\n\
-         namespace=time\n\
          memory_limit=64M\n\
          pids_limit=32",
     )

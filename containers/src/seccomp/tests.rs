@@ -1,5 +1,4 @@
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 
 use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64};

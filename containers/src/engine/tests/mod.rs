@@ -18,7 +18,7 @@ use crate::{NamespaceSet, Status};
 
 /// A configuration that takes every step but those of hooks.
 const FULL: &str = "root_path=rootfs\nroot_readonly=true\nhostname=web\nprocess_arg=/bin/hello\n\
-    mount=/dev:dev:dev\nmount=/tmp:tmpfs:tmpfs:size=1M\nnamespace=pid\nnamespace=mount\nnamespace=uts\nnamespace=ipc\nnamespace=time\n\
+    mount=/dev:dev:dev\nmount=/tmp:tmpfs:tmpfs:size=1M\nnamespace=pid\nnamespace=mount\nnamespace=uts\n\
     memory_limit=16M\npids_limit=8\n";
 /// A configuration that takes as few as there can be.
 const PLAIN: &str = "process_arg=/bin/hello\n";
@@ -136,7 +136,7 @@ fn create_takes_its_steps_in_order_and_delete_undoes_them_in_reverse() {
         [
             "charge true",
             "create_cgroup \"web\"",
-            &std::format!("create_namespaces {}", crate::config::new_namespaces().bits()),
+            &std::format!("create_namespaces {}", container.config().namespaces.new.bits()),
             "set_names (Some(\"web\"), None)",
             "set_sysctl \"kernel.domainname\"",
             "open_root \"rootfs\"",
