@@ -77,7 +77,7 @@ keys! {
     ProcessUid "process_uid" once Enforced "0 to 4294967294", "0";
     ProcessGid "process_gid" once Enforced "0 to 4294967294", "0";
     AdditionalGid "additional_gid" repeats NotYet "0 to 4294967294", "none";
-    Umask "umask" once NotYet "octal, up to 777", "022";
+    Umask "umask" once Enforced "octal, up to 777", "022";
     ProcessTerminal "process_terminal" once Enforced "`true`, `false`", "false";
     ConsoleSize "process_console_size" once NotYet
         "`COLUMNSxLINES`, `80x24`; needs `process_terminal=true`", "the terminal's own";
@@ -142,15 +142,15 @@ keys! {
         "`NAME=VALUE`, of a new ipc, network, uts or user namespace; each once", "none";
     MaskedPath "masked_path" repeats NotYet "absolute path; `default`, `none`; needs `namespace=mount`", "default";
     ReadonlyPath "readonly_path" repeats NotYet "likewise", "default";
-    Annotation "annotation" repeats NotYet "`NAME=VALUE`, or a JSON array of both; each name once", "none";
-    HookPrestart "hook_prestart" repeats NotYet
+    Annotation "annotation" repeats Enforced "`NAME=VALUE`, or a JSON array of both; each name once", "none";
+    HookPrestart "hook_prestart" repeats Enforced
         "`PATH[:SECONDS]`, `[\"PATH\",\"argument\"][:SECONDS]` or `PATH:[\"argument 0\",…][:SECONDS]`", "none";
-    HookCreateRuntime "hook_create_runtime" repeats NotYet "likewise", "none";
-    HookCreateContainer "hook_create_container" repeats NotYet "likewise", "none";
-    HookStartContainer "hook_start_container" repeats NotYet "likewise", "none";
-    HookPoststart "hook_poststart" repeats NotYet "likewise", "none";
-    HookPoststop "hook_poststop" repeats NotYet "likewise", "none";
-    HookEnv "hook_env" repeats NotYet
+    HookCreateRuntime "hook_create_runtime" repeats Enforced "likewise", "none";
+    HookCreateContainer "hook_create_container" repeats Enforced "likewise", "none";
+    HookStartContainer "hook_start_container" repeats Enforced "likewise", "none";
+    HookPoststart "hook_poststart" repeats Enforced "likewise", "none";
+    HookPoststop "hook_poststop" repeats Enforced "likewise", "none";
+    HookEnv "hook_env" repeats Enforced
         "`NAME=value`, or a JSON array of such, for the hook declared last",
         "none; for `hook_start_container` that of the process";
 }

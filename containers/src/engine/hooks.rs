@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::container::Container;
+use super::container::{Container, ContainerKey};
 use super::parts::Parts;
 use super::{Error, HookPlace, Platform, Program, Step, Viewer};
 use crate::config::{Hook, HookKind};
@@ -11,7 +11,9 @@ use crate::{ContainerId, Status};
 /// A hook to run.
 #[derive(Clone, Copy, Debug)]
 pub struct HookRun<'a> {
-    /// Whose it is.
+    /// The container that it is run for.
+    pub key: ContainerKey,
+    /// The container's id.
     pub id: &'a ContainerId,
     /// The moment.
     pub kind: HookKind,
@@ -45,7 +47,7 @@ impl<P: Platform> Container<P> {
         for hook in config.hooks.of(kind) {
             let pid = parts.platform().process_id(parts.process(), viewer);
             let state = self.state_document(status, pid);
-            let run = HookRun { id: self.id(), kind, hook, state: &state };
+            let run = HookRun { key: self.key(), id: self.id(), kind, hook, state: &state };
             let outcome = parts.platform().run_hook(runtime, place(), run).await;
             outcome.map_err(|error| error.operand(String::from(hook.path.as_str())).at(Step::Hook(kind)))?;
         }
@@ -57,7 +59,7 @@ impl<P: Platform> Container<P> {
         let Some(runtime) = self.runtime() else { return };
         for hook in &self.config().hooks.poststop {
             let state = self.state_document(Status::Stopped, 0);
-            let run = HookRun { id: self.id(), kind: HookKind::Poststop, hook, state: &state };
+            let run = HookRun { key: self.key(), id: self.id(), kind: HookKind::Poststop, hook, state: &state };
             // The specification: a failure is a warning, and the operation goes on as if it had succeeded.
             let _ = platform.run_hook(&runtime, HookPlace::Runtime, run).await;
         }

@@ -52,7 +52,7 @@ impl<P: Platform> Engine<P> {
         Ok(())
     }
 
-    /// Runs a further process in a running container, as a child of the caller.
+    /// Makes a further process in a running container, as a child of the caller; it is held before its first instruction.
     ///
     /// # Errors
     /// EINVAL unless it is `running` (a paused one included); else the platform's error, and nothing has changed.

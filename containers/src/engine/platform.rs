@@ -187,9 +187,9 @@ pub trait Platform: Send + Sync + Sized + 'static {
         program: Program<'_>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Makes a further process in a running container, loaded as [`load_process`](Self::load_process) says, in the
-    /// namespaces, cgroup and root of `process`, and lets it run. It is a child of the caller, and ends with the
-    /// container.
+    /// Makes a further process in a running container, loaded and held as [`load_process`](Self::load_process) says, in
+    /// the namespaces, cgroup and root of `process`. It is a child of the caller, and ends with the container. To let
+    /// it run is between the caller and the platform.
     fn exec_process(
         &self,
         caller: &Self::Caller,

@@ -328,6 +328,11 @@ impl Cgroup {
         }
     }
 
+    /// The group nearest to the root, of this and those above it, that no task lives on in.
+    pub fn condemned(&self) -> Option<&Self> {
+        self.to_root().filter(|group| group.condemned.load(Ordering::SeqCst)).last()
+    }
+
     /// Kills every task in it and below, and from now on each that comes.
     pub fn condemn(self: &Arc<Self>) {
         self.condemned.store(true, Ordering::SeqCst);

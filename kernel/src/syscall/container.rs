@@ -3,19 +3,23 @@
 //! Who may: the caller needs CAP_SYS_ADMIN (EPERM). In a container it sees what was created in that container, and no
 //! others.
 
-use super::place;
+use super::{pidfd, place};
 use crate::{
     boot,
+    fs::OpenFlags,
     security::Capabilities,
-    task::Thread,
+    task::{self, Thread},
     virt::containers::{Container, container_of, descriptor_for},
 };
 use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
-    abi::{Args, Call, CreateArgs, CreateFlags, DeleteFlags, Errno, WaitResult, args_size, read_args, written_size},
-    config::{self, Config},
-    engine::{CreateRequest, Error},
+    abi::{
+        Args, Call, CreateArgs, CreateFlags, DeleteFlags, DocumentArgs, Errno, WaitResult, args_size, read_args,
+        written_size,
+    },
+    config::{self, Config, ConfigError, Process, Resources},
+    engine::{CreateRequest, Error, ExecRequest},
 };
 use veridian_hal::UserAddr;
 
@@ -42,7 +46,9 @@ pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Resul
         Call::Stats => stats(thread, &*container()?, UserAddr(words[1])),
         Call::Delete => done(engine.delete(&container()?, DeleteFlags::try_from(flags(words[1])?)?).await),
         Call::List => list(thread, words[0] as u64, UserAddr(words[1])),
-        Call::Exec | Call::Update | Call::Features => Err(Errno::ENOSYS),
+        Call::Exec => exec(thread, &*container()?, UserAddr(words[1])).await,
+        Call::Update => update(thread, &*container()?, UserAddr(words[1])).await,
+        Call::Features => Err(Errno::ENOSYS),
     }
 }
 
@@ -77,37 +83,134 @@ struct Refusal {
     message: String,
 }
 
+impl Refusal {
+    fn of_document(error: ConfigError) -> Self {
+        Self { errno: Errno::EINVAL, message: format!("{error}") }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { errno: error.errno(), message: format!("{error}") }
+    }
+}
+
 impl From<Errno> for Refusal {
     fn from(errno: Errno) -> Self {
         Self { errno, message: format!("{errno}") }
     }
 }
 
+/// Where a program wants the words of an error.
+struct MessageBuffer {
+    buffer: u64,
+    size: u64,
+    /// Where the number of bytes goes that were written.
+    length_at: UserAddr,
+}
+
+impl MessageBuffer {
+    fn of_create(at: UserAddr, args: &CreateArgs) -> Result<Self, Errno> {
+        Self::new(at, CreateArgs::MESSAGE_LEN_OFFSET, args.message, args.message_size)
+    }
+
+    fn of_document(at: UserAddr, args: &DocumentArgs) -> Result<Self, Errno> {
+        Self::new(at, DocumentArgs::MESSAGE_LEN_OFFSET, args.message, args.message_size)
+    }
+
+    fn new(at: UserAddr, offset: usize, buffer: u64, size: u64) -> Result<Self, Errno> {
+        Ok(Self { buffer, size, length_at: at.checked_add(offset).ok_or(Errno::EFAULT)? })
+    }
+
+    /// Writes the words of `outcome`, as far as there is room for them, and their length; 0 for a success.
+    fn tell<T>(&self, thread: &Thread, outcome: &Result<T, Refusal>) -> Result<(), Errno> {
+        if self.size == 0 {
+            return Ok(());
+        }
+        let message = outcome.as_ref().err().map_or("", |refusal| refusal.message.as_str());
+        let room = usize::try_from(self.size).unwrap_or(usize::MAX).min(message.len());
+        thread.space().write_bytes(UserAddr(self.buffer as usize), &message.as_bytes()[..room])?;
+        thread.space().write(self.length_at, &(room as u64))
+    }
+}
+
 async fn create(thread: &Arc<Thread>, at: UserAddr) -> Result<usize, Errno> {
     let args: CreateArgs = read_sized(thread, at)?;
+    let buffer = MessageBuffer::of_create(at, &args)?;
     let outcome = build(thread, &args).await;
-    let message = outcome.as_ref().err().map_or("", |refusal| refusal.message.as_str());
-    tell(thread, at, &args, message)?;
+    let told = buffer.tell(thread, &outcome);
     let container = outcome.map_err(|refusal| refusal.errno)?;
-    match descriptor_for(thread, &container) {
+    match told.and_then(|()| descriptor_for(thread, &container)) {
         Ok(descriptor) => Ok(descriptor),
         Err(errno) => {
-            // Without a descriptor nobody could ever start it.
+            // Nobody asked for one without a descriptor.
             boot::engine().delete(&container, DeleteFlags::FORCE).await.map_err(|error| error.errno())?;
             Err(errno)
         }
     }
 }
 
-/// Writes the message, as far as it has room, and its length.
-fn tell(thread: &Thread, at: UserAddr, args: &CreateArgs, message: &str) -> Result<(), Errno> {
-    if args.message_size == 0 {
-        return Ok(());
+async fn exec(thread: &Arc<Thread>, container: &Container, at: UserAddr) -> Result<usize, Errno> {
+    let args: DocumentArgs = read_sized(thread, at)?;
+    let buffer = MessageBuffer::of_document(at, &args)?;
+    // The descriptor first: what runs cannot be taken back.
+    let (descriptor, pidfd) = pidfd::unnamed(thread, OpenFlags::empty())?;
+    let outcome = run(thread, container, &args).await;
+    let told = buffer.tell(thread, &outcome);
+    match (outcome, told) {
+        (Ok(guest), Ok(())) => {
+            pidfd.stand_for(&guest);
+            task::release(&guest);
+            Ok(descriptor as usize)
+        }
+        (outcome, told) => {
+            let closed = thread.with_files(|files| files.close(descriptor));
+            drop(closed);
+            let errno = match outcome {
+                Ok(guest) => {
+                    task::abandon(thread, &guest);
+                    told.err().unwrap_or(Errno::EFAULT)
+                }
+                Err(refusal) => refusal.errno,
+            };
+            Err(errno)
+        }
     }
-    let room = usize::try_from(args.message_size).unwrap_or(usize::MAX).min(message.len());
-    thread.space().write_bytes(UserAddr(args.message as usize), &message.as_bytes()[..room])?;
-    let length_at = at.checked_add(CreateArgs::MESSAGE_LEN_OFFSET).ok_or(Errno::EFAULT)?;
-    thread.space().write(length_at, &(room as u64))
+}
+
+/// A further process in the container, still held.
+async fn run(thread: &Arc<Thread>, container: &Container, args: &DocumentArgs) -> Result<Arc<Thread>, Refusal> {
+    let document = document(thread, args)?;
+    let process = Process::parse(&document, &variables(container)).map_err(Refusal::of_document)?;
+    let request = ExecRequest { process: &process, caller: thread };
+    Ok(boot::engine().exec(container, request).await?)
+}
+
+async fn update(thread: &Arc<Thread>, container: &Container, at: UserAddr) -> Result<usize, Errno> {
+    let args: DocumentArgs = read_sized(thread, at)?;
+    let buffer = MessageBuffer::of_document(at, &args)?;
+    let outcome = change(thread, container, &args).await;
+    buffer.tell(thread, &outcome)?;
+    outcome.map(|()| 0).map_err(|refusal| refusal.errno)
+}
+
+async fn change(thread: &Arc<Thread>, container: &Container, args: &DocumentArgs) -> Result<(), Refusal> {
+    let document = document(thread, args)?;
+    let resources = Resources::parse(&document, &variables(container)).map_err(Refusal::of_document)?;
+    Ok(boot::engine().update(container, &resources).await?)
+}
+
+fn document(thread: &Thread, args: &DocumentArgs) -> Result<Vec<u8>, Refusal> {
+    if args.document_len > config::LEN_MAX as u64 {
+        let message = format!("the document has {} bytes; at most {} are read", args.document_len, config::LEN_MAX);
+        return Err(Refusal { errno: Errno::E2BIG, message });
+    }
+    Ok(read_buffer(thread, args.document, args.document_len, config::LEN_MAX)?)
+}
+
+/// What `${NAME}` stands for in a document about a container that is there.
+fn variables(container: &Container) -> [(&'static str, &str); 2] {
+    [("CONTAINER_ID", container.id().as_str()), ("BUNDLE", container.bundle())]
 }
 
 async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>, Refusal> {
@@ -128,14 +231,13 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     let bundle_path = thread.with_fs(|fs| fs.path_of(&bundle))?;
     let bundle_path = String::from_utf8(bundle_path).map_err(|_| Errno::EINVAL)?;
     let config = Config::parse(&document, &[("CONTAINER_ID", id.as_str()), ("BUNDLE", &bundle_path)])
-        .map_err(|error| Refusal { errno: Errno::EINVAL, message: format!("{error}") })?;
+        .map_err(Refusal::of_document)?;
     drop(document);
     for warning in config.warnings() {
         log::warn!("container {id}: {warning}");
     }
     let request = CreateRequest { id, config, flags, bundle: &bundle, bundle_path, caller: thread };
-    let created = boot::engine().create(request).await;
-    created.map_err(|error| Refusal { errno: error.errno(), message: format!("{error}") })
+    Ok(boot::engine().create(request).await?)
 }
 
 fn done(outcome: Result<(), Error>) -> Result<usize, Errno> {

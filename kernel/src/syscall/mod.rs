@@ -17,6 +17,7 @@ mod mount;
 mod mount_attributes;
 mod namespace;
 pub mod number;
+mod pidfd;
 mod place;
 mod poll;
 mod privileges;
@@ -106,6 +107,8 @@ table! {
     number::__NR_setsid => process::setsid, ();
     number::__NR_wait4 => process::wait4, (i32, UserAddr, u32, UserAddr);
     number::__NR_waitid => process::waitid, (u32, u32, UserAddr, u32, UserAddr);
+    number::__NR_pidfd_open => pidfd::pidfd_open, (i32, u32);
+    number::__NR_pidfd_send_signal => pidfd::pidfd_send_signal, (i32, u32, UserAddr, u32);
     number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
     number::__NR_set_robust_list => process::set_robust_list, (UserAddr, usize);
     number::__NR_getrusage => usage::getrusage, (i32, UserAddr);

@@ -1,6 +1,6 @@
 //! Processes: who they are, where they come from, how they are waited for.
 
-use super::{privileges, seccomp, usage::ResourceUsage};
+use super::{pidfd, privileges, seccomp, usage::ResourceUsage};
 use crate::{
     mm::image::Arguments,
     sched,
@@ -36,7 +36,7 @@ fn named(thread: &Thread, pid: u32) -> Result<u32, Errno> {
     Ok(pid)
 }
 
-fn find(thread: &Thread, pid: u32) -> Result<Arc<Thread>, Errno> {
+pub(super) fn find(thread: &Thread, pid: u32) -> Result<Arc<Thread>, Errno> {
     thread.pid().namespace().thread(named(thread, pid)?).ok_or(Errno::ESRCH)
 }
 
@@ -230,6 +230,7 @@ pub async fn waitid(
     const P_ALL: u32 = 0;
     const P_PID: u32 = 1;
     const P_PGID: u32 = 2;
+    const P_PIDFD: u32 = 3;
     const CLD_EXITED: i32 = 1;
     const CLD_KILLED: i32 = 2;
     const CLD_STOPPED: i32 = 5;
@@ -240,7 +241,16 @@ pub async fn waitid(
     if !options.intersects(WaitOptions::EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
         return Err(Errno::EINVAL);
     }
+    let mut options = options;
+    let mut nonblocking = false;
     let which = match kind {
+        P_PIDFD => {
+            let descriptor = i32::try_from(id).map_err(|_| Errno::EINVAL)?;
+            let file = thread.with_files(|files| files.get(descriptor))?;
+            nonblocking = file.is_nonblocking() && !options.contains(WaitOptions::NOHANG);
+            options.set(WaitOptions::NOHANG, file.is_nonblocking() || options.contains(WaitOptions::NOHANG));
+            WaitFor::Process(pidfd::process_of(&file)?)
+        }
         P_ALL => WaitFor::Any,
         P_PID if id > 0 => WaitFor::Pid(id),
         P_PGID if id == 0 => WaitFor::Group(thread.group()),
@@ -248,6 +258,9 @@ pub async fn waitid(
         _ => return Err(Errno::EINVAL),
     };
     let waited = task::wait(thread, which, options).await?;
+    if waited.is_none() && nonblocking {
+        return Err(Errno::EAGAIN);
+    }
     if info != UserAddr(0) {
         let mut told = ChildInfo { signo: 0, errno: 0, code: 0, _pad: 0, pid: 0, uid: 0, status: 0, _rest: [0; 25] };
         if let Some(waited) = &waited {

@@ -48,6 +48,11 @@ pub async fn kill(thread: &Arc<Thread>, pid: i32, number: u32) -> Result<usize, 
     outcome
 }
 
+/// Sends signal `number`, or with 0 only asks whether it could.
+pub(super) fn to_process(thread: &Thread, target: &Arc<Thread>, number: u32) -> Result<usize, Errno> {
+    one(thread, target, signal(number)?)
+}
+
 fn one(thread: &Thread, target: &Arc<Thread>, signal: Option<Signal>) -> Result<usize, Errno> {
     task::may_signal(thread, target)?;
     if let Some(signal) = signal {

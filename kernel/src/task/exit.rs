@@ -2,6 +2,7 @@
 //! parent is told.
 
 use super::{Thread, run::kill, send};
+use crate::cgroup::Cgroup;
 use crate::{boot, tty};
 use alloc::sync::Arc;
 use veridian_containers::{Signal, abi::WaitStatus};
@@ -48,7 +49,34 @@ async fn end_namespace(init: &Arc<Thread>) {
             init.disown(&child);
         }
     }
+    namespace.threads().iter().for_each(free_zombie);
     namespace.departures().wait_until(|| (namespace.pids_in_use() <= 1).then_some(())).await;
+}
+
+/// Ends a child of `parent` that was held and is not to run after all; nobody waits for it.
+pub fn abandon(parent: &Thread, child: &Arc<Thread>) {
+    child.forget_parent();
+    parent.strike(child);
+    kill(child);
+}
+
+/// Of the processes of a group in which none lives on, those that have ended and are still to be waited for from outside
+/// hold nothing up any more.
+pub fn free_zombies(group: &Cgroup) {
+    let threads = boot::pid_namespace().threads();
+    threads.iter().filter(|thread| group.contains(&thread.cgroup())).for_each(free_zombie);
+}
+
+/// If `thread` has ended and its parent is outside of what ends with it, gives its numbers and its place in its groups
+/// back. (Linux lets the first process of a pid namespace wait for such a parent.) It can still be waited for.
+fn free_zombie(thread: &Arc<Thread>) {
+    let (Some(_), Some(parent)) = (thread.status(), thread.parent()) else { return };
+    let namespace = thread.pid().namespace();
+    let unseen = thread.pid().namespaces_are_closed() && parent.pid().number_in(namespace).is_none();
+    let outside = |group: &Cgroup| !group.contains(&parent.cgroup());
+    if unseen || thread.cgroup().condemned().is_some_and(outside) {
+        thread.depart();
+    }
 }
 
 fn give_children_away(thread: &Arc<Thread>) {
@@ -91,5 +119,6 @@ fn tell_parent(parent: &Arc<Thread>, child: &Arc<Thread>) {
         }
         send(parent, signal);
     }
+    free_zombie(child);
     parent.child_event().wake_all();
 }

@@ -12,16 +12,18 @@ mod fork;
 mod guard;
 mod namespaces;
 mod oom;
+mod pidfd;
 mod run;
 mod signal;
 mod thread;
 mod wait;
 
 pub use exec::{LoadError, Program, exec, load};
-pub use exit::exit;
+pub use exit::{abandon, exit, free_zombies};
 pub use fork::{CloneFlags, CloneRequest, clone};
 pub use guard::Guard;
 pub use namespaces::{Namespace, Scene, join, join_those_of, unshare};
+pub use pidfd::PidFd;
 pub use run::{force, kill, release, spawn};
 pub use signal::{
     Action, SignalSet, Signals, group_is_orphaned, may_signal, send, send_from, send_from_above, send_to_group,

@@ -45,6 +45,8 @@ pub struct Thread {
     family: SpinLock<Family>,
     /// Woken when a child ends, stops or continues.
     child_event: WaitQueue,
+    /// Woken when this has ended.
+    ended: WaitQueue,
     /// Process group and session, by the leader's number in the first pid namespace.
     group: AtomicU32,
     session: AtomicU32,
@@ -146,6 +148,7 @@ impl Thread {
             body: SpinLock::new(Some(Body { space: new.space, files: new.files, fs: new.fs, observer: new.on_exit })),
             family: SpinLock::new(Family::default()),
             child_event: WaitQueue::new(),
+            ended: WaitQueue::new(),
             group: AtomicU32::new(group),
             session: AtomicU32::new(session),
             exit_signal: new.exit_signal,
@@ -351,6 +354,11 @@ impl Thread {
         &self.child_event
     }
 
+    /// Woken when it has ended.
+    pub(super) fn ended(&self) -> &WaitQueue {
+        &self.ended
+    }
+
     /// How it ended, once it has.
     pub fn status(&self) -> Option<WaitStatus> {
         self.family.lock().status
@@ -358,6 +366,7 @@ impl Thread {
 
     pub(super) fn set_status(&self, status: WaitStatus) {
         self.family.lock().status = Some(status);
+        self.ended.wake_all();
     }
 
     /// Leaves word of a stop or continuation, or takes it.
@@ -377,15 +386,26 @@ impl Thread {
         drop(charge);
     }
 
+    /// Whether it has given back its numbers.
+    pub fn is_departed(&self) -> bool {
+        self.pid.is_released()
+    }
+
     /// Strikes `child`, which has ended, off the list for good; tells whether it stood there.
     pub(super) fn disown(&self, child: &Arc<Self>) -> bool {
+        let gone = self.strike(child);
+        if gone {
+            child.depart();
+        }
+        gone
+    }
+
+    /// Strikes `child` off the list; tells whether it stood there.
+    pub(super) fn strike(&self, child: &Arc<Self>) -> bool {
         let mut family = self.family.lock();
         let place = family.children.iter().position(|other| Arc::ptr_eq(other, child));
         let gone = place.map(|index| family.children.swap_remove(index));
         drop(family);
-        if let Some(child) = &gone {
-            child.depart();
-        }
         gone.is_some()
     }
 

@@ -8,12 +8,14 @@ use veridian_containers::{
 };
 
 /// Which children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum WaitFor {
     /// Every child.
     Any,
     /// The child of this number in the caller's pid namespace.
     Pid(u32),
+    /// This child.
+    Process(Arc<Thread>),
     /// Children of this process group, by its leader's number in the first pid namespace.
     Group(u32),
 }
@@ -60,20 +62,21 @@ pub struct Waited {
 pub async fn wait(parent: &Thread, which: WaitFor, options: WaitOptions) -> Result<Option<Waited>, Errno> {
     parent
         .child_event()
-        .wait_until(|| match look(parent, which, options) {
+        .wait_until(|| match look(parent, &which, options) {
             Ok(None) if !options.contains(WaitOptions::NOHANG) => None,
             outcome => Some(outcome),
         })
         .await
 }
 
-fn look(parent: &Thread, which: WaitFor, options: WaitOptions) -> Result<Option<Waited>, Errno> {
+fn look(parent: &Thread, which: &WaitFor, options: WaitOptions) -> Result<Option<Waited>, Errno> {
     let mut any = false;
     for child in parent.children() {
         let asked_for = match which {
             WaitFor::Any => true,
-            WaitFor::Pid(number) => child.pid().number_in(parent.pid().namespace()) == Some(number),
-            WaitFor::Group(leader) => child.group() == leader,
+            WaitFor::Pid(number) => child.pid().number_in(parent.pid().namespace()) == Some(*number),
+            WaitFor::Process(process) => Arc::ptr_eq(&child, process),
+            WaitFor::Group(leader) => child.group() == *leader,
         };
         if !asked_for {
             continue;

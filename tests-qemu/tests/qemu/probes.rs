@@ -30,6 +30,7 @@ pub const ALL: &[Probe] = &[
     probe("forkbomb", "a_fork_bomb_is_held_and_others_can_still_fork"),
     probe("granted", "a_containers_processes_may_what_its_configuration_grants_and_nothing_more"),
     probe("hogs", "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed"),
+    probe("hooks", "hooks_run_in_order_and_in_their_namespaces_and_what_fails_is_undone"),
     probe("ipc", "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own"),
     probe("isolation", "what_is_in_a_container_stays_inside_and_no_way_leads_out"),
     probe("lifecycle", "what_a_containers_state_does_not_allow_is_refused_and_changes_nothing"),
@@ -57,7 +58,7 @@ pub const ALL: &[Probe] = &[
 const NO_CONTAINERS: Probe = probe("no-containers", "");
 
 /// Programs that are no probes of their own: what init, probes and tests run.
-const OTHERS: [&str; 6] = ["escape", "hello", "init", "reach", "sh", "worker"];
+const OTHERS: [&str; 7] = ["escape", "hello", "hook", "init", "reach", "sh", "worker"];
 
 /// Run once.
 pub const ONCE: &[Test] = &[

@@ -15,7 +15,7 @@ program!(main);
 const ABSENT: &[(&str, u32)] = &[
     ("ptrace", linux::__NR_ptrace),
     ("process_vm_readv", linux::__NR_process_vm_readv),
-    ("pidfd_open", linux::__NR_pidfd_open),
+    ("pidfd_getfd", linux::__NR_pidfd_getfd),
     ("bpf", linux::__NR_bpf),
     ("userfaultfd", linux::__NR_userfaultfd),
     ("io_uring_setup", linux::__NR_io_uring_setup),

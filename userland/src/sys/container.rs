@@ -1,7 +1,9 @@
 //! The container calls.
 
 use core::ffi::CStr;
-use veridian_containers::abi::{Call, CreateArgs, CreateFlags, DeleteFlags, ListEntry, WaitResult};
+use veridian_containers::abi::{
+    Call, CreateArgs, CreateFlags, DeleteFlags, DocumentArgs, ListEntry, Stats, WaitResult,
+};
 
 use super::{Arg, Errno, Fd, Result, invoke};
 
@@ -54,6 +56,56 @@ pub fn container_state(container: Fd, buffer: &mut [u8]) -> Result<usize> {
 /// `container_delete`.
 pub fn container_delete(container: Fd, flags: DeleteFlags) -> Result {
     on(Call::Delete, container, flags.bits()).map(drop)
+}
+/// `container_open`.
+pub fn container_open(path: &str) -> Result<Fd> {
+    invoke(Call::Open.number() as u32, [Arg::read(path.as_bytes()), Arg(path.len())]).map(|fd| fd as Fd)
+}
+/// `container_pause`.
+pub fn container_pause(container: Fd) -> Result {
+    on(Call::Pause, container, 0).map(drop)
+}
+/// `container_resume`.
+pub fn container_resume(container: Fd) -> Result {
+    on(Call::Resume, container, 0).map(drop)
+}
+/// `container_exec`: a descriptor of the process. On an error the second value is as in [`container_create`].
+pub fn container_exec(container: Fd, process: &[u8], message: &mut [u8]) -> core::result::Result<Fd, (Errno, usize)> {
+    with_document(Call::Exec, container, process, message).map(|fd| fd as Fd)
+}
+/// `container_update`. On an error the second value is as in [`container_create`].
+pub fn container_update(
+    container: Fd,
+    resources: &[u8],
+    message: &mut [u8],
+) -> core::result::Result<(), (Errno, usize)> {
+    with_document(Call::Update, container, resources, message).map(drop)
+}
+fn with_document(
+    which: Call,
+    container: Fd,
+    document: &[u8],
+    message: &mut [u8],
+) -> core::result::Result<usize, (Errno, usize)> {
+    let mut args = DocumentArgs {
+        size: size_of::<DocumentArgs>() as u64,
+        document: Arg::read(document).0 as u64,
+        document_len: document.len() as u64,
+        message: Arg::write(message).0 as u64,
+        message_size: message.len() as u64,
+        message_len: 0,
+    };
+    let answer = invoke(which.number() as u32, [Arg::from(container), Arg::write(&mut args)]);
+    answer.map_err(|errno| (errno, (args.message_len as usize).min(message.len())))
+}
+/// `container_stats`.
+pub fn container_stats(container: Fd) -> Result<Stats> {
+    let mut stats = Stats { size: size_of::<Stats>() as u64, ..Stats::default() };
+    invoke(Call::Stats.number() as u32, [Arg::from(container), Arg::write(&mut stats)]).map(|_| stats)
+}
+/// `container_features`: OCI features JSON.
+pub fn container_features(buffer: &mut [u8]) -> Result<usize> {
+    invoke(Call::Features.number() as u32, [Arg::write(buffer), Arg(buffer.len())])
 }
 /// `container_list`: the entry after `cookie`, and the cookie to go on with, 0 past the last.
 pub fn container_list(cookie: usize) -> Result<(usize, ListEntry)> {

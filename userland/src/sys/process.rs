@@ -68,6 +68,14 @@ pub fn waitid(kind: u32, id: Pid, options: u32) -> Result<[i32; 32]> {
     let mut info = [0; 32];
     call!(__NR_waitid, kind, id, Arg::write(&mut info), options, 0).map(|_| info)
 }
+/// pidfd_open(2).
+pub fn pidfd_open(pid: Pid, flags: u32) -> Result<super::Fd> {
+    call!(__NR_pidfd_open, pid, flags).map(|fd| fd as super::Fd)
+}
+/// pidfd_send_signal(2).
+pub fn pidfd_send_signal(pidfd: super::Fd, signal: u32) -> Result {
+    call!(__NR_pidfd_send_signal, pidfd, signal, 0, 0).map(drop)
+}
 /// kill(2).
 pub fn kill(pid: Pid, signal: u32) -> Result {
     call!(__NR_kill, pid, signal).map(drop)

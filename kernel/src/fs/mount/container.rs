@@ -73,7 +73,9 @@ pub enum MountSource {
 /// [`Self::undo`] removes those too.
 #[derive(Debug)]
 pub struct ContainerMounts {
-    context: Context,
+    pub(super) context: Context,
+    /// The creator's view of it, while there is one.
+    pub(super) surroundings: Option<Context>,
     made: Vec<Made>,
     /// Whether it is for another user namespace than the one that the caller's mounts are ruled from.
     foreign: bool,
@@ -107,7 +109,7 @@ impl ContainerMounts {
         let root = bind_from(caller, source, true)?;
         let context = Context::at_root_of(MountNamespace::new(root[0].mount.clone(), owner)?);
         let foreign = caller.context.namespace.owner() != owner;
-        Ok(Self { context, made: Vec::new(), foreign, root, sharing: Vec::new() })
+        Ok(Self { context, surroundings: None, made: Vec::new(), foreign, root, sharing: Vec::new() })
     }
 
     /// Mounts what `request` asks for, on top of what is there. The destination is made if it does not exist. On an
@@ -178,9 +180,10 @@ impl ContainerMounts {
         }
     }
 
-    /// The container is complete: its root is read-only if it is to be (EBUSY while something is written there) and
+    /// The container is complete: nothing surrounds its root any more, its root is read-only if it is to be (EBUSY while something is written there) and
     /// what `sharing` says (with `true` along with what is bound with it), and its mounts are what their requests said.
     pub fn complete(&mut self, readonly: bool, sharing: (Sharing, bool)) -> Result<(), Errno> {
+        self.cut_off();
         let _topology = Topology::lock();
         if readonly {
             let mount = &self.context.root.mount;
@@ -207,7 +210,9 @@ impl ContainerMounts {
     /// Drops the namespace and removes the mount points that were made for it, as far as they are still empty and
     /// nothing is mounted there: the bundle is as it was.
     pub fn undo(self) {
-        let Self { context, made, root, sharing, .. } = self;
+        let mut mounts = self;
+        mounts.cut_off();
+        let Self { context, made, root, sharing, .. } = mounts;
         drop((context, root, sharing));
         made.into_iter().rev().for_each(Made::withdraw);
     }

@@ -21,6 +21,7 @@ mod namespace;
 mod options;
 mod pivot;
 mod propagation;
+mod surroundings;
 mod topology;
 
 pub use attributes::AttributeChange;

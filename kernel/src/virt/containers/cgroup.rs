@@ -63,7 +63,7 @@ pub async fn freeze(cgroup: &Cgroup) {
 
 /// What the group uses.
 pub fn stats(cgroup: &Cgroup) -> Stats {
-    let (memory, pids) = (&cgroup.memory, cgroup.pids.stat());
+    let (memory, pids, cpu) = (&cgroup.memory, cgroup.pids.stat(), cgroup.cpu.stat());
     let limit = |max| if max == pids::UNLIMITED { Stats::UNLIMITED } else { max };
     Stats {
         size: size_of::<Stats>() as u64,
@@ -74,6 +74,12 @@ pub fn stats(cgroup: &Cgroup) -> Stats {
         memory_max_events: memory.event(Event::Max),
         memory_oom_events: memory.event(Event::Oom),
         memory_oom_kills: memory.event(Event::OomKill),
+        cpu_usage_ns: cpu.times.user_ns + cpu.times.system_ns,
+        cpu_user_ns: cpu.times.user_ns,
+        cpu_system_ns: cpu.times.system_ns,
+        cpu_periods: cpu.periods,
+        cpu_throttled_periods: cpu.throttled,
+        cpu_throttled_ns: cpu.throttled_ns,
         pids_current: pids.current,
         pids_peak: pids.peak,
         pids_limit: limit(pids.max),

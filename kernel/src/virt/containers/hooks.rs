@@ -8,13 +8,16 @@ use super::{
 };
 use crate::{
     cgroup::Cgroup,
-    fs::{File, FileObject, OpenFlags, Readiness, io::Sink},
+    fs::{self, FdTable, File, FileObject, OpenFlags, Readiness, io::Sink},
+    namespace::Namespaces,
+    security::Credentials,
     sched::{self, WaitQueue},
     task,
 };
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::{
     future::{Future, poll_fn},
+    num::NonZeroU32,
     pin::pin,
     sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
@@ -30,7 +33,10 @@ const NS_PER_S: u64 = 1_000_000_000;
 /// Runs one hook to its end: it must exit with 0, in time. Dropped before, it is killed with all that it made.
 pub async fn run(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> Result<(), Error> {
     let begin = clock::now_ns();
-    let outcome = run_to_end(runtime, place, run).await;
+    let outcome = match Running::begin(runtime, place, run) {
+        Ok(running) => running.end(run.hook.timeout).await,
+        Err(error) => Err(error),
+    };
     let (kind, path, id) = (run.kind.name(), &run.hook.path, run.id);
     let spent = clock::now_ns() - begin;
     match &outcome {
@@ -40,35 +46,10 @@ pub async fn run(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'
     outcome
 }
 
-async fn run_to_end(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> Result<(), Error> {
-    let end = Arc::new(End::default());
-    let group = spawn(runtime, place, run, end.clone())?;
-    let mut killing = Killing(Some(group));
-    let deadline = run.hook.timeout.map(|seconds| clock::now_ns() + u64::from(seconds.get()) * NS_PER_S);
-    let status = {
-        let mut ended = pin!(end.changed.wait_until(|| *end.status.lock()));
-        let mut late = pin!(deadline.map(sched::sleep_until));
-        poll_fn(|context| match ended.as_mut().poll(context) {
-            Poll::Ready(status) => Poll::Ready(Some(status)),
-            Poll::Pending => match late.as_mut().as_pin_mut() {
-                Some(sleep) => sleep.poll(context).map(|()| None),
-                None => Poll::Pending,
-            },
-        })
-        .await
-    };
-    match status {
-        Some(WaitStatus::Exited(0)) => {
-            // What it left running goes on.
-            killing.0 = None;
-            Ok(())
-        }
-        Some(status) => {
-            killing.0 = None;
-            Err(Error::new(Errno::ECANCELED).reason(format!("the hook {status}")))
-        }
-        None => Err(Error::new(Errno::ETIMEDOUT).reason("the hook took longer than its timeout, and was killed")),
-    }
+/// A hook that runs. Dropped before its end, it is killed.
+struct Running {
+    group: Group,
+    end: Arc<End>,
 }
 
 /// How a hook ended, once it has.
@@ -78,65 +59,125 @@ struct End {
     changed: WaitQueue,
 }
 
-/// Kills all of a hook's group, unless disarmed.
-struct Killing(Option<Arc<Cgroup>>);
+impl Running {
+    fn begin(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> Result<Self, Error> {
+        let group = Group::below(match place {
+            HookPlace::Runtime => &runtime.cgroup,
+            HookPlace::Create(house) | HookPlace::Start(house, _) => house.cgroup,
+        })?;
+        let tenant = Tenant { cgroup: group.0.clone(), ..tenant(runtime, place, run)? };
+        let hook = run.hook;
+        let program = tenant.load(hook.path.as_bytes(), &hook.args, &hook.env).map_err(program::error)?;
+        let admission = tenant.cgroup.admit()?;
+        let pid = tenant.namespaces.pid_for_children.allocate()?;
+        let end = Arc::new(End::default());
+        let told = end.clone();
+        let on_exit: task::ExitObserver = Box::new(move |status| {
+            *told.status.lock() = Some(status);
+            told.changed.wake_all();
+        });
+        let thread = tenant.settle(program, Birth { pid, admission, parent: None, on_exit: Some(on_exit) });
+        end_with_its_namespace(&thread);
+        task::release(&thread);
+        Ok(Self { group, end })
+    }
 
-impl Drop for Killing {
-    fn drop(&mut self) {
-        if let Some(group) = &self.0 {
-            group.condemn();
+    /// Waits for its end, at most so many seconds.
+    async fn end(mut self, timeout: Option<NonZeroU32>) -> Result<(), Error> {
+        let deadline = timeout.map(|seconds| clock::now_ns() + u64::from(seconds.get()) * NS_PER_S);
+        let status = {
+            let mut ended = pin!(self.end.changed.wait_until(|| *self.end.status.lock()));
+            let mut late = pin!(deadline.map(sched::sleep_until));
+            poll_fn(|context| match (ended.as_mut().poll(context), late.as_mut().as_pin_mut()) {
+                (Poll::Ready(status), _) => Poll::Ready(Some(status)),
+                (Poll::Pending, Some(sleep)) => sleep.poll(context).map(|()| None),
+                (Poll::Pending, None) => Poll::Pending,
+            })
+            .await
+        };
+        let Some(status) = status else {
+            return Err(Error::new(Errno::ETIMEDOUT).reason("the hook took longer than its timeout, and was killed"));
+        };
+        // What it left running goes on.
+        self.group.1 = Fate::Spared;
+        match status {
+            WaitStatus::Exited(0) => Ok(()),
+            _ => Err(Error::new(Errno::ECANCELED).reason(format!("the hook {status}"))),
         }
     }
 }
 
-/// Sets the hook off; gives the group that it and all that it makes are in.
-fn spawn(
-    runtime: &Runtime,
-    place: HookPlace<'_, Kernel>,
-    run: HookRun<'_>,
-    end: Arc<End>,
-) -> Result<Arc<Cgroup>, Error> {
-    let hook = run.hook;
-    let in_runtime = Tenant {
-        cgroup: own_group(&runtime.cgroup)?,
-        namespaces: runtime.namespaces.clone(),
-        fs: runtime.fs.clone(),
-        files: files(runtime, run.state)?,
-        credentials: (*runtime.credentials).clone(),
-        confinement: runtime.confinement.inherited(),
-        container: runtime.container,
-    };
-    let load = |tenant: &Tenant| tenant.load(hook.path.as_bytes(), &hook.args, &hook.env).map_err(program::error);
-    let (tenant, loaded) = match place {
-        HookPlace::Runtime => {
-            let loaded = load(&in_runtime)?;
-            (in_runtime, loaded)
-        }
-        HookPlace::Create(..) | HookPlace::Start(..) => {
-            return Err(Error::new(Errno::ENOSYS).reason("hooks in the container cannot be run yet"));
-        }
-    };
-    let admission = tenant.cgroup.admit()?;
-    let pid = tenant.namespaces.pid_for_children.allocate()?;
-    let group = tenant.cgroup.clone();
-    let on_exit: task::ExitObserver = Box::new(move |status| {
-        *end.status.lock() = Some(status);
-        end.changed.wake_all();
-    });
-    let thread = tenant.settle(loaded, Birth { pid, admission, parent: None, on_exit: Some(on_exit) });
-    end_with_its_namespace(&thread);
-    task::release(&thread);
-    Ok(group)
+/// The group that a hook and all that it makes are in; it is removed when nobody is in it any more.
+struct Group(Arc<Cgroup>, Fate);
+
+/// What becomes of who is in a hook's group when the hook is over.
+enum Fate {
+    Killed,
+    Spared,
 }
 
-/// A group for one hook and what it makes, below `above`.
-fn own_group(above: &Arc<Cgroup>) -> Result<Arc<Cgroup>, Errno> {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    above.create(&format!("hook.{}", LAST.fetch_add(1, Ordering::Relaxed)))
+impl Group {
+    fn below(above: &Arc<Cgroup>) -> Result<Self, Errno> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let group = above.create(&format!("hook.{}", LAST.fetch_add(1, Ordering::Relaxed)))?;
+        Ok(Self(group, Fate::Killed))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Self(group, fate) = self;
+        if matches!(fate, Fate::Killed) {
+            group.condemn();
+        }
+        if !group.is_populated() {
+            group.remove_tree();
+            return;
+        }
+        let group = group.clone();
+        sched::spawn(async move {
+            group.events().wait_until(|| (!group.is_populated()).then_some(())).await;
+            group.remove_tree();
+        });
+    }
+}
+
+/// Where a hook runs and as whom; its group is still to be named.
+fn tenant(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> Result<Tenant, Error> {
+    let files = files(runtime, run.state)?;
+    let of_the_creator = |namespaces: Namespaces, fs: fs::Context, credentials: Credentials, container| Tenant {
+        cgroup: runtime.cgroup.clone(),
+        namespaces,
+        fs,
+        files: files.clone(),
+        credentials,
+        confinement: runtime.confinement.inherited(),
+        container,
+    };
+    let tenant = match place {
+        HookPlace::Runtime => {
+            let (namespaces, fs) = (runtime.namespaces.clone(), runtime.fs.clone());
+            of_the_creator(namespaces, fs, (*runtime.credentials).clone(), runtime.container)
+        }
+        HookPlace::Create(house) => {
+            let mut namespaces = house.namespaces.set.clone();
+            namespaces.enter_time();
+            let fs = match house.root {
+                Some(root) => root.surrounded(&runtime.caller())?,
+                None => house.namespaces.files(runtime),
+            };
+            let credentials = house.namespaces.creator(&runtime.credentials)?;
+            of_the_creator(namespaces, fs, credentials, Some(run.key.into()))
+        }
+        HookPlace::Start(house, program) => {
+            Tenant { files, ..Tenant::of_container(runtime, house, run.key.into(), program)? }
+        }
+    };
+    Ok(tenant)
 }
 
 /// Descriptor 0 reads the state; 1 and 2 are the creator's.
-fn files(runtime: &Runtime, state: &str) -> Result<crate::fs::FdTable, Errno> {
+fn files(runtime: &Runtime, state: &str) -> Result<FdTable, Errno> {
     let mut files = runtime.files.clone();
     let text = Arc::new(Text { bytes: Vec::from(state), read: SpinLock::new(0) });
     let who = &runtime.credentials;

@@ -1,6 +1,6 @@
 //! The namespaces of a container, and what the configuration sets in them.
 
-use super::root::View;
+use super::{root::View, runtime::Runtime};
 use crate::{
     cgroup::Cgroup,
     fs::{self, MountNamespace, OpenFlags},
@@ -29,11 +29,26 @@ pub struct ContainerNamespaces {
 
 impl ContainerNamespaces {
     /// The view of files of a container without a root of its own: the joined mount namespace's, or else the caller's.
-    pub fn files(&self, caller: &Thread) -> fs::Context {
+    pub fn files(&self, creator: &Runtime) -> fs::Context {
         match &self.mounts {
             Some(mounts) => fs::Context::at_root_of(mounts.clone()),
-            None => caller.with_fs(|fs| fs.clone()),
+            None => creator.fs.clone(),
         }
+    }
+
+    /// Who hooks are that run in them with the creator's rights: himself, or the first user of another user namespace.
+    pub fn creator(&self, creator: &Credentials) -> Result<Credentials, Errno> {
+        if creator.user_namespace == self.user {
+            return Ok(creator.clone());
+        }
+        let (uid, gid) = (self.user.user(0)?, self.user.group(0)?);
+        Ok(Credentials {
+            effective: Capabilities::all(),
+            permitted: Capabilities::all(),
+            bounding: Capabilities::all(),
+            user_namespace: self.user.clone(),
+            ..Credentials::of(uid, gid, Arc::from([]))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Kernel,
     program::{Birth, Tenant},
+    runtime::Runtime,
 };
 use crate::{
     boot,
@@ -91,7 +92,7 @@ impl Process {
 /// Loads the program of the first process, and holds it before its first instruction.
 pub fn load(caller: &Thread, house: House<'_, Kernel>, process: &Process, program: Program<'_>) -> Result<(), Error> {
     let key = process.key;
-    let tenant = Tenant::of_container(caller, house, key.into(), program)?;
+    let tenant = Tenant::of_container(&Runtime::of(caller), house, key.into(), program)?;
     let loaded = tenant.find(program.process)?;
     let observed = house.cgroup.clone();
     let mut stage = process.stage.lock();
@@ -122,7 +123,7 @@ pub fn exec(
         // It could not be waited for.
         return Err(Error::new(Errno::EINVAL).reason("the container's processes are not seen from here"));
     }
-    let tenant = Tenant::of_container(caller, house, key.into(), program)?;
+    let tenant = Tenant::of_container(&Runtime::of(caller), house, key.into(), program)?;
     let loaded = tenant.find(program.process)?;
     let thread = tenant.settle(loaded, Birth { pid, admission, parent: Some(caller.clone()), on_exit: None });
     end_with_its_namespace(&thread);
@@ -140,15 +141,20 @@ pub fn end_with_its_namespace(thread: &Arc<Thread>) {
 /// then the engine hears of it.
 fn ended(key: ContainerKey, cgroup: Arc<Cgroup>, status: WaitStatus) {
     cgroup.condemn();
+    // The process itself still counts.
+    if cgroup.pids.current() > 1 {
+        task::free_zombies(&cgroup);
+    }
     sched::spawn(async move {
         cgroup.pids.wait_empty().await;
+        let times = cgroup.cpu.stat().times;
         let exit = Exit {
             status,
             oom_killed: cgroup.memory.event(Event::OomKill) > 0,
             memory_peak: cgroup.memory.peak_bytes(),
             tasks_peak: cgroup.pids.peak(),
-            user_ns: 0,
-            system_ns: 0,
+            user_ns: times.user_ns,
+            system_ns: times.system_ns,
         };
         drop(cgroup);
         boot::engine().exited(key, exit);

@@ -1,6 +1,6 @@
 //! A program for a container: found, loaded, and settled where it will run.
 
-use super::{Kernel, namespaces::ContainerNamespaces};
+use super::{Kernel, namespaces::ContainerNamespaces, runtime::Runtime};
 use crate::{
     cgroup::{Admission, Cgroup},
     fs::{self, Caller},
@@ -54,23 +54,23 @@ pub struct Birth {
 impl Tenant {
     /// One of a container's, as the configuration of its process says.
     pub fn of_container(
-        caller: &Thread,
+        creator: &Runtime,
         house: House<'_, Kernel>,
         container: NonZeroU64,
         program: Program<'_>,
     ) -> Result<Self, Error> {
         let process = program.process;
-        let credentials = credentials_of(caller, house.namespaces, process)?;
-        let fs = context_of(caller, house, &credentials, process)?;
+        let credentials = credentials_of(&creator.credentials, house.namespaces, process)?;
+        let fs = context_of(creator, house, &credentials, process)?;
         let mut namespaces = house.namespaces.set.clone();
         namespaces.enter_time();
         Ok(Self {
             cgroup: house.cgroup.clone(),
             namespaces,
             fs,
-            files: caller.with_files(|files| files.standard_streams()),
+            files: creator.files.clone(),
             credentials,
-            confinement: caller.confinement().inherited(),
+            confinement: creator.confinement.inherited(),
             container: Some(container),
         })
     }
@@ -142,7 +142,7 @@ impl Tenant {
 /// Who a container's process is: ids and capabilities of its user namespace, and none that its creator does not have
 /// unless that namespace is below his.
 fn credentials_of(
-    caller: &Thread,
+    creator: &Credentials,
     namespaces: &ContainerNamespaces,
     process: &Description,
 ) -> Result<Credentials, Error> {
@@ -156,7 +156,6 @@ fn credentials_of(
     for &group in &user.additional_gids {
         groups.push(home.group(group).map_err(unmapped("group", group))?);
     }
-    let creator = caller.credentials();
     let same = creator.user_namespace == *home;
     let (most, bound) =
         if same { (creator.permitted, creator.bounding) } else { (Capabilities::all(), Capabilities::all()) };
@@ -178,14 +177,14 @@ fn credentials_of(
 
 /// Root, working directory and mounts of a container's process.
 fn context_of(
-    caller: &Thread,
+    creator: &Runtime,
     house: House<'_, Kernel>,
     credentials: &Credentials,
     process: &Description,
 ) -> Result<fs::Context, Error> {
     let mut context = match house.root {
         Some(root) => root.with_mounts(|mounts| mounts.context()),
-        None => house.namespaces.files(caller),
+        None => house.namespaces.files(creator),
     };
     context.umask = process.user.umask;
     context.cwd = context.root.clone();

@@ -12,23 +12,35 @@ use alloc::sync::Arc;
 use veridian_containers::{abi::Errno, config, engine::Error};
 use veridian_hal::sync::SpinLock;
 
-/// A container's root: its mount namespace while it is built, and afterwards.
-pub struct Root(SpinLock<ContainerMounts>);
+/// A container's root.
+pub struct Root {
+    /// Its mount namespace while it is built, and afterwards.
+    mounts: SpinLock<ContainerMounts>,
+    /// Where it lies in the creator's tree.
+    source: Location,
+}
 
 impl Root {
     /// Opens the directory that `path` of the configuration names as a root of a namespace of its own, which `owner` rules.
     pub fn open(caller: &Thread, owner: &Arc<UserNamespace>, bundle: &Location, path: &str) -> Result<Self, Error> {
         let view = View::of(caller);
         let source = view.open(bundle, path)?;
-        Ok(Self(SpinLock::new(ContainerMounts::new(&view.caller(), &source, owner)?)))
+        let mounts = ContainerMounts::new(&view.caller(), &source, owner)?;
+        Ok(Self { mounts: SpinLock::new(mounts), source })
     }
 
     /// Works on its mounts.
     pub fn with_mounts<R>(&self, work: impl FnOnce(&mut ContainerMounts) -> R) -> R {
-        work(&mut self.0.lock())
+        work(&mut self.mounts.lock())
     }
 
-    /// Makes it the root. It is the root of a namespace of its own already: there is nothing outside to detach.
+    /// The creator's view, with the container's root in it where it lies, in the container's namespace: until it is
+    /// [pivoted](Self::pivot).
+    pub fn surrounded(&self, creator: &Caller<'_>) -> Result<fs::Context, Error> {
+        Ok(self.with_mounts(|mounts| mounts.surrounded(creator, &self.source))?)
+    }
+
+    /// Makes it the root. It is the root of a namespace of its own already, unless something was made to surround it.
     pub fn pivot(&self, settings: &config::Root) -> Result<(), Error> {
         let sharing = (mounts::sharing(settings.propagation.kind), settings.propagation.recursive);
         self.with_mounts(|mounts| mounts.complete(settings.readonly, sharing))?;
@@ -37,7 +49,7 @@ impl Root {
 
     /// Takes its mounts down.
     pub fn close(self) {
-        self.0.into_inner().undo();
+        self.mounts.into_inner().undo();
     }
 }
 

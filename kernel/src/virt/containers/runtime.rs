@@ -2,7 +2,7 @@
 
 use crate::{
     cgroup::Cgroup,
-    fs,
+    fs::{self, Caller},
     namespace::{Namespaces, PidNamespace},
     security::{Confinement, Credentials},
     task::Thread,
@@ -40,6 +40,11 @@ impl Runtime {
             cgroup: thread.cgroup().clone(),
             container: thread.container(),
         }
+    }
+
+    /// As the file system wants him.
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { context: &self.fs, credentials: &self.credentials, memory: &self.cgroup.memory, thread: None }
     }
 
     /// Where his children get their numbers.

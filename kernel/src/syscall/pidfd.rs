@@ -1,0 +1,65 @@
+//! Descriptors that stand for processes: made, signalled, waited for.
+
+use super::{place, process::find, signal};
+use crate::{
+    fs::{File, OpenFlags},
+    task::{PidFd, Thread},
+};
+use alloc::sync::Arc;
+use linux_raw_sys::general::O_NONBLOCK;
+use veridian_containers::abi::Errno;
+use veridian_hal::UserAddr;
+
+/// pidfd_open(2). A process has one thread, so `PIDFD_THREAD` has nothing to tell apart and is refused.
+pub async fn pidfd_open(thread: &Thread, pid: i32, flags: u32) -> Result<usize, Errno> {
+    place::check_flags(flags, O_NONBLOCK)?;
+    let pid = u32::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(Errno::EINVAL)?;
+    let target = find(thread, pid)?;
+    let (descriptor, pidfd) = unnamed(thread, OpenFlags::from_bits_truncate(flags))?;
+    pidfd.stand_for(&target);
+    Ok(descriptor as usize)
+}
+
+/// pidfd_send_signal(2).
+pub async fn pidfd_send_signal(
+    thread: &Arc<Thread>,
+    descriptor: i32,
+    number: u32,
+    info: UserAddr,
+    flags: u32,
+) -> Result<usize, Errno> {
+    place::check_flags(flags, 0)?;
+    let file = thread.with_files(|files| files.get(descriptor))?;
+    let target = process_of(&file)?;
+    if target.pid().number_in(thread.pid().namespace()).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    if info != UserAddr(0) {
+        // There are no handlers to read it; it must be right nevertheless.
+        let [signal, _, code]: [i32; 3] = thread.space().read(info)?;
+        if signal != number as i32 {
+            return Err(Errno::EINVAL);
+        }
+        const SI_TKILL: i32 = -6;
+        if (code >= 0 || code == SI_TKILL) && !Arc::ptr_eq(&target, thread) {
+            return Err(Errno::EPERM);
+        }
+    }
+    if target.is_departed() {
+        return Err(Errno::ESRCH);
+    }
+    signal::to_process(thread, &target, number)
+}
+
+/// A descriptor of the caller, closed on exec, for a process that is still to be named.
+pub fn unnamed(thread: &Thread, flags: OpenFlags) -> Result<(i32, Arc<PidFd>), Errno> {
+    let who = thread.credentials();
+    let pidfd = Arc::new(PidFd::unnamed());
+    let file = File::of_object(pidfd.clone(), flags | OpenFlags::RDWR, who.euid, who.egid)?;
+    Ok((thread.with_files(|files| files.insert(file, true))?, pidfd))
+}
+
+/// The process that a file stands for; EBADF when it is none of these.
+pub fn process_of(file: &File) -> Result<Arc<Thread>, Errno> {
+    file.object::<PidFd>().and_then(PidFd::thread).cloned().ok_or(Errno::EBADF)
+}
