@@ -10,8 +10,8 @@ use crate::{
     cgroup::Cgroup,
     fs::{self, FdTable, File, FileObject, OpenFlags, Readiness, io::Sink},
     namespace::Namespaces,
-    security::Credentials,
     sched::{self, WaitQueue},
+    security::Credentials,
     task,
 };
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
