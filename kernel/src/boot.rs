@@ -11,7 +11,7 @@ use crate::{
     cgroup::{Cgroup, memory::Books},
     device::random,
     fs, log as messages,
-    namespace::{IpcNamespace, Namespaces, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
+    namespace::{IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
     sched,
     security::{Confinement, Credentials},
     task::{self, Guard, NewThread, Signals, Thread},
@@ -100,6 +100,8 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let caller = fs::Caller { context: &fs, credentials: &credentials, memory: &memory, thread: None };
     let program = task::load(&caller, words.init.as_bytes(), &arguments, &environment)
         .map_err(|error| (error.errno, error.reason.into()))?;
+    let network = NetworkNamespace::new(UserNamespace::first());
+    network.loopback.set_up(true);
     let time = Arc::new(TimeNamespace::first());
     let files = fs::FdTable::with_console(&fs, &credentials, &memory).map_err(plain("no console"))?;
     let thread = Thread::new(NewThread {
@@ -112,6 +114,7 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
         namespaces: Namespaces {
             uts: Arc::new(UtsNamespace::new(b"veridian")),
             pid_for_children: machine.pid_namespace.clone(),
+            network: Arc::new(network),
             ipc: Arc::new(IpcNamespace::new(UserNamespace::first())),
             time_for_children: time.clone(),
             time,

@@ -19,6 +19,7 @@ pub mod ipc;
 mod log;
 pub mod mm;
 pub mod namespace;
+pub mod net;
 pub mod sched;
 pub mod security;
 pub mod syscall;

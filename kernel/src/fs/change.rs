@@ -46,6 +46,7 @@ impl Caller<'_> {
                 Content::Device(file_type, device)
             }
             FileType::Directory => return Err(Errno::EPERM),
+            FileType::Socket => Content::Socket(Arc::default()),
             FileType::Symlink | FileType::Anonymous => return Err(Errno::EINVAL),
         };
         let mut walk = Walk::new(self, base, path)?;
@@ -255,7 +256,7 @@ impl Caller<'_> {
     }
 
     /// Walks to the directory of a name that does not exist; EEXIST if it does.
-    fn absent_name(&self, walk: &mut Walk<'_>) -> Result<Last, Errno> {
+    pub(super) fn absent_name(&self, walk: &mut Walk<'_>) -> Result<Last, Errno> {
         let last = walk.reach_last()?;
         if last.kind != LastKind::Name {
             return Err(Errno::EEXIST);

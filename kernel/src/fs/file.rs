@@ -8,7 +8,7 @@ use super::{
     synthetic::{self, Listed, Node, OpenDirectory, OpenText},
     tmpfs::Data,
 };
-use crate::{cgroup::MemoryGroup, mm::PageSource, task::Thread};
+use crate::{cgroup::MemoryGroup, mm::PageSource, net::Socket, task::Thread};
 use alloc::sync::Arc;
 use core::{
     any::Any,
@@ -79,6 +79,11 @@ impl File {
     /// An open file for an object that has no name. `flags` say how it may be used and whether it waits.
     pub fn of_object(object: Arc<dyn FileObject>, flags: OpenFlags, uid: u32, gid: u32) -> Result<Arc<Self>, Errno> {
         Self::nameless(object, Content::Anonymous, flags, uid, gid)
+    }
+
+    /// An open file for a socket.
+    pub fn of_socket(socket: Arc<Socket>, flags: OpenFlags, uid: u32, gid: u32) -> Result<Arc<Self>, Errno> {
+        Self::nameless(socket, Content::Socket(Arc::default()), flags, uid, gid)
     }
 
     /// pipe2(2): the end for reading and the end for writing.

@@ -10,7 +10,10 @@ use super::{
     synthetic::{Node, Ownership},
     tmpfs::Data,
 };
-use crate::cgroup::{MemoryGroup, ObjectCharge};
+use crate::{
+    cgroup::{MemoryGroup, ObjectCharge},
+    net::SocketNode,
+};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
@@ -37,6 +40,8 @@ pub enum FileType {
     Regular = 0o100000,
     /// A symbolic link.
     Symlink = 0o120000,
+    /// What a Unix-domain socket is bound to.
+    Socket = 0o140000,
     /// Neither of these: an object with a descriptor.
     Anonymous = 0,
 }
@@ -85,6 +90,7 @@ pub(super) enum Content {
     Symlink(Box<[u8]>),
     Device(FileType, DeviceNumber),
     Fifo(Arc<Pipe>),
+    Socket(Arc<SocketNode>),
     Anonymous,
     /// Made when it is looked at.
     Synthetic(Node),
@@ -209,6 +215,7 @@ impl Inode {
             Content::Symlink(_) => FileType::Symlink,
             Content::Device(file_type, _) => *file_type,
             Content::Fifo(_) => FileType::Fifo,
+            Content::Socket(_) => FileType::Socket,
             Content::Anonymous => FileType::Anonymous,
             Content::Synthetic(node) => node.file_type(),
         }
@@ -253,7 +260,11 @@ impl Inode {
             Content::Regular(data) => (data.length_bytes(), data.resident_pages()),
             Content::Symlink(target) => (target.len() as u64, 0),
             Content::Directory(entries) => (entries.read().len() as u64, 0),
-            Content::Device(..) | Content::Fifo(_) | Content::Anonymous | Content::Synthetic(_) => (0, 0),
+            Content::Device(..)
+            | Content::Fifo(_)
+            | Content::Socket(_)
+            | Content::Anonymous
+            | Content::Synthetic(_) => (0, 0),
         };
         let special = match &self.content {
             Content::Device(_, number) => *number,

@@ -37,6 +37,7 @@ mod open;
 mod path;
 mod permission;
 pub mod pipe;
+mod socket;
 mod superblock;
 pub mod synthetic;
 mod time;

@@ -221,7 +221,7 @@ impl Caller<'_> {
                 Some(pipe.open(reads, writes))
             }
             Content::Directory(_) => None,
-            Content::Symlink(_) | Content::Anonymous => return Err(Errno::ENXIO),
+            Content::Symlink(_) | Content::Socket(_) | Content::Anonymous => return Err(Errno::ENXIO),
         };
         Ok(File::new(location, access, flags.kept(), object, keeps_set_ids))
     }

@@ -1,6 +1,6 @@
 //! Namespaces: what a task sees of names that others use too.
 //!
-//! Owns: [`IpcNamespace`], [`PidNamespace`], [`TimeNamespace`], [`UserNamespace`], [`UtsNamespace`] and the set that a
+//! Owns: [`IpcNamespace`], [`NetworkNamespace`], [`PidNamespace`], [`TimeNamespace`], [`UserNamespace`], [`UtsNamespace`] and the set that a
 //! task carries. (The mount namespace lives in `fs`.) Every namespace object has an inode number and an owner: the user
 //! namespace it was made in, whose capabilities rule it.
 //! May call: nothing above hal's locks. Called by: `security`, `fs`, `task`, `syscall`, `virt`.
@@ -9,12 +9,14 @@
 
 pub mod id_map;
 pub mod ipc;
+pub mod network;
 pub mod pid;
 pub mod time;
 pub mod user;
 pub mod uts;
 
 pub use ipc::IpcNamespace;
+pub use network::NetworkNamespace;
 pub use pid::{Pid, PidNamespace};
 pub use time::TimeNamespace;
 pub use user::{IdKind, UserNamespace};
@@ -34,6 +36,8 @@ pub struct Namespaces {
     pub pid_for_children: Arc<PidNamespace>,
     /// Shared memory, semaphores and message queues.
     pub ipc: Arc<IpcNamespace>,
+    /// The loopback interface, ports and names of sockets.
+    pub network: Arc<NetworkNamespace>,
     /// What its clocks show.
     pub time: Arc<TimeNamespace>,
     /// What those of its children, and of its next program, will show.
@@ -44,6 +48,7 @@ impl Namespaces {
     /// The kinds that there are, the mount and the user namespace included.
     pub const KINDS: NamespaceSet = NamespaceSet::UTS
         .union(NamespaceSet::IPC)
+        .union(NamespaceSet::NETWORK)
         .union(NamespaceSet::PID)
         .union(NamespaceSet::TIME)
         .union(NamespaceSet::MOUNT)
@@ -64,6 +69,9 @@ impl Namespaces {
         }
         if kinds.contains(NamespaceSet::IPC) {
             new.ipc = Arc::new(IpcNamespace::new(owner));
+        }
+        if kinds.contains(NamespaceSet::NETWORK) {
+            new.network = Arc::new(NetworkNamespace::new(owner));
         }
         if kinds.contains(NamespaceSet::PID) {
             if !Arc::ptr_eq(pid, &self.pid_for_children) {

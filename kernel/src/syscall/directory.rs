@@ -31,6 +31,7 @@ pub async fn mknodat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, dev
     let file_type = match mode & 0o170000 {
         0 | 0o100000 => FileType::Regular,
         0o010000 => FileType::Fifo,
+        0o140000 => FileType::Socket,
         0o020000 => FileType::CharacterDevice,
         0o060000 => FileType::BlockDevice,
         0o040000 => FileType::Directory,

@@ -3,6 +3,7 @@
 use super::{
     layout::IoVec,
     place::{at, open_file, path},
+    socket,
 };
 use crate::{
     fs::{Attempt, File, OpenFlags, Whence, io::Source},
@@ -66,7 +67,7 @@ pub async fn readv(thread: &Thread, fd: i32, vector: UserAddr, count: i32) -> Re
 const STRETCHES_MAX: usize = 1024;
 
 /// The `count` stretches that an array of `struct iovec` at `at` names (readv(2)).
-fn vectored(thread: &Thread, at: UserAddr, count: i32) -> Result<UserBuffer, Errno> {
+pub(super) fn vectored(thread: &Thread, at: UserAddr, count: i32) -> Result<UserBuffer, Errno> {
     let count = usize::try_from(count).ok().filter(|&count| count <= STRETCHES_MAX).ok_or(Errno::EINVAL)?;
     let space = thread.space();
     let mut stretches = Vec::with_capacity(count);
@@ -104,8 +105,11 @@ pub async fn pwrite64(thread: &Thread, fd: i32, from: UserAddr, length: usize, o
 
 /// Writes all of `source`, waiting for room where that must be; less when an error comes between. A write to a pipe
 /// that nobody reads is answered with SIGPIPE too.
-async fn write_all<S: Source>(thread: &Arc<Thread>, file: &File, source: &mut S) -> Result<usize, Errno> {
+async fn write_all<S: Source + Send>(thread: &Arc<Thread>, file: &File, source: &mut S) -> Result<usize, Errno> {
     admitted(thread, file, Attempt::Write).await?;
+    if let Some(socket) = socket::socket_of(file) {
+        return socket::write(thread, file, &socket, source).await;
+    }
     let memory = thread.memory();
     let whole = source.remaining();
     let mut done = 0;

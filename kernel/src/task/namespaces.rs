@@ -6,7 +6,7 @@ use super::Thread;
 use crate::{
     cgroup::MemoryGroup,
     fs,
-    namespace::{IpcNamespace, Namespaces, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
+    namespace::{IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
     security::{Capabilities, Credentials},
 };
 use alloc::sync::Arc;
@@ -18,6 +18,7 @@ use veridian_containers::{NamespaceKind, NamespaceSet, abi::Errno};
 pub enum Namespace {
     Ipc(Arc<IpcNamespace>),
     Mount(Arc<fs::MountNamespace>),
+    Network(Arc<NetworkNamespace>),
     Pid(Arc<PidNamespace>),
     Time(Arc<TimeNamespace>),
     User(Arc<UserNamespace>),
@@ -30,6 +31,7 @@ impl Namespace {
         match self {
             Self::Ipc(_) => NamespaceKind::Ipc,
             Self::Mount(_) => NamespaceKind::Mount,
+            Self::Network(_) => NamespaceKind::Network,
             Self::Pid(_) => NamespaceKind::Pid,
             Self::Time(_) => NamespaceKind::Time,
             Self::User(_) => NamespaceKind::User,
@@ -42,6 +44,7 @@ impl Namespace {
         match self {
             Self::Ipc(namespace) => namespace.inode(),
             Self::Mount(namespace) => namespace.inode(),
+            Self::Network(namespace) => namespace.inode(),
             Self::Pid(namespace) => namespace.inode(),
             Self::Time(namespace) => namespace.inode(),
             Self::User(namespace) => namespace.inode(),
@@ -54,6 +57,7 @@ impl Namespace {
         match self {
             Self::Ipc(namespace) => Some(namespace.owner()),
             Self::Mount(namespace) => Some(namespace.owner()),
+            Self::Network(namespace) => Some(namespace.owner()),
             Self::Pid(namespace) => Some(namespace.owner()),
             Self::Time(namespace) => Some(namespace.owner()),
             Self::User(namespace) => namespace.parent(),
@@ -68,6 +72,7 @@ impl Thread {
     pub fn namespace(&self, kind: NamespaceKind) -> Result<Namespace, Errno> {
         Ok(match kind {
             NamespaceKind::Ipc => Namespace::Ipc(self.namespaces().ipc),
+            NamespaceKind::Network => Namespace::Network(self.namespaces().network),
             NamespaceKind::Mount => Namespace::Mount(self.try_with_fs(|fs| fs.namespace.clone()).ok_or(Errno::ESRCH)?),
             NamespaceKind::Pid => Namespace::Pid(self.pid().namespace().clone()),
             NamespaceKind::Time => Namespace::Time(self.namespaces().time),
@@ -161,6 +166,7 @@ impl Scene {
                 self.namespaces.enter_time();
             }
             Namespace::Ipc(ipc) => self.namespaces.ipc = ipc,
+            Namespace::Network(network) => self.namespaces.network = network,
             Namespace::Uts(uts) => self.namespaces.uts = uts,
             Namespace::User(_) => {}
         }

@@ -37,6 +37,7 @@ pub const ALL: &[Probe] = &[
     probe("memory", "mappings_are_protected_and_forks_share_memory_until_one_writes"),
     probe("mounts", "mount_flags_are_enforced_and_mount_namespaces_are_apart"),
     probe("names", "host_names_and_pids_are_those_of_the_namespace"),
+    probe("network", "sockets_reach_each_other_in_their_network_namespace_and_nothing_beyond"),
     probe("pipes", "pipes_descriptors_and_poll_work_as_on_linux"),
     probe("privileges", "capabilities_are_those_of_capabilities_7_through_exec_and_what_is_given_away_is_gone"),
     probe("refused", "what_this_kernel_does_not_do_is_refused_to_user_programs"),

@@ -13,6 +13,7 @@ mod machine;
 mod memory;
 mod process;
 mod rights;
+mod socket;
 mod start;
 mod wild;
 
@@ -26,6 +27,7 @@ pub use machine::{
 pub use memory::*;
 pub use process::*;
 pub use rights::*;
+pub use socket::*;
 pub use start::Start;
 pub use veridian_containers::abi::Errno;
 pub use wild::*;
@@ -37,6 +39,7 @@ pub type Result<T = ()> = core::result::Result<T, Errno>;
 
 /// One argument of a call: a number, or the address of something that is borrowed for the time of the call.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 struct Arg(usize);
 
 impl Arg {

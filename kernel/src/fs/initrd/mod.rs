@@ -120,7 +120,7 @@ impl Unpacking<'_> {
             FileType::CharacterDevice | FileType::BlockDevice => {
                 Content::Device(file_type, DeviceNumber::new(entry.special.0, entry.special.1))
             }
-            FileType::Anonymous => return Err(Errno::EINVAL),
+            FileType::Socket | FileType::Anonymous => return Err(Errno::EINVAL),
         };
         insert_new(&directory, name, attributes, content, self.memory).map(drop)
     }

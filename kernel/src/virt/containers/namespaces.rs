@@ -84,6 +84,9 @@ pub fn create(
     if new.contains(NamespaceSet::TIME) {
         set_clocks(&set, &request)?;
     }
+    if new.contains(NamespaceSet::NETWORK) {
+        set.network.loopback.set_up(true);
+    }
     let mut mounts = None;
     for namespace in joined {
         match namespace {
@@ -96,6 +99,7 @@ pub fn create(
             }
             Namespace::Time(namespace) => set.time_for_children = namespace,
             Namespace::Ipc(namespace) => set.ipc = namespace,
+            Namespace::Network(namespace) => set.network = namespace,
             Namespace::Uts(namespace) => set.uts = namespace,
             Namespace::User(_) => {}
         }

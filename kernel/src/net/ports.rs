@@ -1,0 +1,121 @@
+//! Ports of a network namespace: who receives what comes to an address (ip(7)).
+
+use super::{Kind, Socket};
+use alloc::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use core::{
+    net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicBool, Ordering},
+};
+use veridian_containers::abi::Errno;
+
+/// The ports that the kernel gives out (net.ipv4.ip_local_port_range).
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 32768..=60999;
+
+/// Bound sockets, by kind and port.
+#[derive(Debug)]
+pub struct Ports {
+    bound: BTreeMap<(Kind, u16), Vec<Entry>>,
+    next: u16,
+}
+
+#[derive(Debug)]
+struct Entry {
+    wish: Wish,
+    listens: Arc<AtomicBool>,
+    socket: Weak<Socket>,
+}
+
+/// How a socket wants to be bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Its address; the unspecified one stands for all.
+    pub address: IpAddr,
+    /// It takes what is sent to addresses of IPv4 too.
+    pub both_versions: bool,
+    /// Others may be bound there, if they want the same (SO_REUSEADDR).
+    pub shared: bool,
+}
+
+impl Wish {
+    fn takes(&self, to: IpAddr) -> bool {
+        if self.address == to {
+            return true;
+        }
+        match self.address {
+            IpAddr::V4(own) => own.is_unspecified() && to.is_ipv4(),
+            IpAddr::V6(own) => own.is_unspecified() && (to.is_ipv6() || self.both_versions),
+        }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.takes(other.address) || other.takes(self.address)
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { bound: BTreeMap::new(), next: *EPHEMERAL.start() }
+    }
+}
+
+impl Ports {
+    /// Binds `socket` to `port`, or to one that is free for 0; gives the port. EADDRINUSE.
+    pub fn bind(&mut self, kind: Kind, port: u16, wish: Wish, socket: &Arc<Socket>) -> Result<u16, Errno> {
+        let port = match port {
+            0 => self.free_port(kind, &wish)?,
+            port if self.is_free(kind, port, &wish) => port,
+            _ => return Err(Errno::EADDRINUSE),
+        };
+        self.bound.entry((kind, port)).or_default().push(Entry {
+            wish,
+            listens: socket.listens().clone(),
+            socket: Arc::downgrade(socket),
+        });
+        Ok(port)
+    }
+
+    fn is_free(&self, kind: Kind, port: u16, wish: &Wish) -> bool {
+        let taken = |other: &Entry| {
+            // What is shared is so as long as nobody listens.
+            let shared = wish.shared && other.wish.shared && !other.listens.load(Ordering::Relaxed);
+            other.socket.strong_count() > 0 && other.wish.meets(wish) && !shared
+        };
+        !self.bound.get(&(kind, port)).is_some_and(|entries| entries.iter().any(taken))
+    }
+
+    fn free_port(&mut self, kind: Kind, wish: &Wish) -> Result<u16, Errno> {
+        let alone = Wish { shared: false, ..*wish };
+        let mut candidates = (self.next..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..self.next);
+        let port = candidates.find(|port| self.is_free(kind, *port, &alone)).ok_or(Errno::EADDRINUSE)?;
+        self.next = if port == *EPHEMERAL.end() { *EPHEMERAL.start() } else { port + 1 };
+        Ok(port)
+    }
+
+    /// Gives the port of a socket back.
+    pub fn release(&mut self, kind: Kind, port: u16, socket: *const Socket) {
+        if let Some(entries) = self.bound.get_mut(&(kind, port)) {
+            entries.retain(|entry| !core::ptr::eq(entry.socket.as_ptr(), socket));
+            if entries.is_empty() {
+                self.bound.remove(&(kind, port));
+            }
+        }
+    }
+
+    /// Who may receive what is sent to `to`: the nearest address first, then who was bound last. (To be dropped without
+    /// the table's lock, as all handles are: the last one gives the port back.)
+    pub fn receivers(&self, kind: Kind, to: SocketAddr) -> Vec<Arc<Socket>> {
+        let Some(entries) = self.bound.get(&(kind, to.port())) else { return Vec::new() };
+        let mut fit: Vec<&Entry> = entries.iter().rev().filter(|entry| entry.wish.takes(to.ip())).collect();
+        fit.sort_by_key(|entry| entry.wish.address != to.ip());
+        fit.into_iter().filter_map(|entry| entry.socket.upgrade()).collect()
+    }
+
+    /// All that are bound.
+    pub fn sockets(&self) -> Vec<Arc<Socket>> {
+        self.bound.values().flatten().filter_map(|entry| entry.socket.upgrade()).collect()
+    }
+}

@@ -1,0 +1,153 @@
+//! getsockopt(2) and setsockopt(2): the options that have an effect here, or whose effect there is nothing to have on.
+
+use super::{message::Ucred, open_socket};
+use crate::{
+    net::{Family, Kind, Sender},
+    task::Thread,
+};
+use linux_raw_sys::net;
+use veridian_containers::abi::Errno;
+use veridian_hal::UserAddr;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+const TCP: u32 = net::IPPROTO_TCP as u32;
+const UDP: u32 = net::IPPROTO_UDP as u32;
+const IPV6: u32 = net::IPPROTO_IPV6 as u32;
+const NS_PER_S: u64 = 1_000_000_000;
+/// What SO_SNDBUF and SO_RCVBUF tell: the queue of the receiver is the only one.
+const BUFFER: i32 = 212_992;
+
+// Places in `Options::kept`.
+const KEEPALIVE: usize = 0;
+const BROADCAST: usize = 1;
+const NODELAY: usize = 2;
+
+/// `struct timeval`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct TimeValue {
+    seconds: i64,
+    microseconds: i64,
+}
+
+pub async fn setsockopt(
+    thread: &Thread,
+    fd: i32,
+    level: u32,
+    name: u32,
+    at: UserAddr,
+    length: u32,
+) -> Result<usize, Errno> {
+    let (_file, socket) = open_socket(thread, fd)?;
+    let space = thread.space();
+    let number = || if length < 4 { Err(Errno::EINVAL) } else { space.read::<i32>(at) };
+    let switch = || number().map(|number| number != 0);
+    let stream = socket.kind() == Kind::Stream && !socket.is_unix();
+    match (level, name) {
+        (net::SOL_SOCKET, net::SO_REUSEADDR) => {
+            let on = switch()?;
+            socket.set_options(|options| options.reuse_address = on);
+        }
+        (net::SOL_SOCKET, net::SO_PASSCRED) if socket.is_unix() => {
+            let on = switch()?;
+            socket.set_options(|options| options.pass_credentials = on);
+        }
+        (net::SOL_SOCKET, net::SO_KEEPALIVE | net::SO_BROADCAST) => {
+            let on = switch()?;
+            let place = if name == net::SO_KEEPALIVE { KEEPALIVE } else { BROADCAST };
+            socket.set_options(|options| options.kept[place] = on);
+        }
+        (TCP, net::TCP_NODELAY) if stream => {
+            let on = switch()?;
+            socket.set_options(|options| options.kept[NODELAY] = on);
+        }
+        (net::SOL_SOCKET, net::SO_LINGER) => {
+            let [on, seconds] = if length < 8 { return Err(Errno::EINVAL) } else { space.read::<[i32; 2]>(at)? };
+            let linger = if on != 0 { Some(u32::try_from(seconds).map_err(|_| Errno::EINVAL)?) } else { None };
+            socket.set_options(|options| options.linger = linger);
+        }
+        // A wish that the kernel may answer as it likes (socket(7)).
+        (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => drop(number()?),
+        (net::SOL_SOCKET, net::SO_RCVTIMEO | net::SO_SNDTIMEO) => {
+            if (length as usize) < size_of::<TimeValue>() {
+                return Err(Errno::EINVAL);
+            }
+            let time: TimeValue = space.read(at)?;
+            let part = u64::try_from(time.microseconds).ok().filter(|part| *part < 1_000_000).ok_or(Errno::EDOM)?;
+            let whole = u64::try_from(time.seconds).unwrap_or(0);
+            let timeout = whole.saturating_mul(NS_PER_S).saturating_add(part * 1000);
+            socket.set_options(|options| {
+                if name == net::SO_RCVTIMEO {
+                    options.receive_timeout_ns = timeout;
+                } else {
+                    options.send_timeout_ns = timeout;
+                }
+            });
+        }
+        (IPV6, net::IPV6_V6ONLY) if socket.family() == Family::V6 => {
+            if socket.local().is_some() {
+                return Err(Errno::EINVAL);
+            }
+            let on = switch()?;
+            socket.set_options(|options| options.v6_only = on);
+        }
+        _ => return Err(Errno::ENOPROTOOPT),
+    }
+    Ok(0)
+}
+
+pub async fn getsockopt(
+    thread: &Thread,
+    fd: i32,
+    level: u32,
+    name: u32,
+    to: UserAddr,
+    length_at: UserAddr,
+) -> Result<usize, Errno> {
+    let (_file, socket) = open_socket(thread, fd)?;
+    let options = socket.options();
+    let stream = socket.kind() == Kind::Stream && !socket.is_unix();
+    let number = match (level, name) {
+        (net::SOL_SOCKET, net::SO_TYPE) => socket.kind() as i32,
+        (net::SOL_SOCKET, net::SO_DOMAIN) => socket.family().number() as i32,
+        (net::SOL_SOCKET, net::SO_PROTOCOL) => match (socket.family(), socket.kind()) {
+            (Family::Unix, _) => 0,
+            (_, Kind::Datagram) => UDP as i32,
+            _ => TCP as i32,
+        },
+        (net::SOL_SOCKET, net::SO_ERROR) => socket.take_error().map_or(0, |errno| i32::from(errno.get())),
+        (net::SOL_SOCKET, net::SO_ACCEPTCONN) => socket.is_listening().into(),
+        (net::SOL_SOCKET, net::SO_REUSEADDR) => options.reuse_address.into(),
+        (net::SOL_SOCKET, net::SO_PASSCRED) if socket.is_unix() => options.pass_credentials.into(),
+        (net::SOL_SOCKET, net::SO_KEEPALIVE) => options.kept[KEEPALIVE].into(),
+        (net::SOL_SOCKET, net::SO_BROADCAST) => options.kept[BROADCAST].into(),
+        (TCP, net::TCP_NODELAY) if stream => options.kept[NODELAY].into(),
+        (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => BUFFER,
+        (IPV6, net::IPV6_V6ONLY) if socket.family() == Family::V6 => options.v6_only.into(),
+        (net::SOL_SOCKET, net::SO_LINGER) => {
+            let told = [i32::from(options.linger.is_some()), options.linger.unwrap_or(0) as i32];
+            return tell(thread, told.as_bytes(), to, length_at);
+        }
+        (net::SOL_SOCKET, net::SO_RCVTIMEO | net::SO_SNDTIMEO) => {
+            let ns = if name == net::SO_RCVTIMEO { options.receive_timeout_ns } else { options.send_timeout_ns };
+            let told = TimeValue { seconds: (ns / NS_PER_S) as i64, microseconds: (ns % NS_PER_S / 1000) as i64 };
+            return tell(thread, told.as_bytes(), to, length_at);
+        }
+        (net::SOL_SOCKET, net::SO_PEERCRED) if socket.is_unix() => {
+            let nobody = Sender { pid: Default::default(), uid: u32::MAX, gid: u32::MAX };
+            let told = Ucred::new(&socket.peer_identity().unwrap_or(nobody), thread);
+            return tell(thread, told.as_bytes(), to, length_at);
+        }
+        _ => return Err(Errno::ENOPROTOOPT),
+    };
+    tell(thread, number.as_bytes(), to, length_at)
+}
+
+fn tell(thread: &Thread, value: &[u8], to: UserAddr, length_at: UserAddr) -> Result<usize, Errno> {
+    let space = thread.space();
+    let room = usize::try_from(space.read::<i32>(length_at)?).map_err(|_| Errno::EINVAL)?;
+    let length = value.len().min(room);
+    space.write_bytes(to, &value[..length])?;
+    space.write(length_at, &(length as u32))?;
+    Ok(0)
+}
