@@ -57,6 +57,12 @@ pub fn relax() {
     arch::relax();
 }
 
+/// Writes what this CPU says of itself, in lines as Linux's /proc/cpuinfo has them behind `processor`. All CPUs of a
+/// machine are of one kind.
+pub fn describe(to: &mut dyn core::fmt::Write) -> core::fmt::Result {
+    arch::describe_cpu(to)
+}
+
 /// 64 bits from the CPU's or the machine's generator of random numbers, where there is one (RDRAND, RNDR,
 /// the device tree's `rng-seed`).
 pub fn hardware_random() -> Option<u64> {

@@ -58,8 +58,16 @@ pub fn engine() -> &'static Engine<Kernel> {
     &machine().engine
 }
 
+static COMMAND_LINE: Once<&'static str> = Once::new();
+
+/// What the machine was started with.
+pub fn command_line() -> &'static str {
+    COMMAND_LINE.get().copied().unwrap_or("")
+}
+
 /// What CPU 0 runs once hal has set up the machine.
 pub fn main(boot: BootInfo) -> ! {
+    COMMAND_LINE.call_once(|| boot.command_line);
     let words = CommandLine::parse(boot.command_line);
     messages::init(words.level);
     mem::set_ledger(&Books);
@@ -129,6 +137,9 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
         on_exit: None,
     });
     task::spawn(thread, program.context);
+    sched::spawn(sched::keep_load_average(|| {
+        pid_namespace().threads().iter().filter(|thread| thread.is_runnable()).count()
+    }));
     Ok(())
 }
 

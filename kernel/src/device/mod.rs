@@ -29,6 +29,9 @@ pub const TTY: DeviceNumber = DeviceNumber::new(5, 0);
 /// `/dev/console`.
 pub const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
 
+/// Majors of character devices, and what they are called.
+pub const MAJORS: [(u32, &str); 3] = [(1, "mem"), (5, "/dev/tty"), (tty::pty::MAJOR, "pts")];
+
 /// Opens the device of a node; `None` if there is none.
 pub fn open(file_type: FileType, number: DeviceNumber) -> Option<Arc<dyn FileObject>> {
     if file_type != FileType::CharacterDevice {

@@ -34,6 +34,9 @@ struct Generator {
 
 static GENERATORS: Once<PerCpu<SpinLock<Generator>>> = Once::new();
 
+/// Bits of a generator's key: what it knows that nobody else does, once it is seeded.
+pub const KEY_BITS: usize = 256;
+
 /// Fills `bytes` with random ones, fit for keys.
 pub fn fill(bytes: &mut [u8]) {
     let generators = GENERATORS.call_once(|| PerCpu::new(|cpu| SpinLock::new(Generator::seeded([cpu as u8; 32]))));

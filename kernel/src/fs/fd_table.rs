@@ -119,6 +119,17 @@ impl FdTable {
         closing.filter_map(Option::take).map(|slot| slot.file).collect()
     }
 
+    /// The lowest open descriptor from `fd` on.
+    pub fn next_open(&self, fd: i32) -> Option<i32> {
+        let from = usize::try_from(fd).unwrap_or(0);
+        (from..self.slots.len()).find(|&fd| self.slots[fd].is_some()).map(|fd| fd as i32)
+    }
+
+    /// Descriptors that there is room for without growing.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Whether `fd` is closed on exec; EBADF.
     pub fn is_closed_on_exec(&self, fd: i32) -> Result<bool, Errno> {
         self.slot(fd).map(|slot| slot.close_on_exec)

@@ -1,7 +1,7 @@
 //! Open files: what a descriptor stands for, with its offset and flags, shared by all descriptors made of it.
 
 use super::{
-    Access, FileObject, Inode, Location, MountFlags, OpenFlags, Readiness, Superblock,
+    Access, Dentry, FileObject, Inode, Location, Mount, MountFlags, OpenFlags, Readiness, Superblock,
     dentry::FIRST_COOKIE,
     inode::{Attributes, Content, FileType},
     io::{Sink, Source},
@@ -9,7 +9,7 @@ use super::{
     tmpfs::Data,
 };
 use crate::{cgroup::MemoryGroup, mm::PageSource, net::Socket, task::Thread};
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     any::Any,
     sync::atomic::{AtomicU32, Ordering},
@@ -59,9 +59,13 @@ pub struct DirectoryEntry<'a> {
     pub name: &'a [u8],
 }
 
-/// The inodes of what only descriptors hold.
-static ANONYMOUS: Once<Arc<Superblock>> = Once::new();
 const PIPEFS_MAGIC: u64 = 0x5049_5045;
+
+/// The file system of what only descriptors hold.
+fn anonymous() -> &'static Arc<Superblock> {
+    static ANONYMOUS: Once<Arc<Superblock>> = Once::new();
+    ANONYMOUS.call_once(|| Arc::new(Superblock::new("pipefs", PIPEFS_MAGIC, None, None)))
+}
 
 impl File {
     pub(super) fn new(
@@ -106,9 +110,8 @@ impl File {
         uid: u32,
         gid: u32,
     ) -> Result<Arc<Self>, Errno> {
-        let superblock = ANONYMOUS.call_once(|| Arc::new(Superblock::new("pipefs", PIPEFS_MAGIC, None, None)));
         let access = flags.access()?;
-        let inode = Inode::anonymous(superblock, Attributes::new(0o600, uid, gid), content);
+        let inode = Inode::anonymous(anonymous(), Attributes::new(0o600, uid, gid), content);
         let flags = AtomicU32::new(flags.kept().bits());
         let offset = SpinLock::new(0);
         Ok(Arc::new(Self { location: None, inode, object: Some(object), access, flags, keeps_set_ids: true, offset }))
@@ -127,6 +130,36 @@ impl File {
     /// Where it was opened.
     pub fn location(&self) -> Option<&Location> {
         self.location.as_ref()
+    }
+
+    /// Where it was opened, or for an object that has no name a place outside of all namespaces: where a magic link to
+    /// the file leads.
+    pub(super) fn place(&self) -> Location {
+        static MOUNT: Once<Arc<Mount>> = Once::new();
+        self.location.clone().unwrap_or_else(|| Location {
+            mount: MOUNT
+                .call_once(|| {
+                    let root = Inode::anonymous(anonymous(), Attributes::new(0o600, 0, 0), Content::Anonymous);
+                    Mount::of_kernel(Dentry::root(root))
+                })
+                .clone(),
+            dentry: Dentry::root(self.inode.clone()),
+        })
+    }
+
+    /// What it is, where it has no path.
+    pub(super) fn description(&self) -> Vec<u8> {
+        match (&self.object, &self.inode.content) {
+            (Some(object), Content::Anonymous) => object.description(self.inode.number()).into_bytes(),
+            _ => self.inode.description(),
+        }
+    }
+
+    /// What `/proc/<pid>/fdinfo` tells of the flags of a descriptor that is closed on exec, or not.
+    pub(super) fn told_flags(&self, close_on_exec: bool) -> u32 {
+        let mut flags = self.flags() | OpenFlags::LARGEFILE;
+        flags.set(OpenFlags::CLOEXEC, close_on_exec);
+        flags.bits()
     }
 
     /// The place of a directory that is open, for a path relative to it.

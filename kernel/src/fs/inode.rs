@@ -14,7 +14,7 @@ use crate::{
     cgroup::{MemoryGroup, ObjectCharge},
     net::SocketNode,
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
     PAGE_SIZE,
@@ -287,6 +287,15 @@ impl Inode {
             modified: attributes.modified,
             changed: attributes.changed,
             born: attributes.born,
+        }
+    }
+
+    /// What it is, where it has no name.
+    pub(super) fn description(&self) -> Vec<u8> {
+        match &self.content {
+            Content::Fifo(_) => format!("pipe:[{}]", self.number).into_bytes(),
+            Content::Synthetic(Node::Object(object)) => object.description(),
+            _ => b"anon_inode:[object]".to_vec(),
         }
     }
 

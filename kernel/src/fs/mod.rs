@@ -27,16 +27,19 @@ pub mod devfs;
 mod devpts;
 mod fd_table;
 mod file;
+mod file_systems;
 pub mod initrd;
 mod inode;
 pub mod io;
 pub mod mount;
 mod name;
+mod nsfs;
 mod object;
 mod open;
 mod path;
 mod permission;
 pub mod pipe;
+pub mod proc;
 mod socket;
 mod superblock;
 pub mod synthetic;
@@ -58,6 +61,7 @@ pub use mount::{
     NewMount, Reflag, Sharing, SuperFlags, TmpfsOptions, UmountFlags,
 };
 pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
+pub use nsfs::NamespaceFile;
 pub use object::{Attempt, FileObject, Readiness};
 pub use open::{Executable, OpenFlags};
 pub use permission::Access;

@@ -5,7 +5,7 @@ use super::{
     io::{Sink, Source},
 };
 use crate::{cgroup::MemoryGroup, task::Thread};
-use alloc::sync::Arc;
+use alloc::{string::String, sync::Arc};
 use bitflags::bitflags;
 use core::{
     any::Any,
@@ -92,6 +92,12 @@ pub trait FileObject: Any + Debug + Send + Sync {
     /// Whether offsets are accepted, and mean nothing (`/dev/null`).
     fn ignores_offsets(&self) -> bool {
         false
+    }
+
+    /// What `/proc/<pid>/fd` calls it where it has no path, in square brackets; `inode` is its number.
+    fn description(&self, inode: u64) -> String {
+        let _ = inode;
+        String::from("anon_inode:[object]")
     }
 
     /// Bytes that can be read at once (FIONREAD).

@@ -51,9 +51,31 @@ impl Context {
     /// The path from the process's root to `at`, for getcwd(2): ENOENT when it was removed; begins with
     /// `(unreachable)` when it is not beneath the root.
     pub fn path_of(&self, at: &Location) -> Result<Vec<u8>, Errno> {
+        let way = self.way_to(at);
+        if way.removed {
+            return Err(Errno::ENOENT);
+        }
+        let path = if way.reachable { way.path } else { [b"(unreachable)", &way.path[..]].concat() };
+        if path.len() >= PATH_MAX { Err(Errno::ENAMETOOLONG) } else { Ok(path) }
+    }
+
+    /// What a magic link to `at` reads as: the path from the process's root, or from as far up as it goes; of what was
+    /// removed, where it was, and ` (deleted)`; of what never had a name, what it is.
+    pub fn describe(&self, at: &Location) -> Vec<u8> {
+        if !at.is_mount_root() && at.dentry.place().is_none() {
+            return at.inode().description();
+        }
+        let mut way = self.way_to(at);
+        if way.removed {
+            way.path.extend_from_slice(b" (deleted)");
+        }
+        way.path
+    }
+
+    fn way_to(&self, at: &Location) -> Way {
         let mut at = at.clone();
         let mut names: Vec<Arc<[u8]>> = Vec::new();
-        let mut reachable = true;
+        let (mut reachable, mut removed) = (true, false);
         while at != self.root {
             if at.is_mount_root() {
                 let Some(place) = at.mount.place() else {
@@ -63,11 +85,16 @@ impl Context {
                 at = place;
                 continue;
             }
-            let place = at.dentry.place().filter(|place| place.linked).ok_or(Errno::ENOENT)?;
-            at.dentry = place.parent.get().ok_or(Errno::ENOENT)?;
+            let place = at.dentry.place();
+            removed |= place.as_ref().is_none_or(|place| !place.linked);
+            let Some((place, parent)) = place.and_then(|place| place.parent.get().map(|parent| (place, parent))) else {
+                removed = true;
+                break;
+            };
+            at.dentry = parent;
             names.push(place.name);
         }
-        let mut path = if reachable { Vec::new() } else { b"(unreachable)".to_vec() };
+        let mut path = Vec::new();
         for name in names.iter().rev() {
             path.push(b'/');
             path.extend_from_slice(name);
@@ -75,8 +102,17 @@ impl Context {
         if names.is_empty() {
             path.push(b'/');
         }
-        if path.len() >= PATH_MAX { Err(Errno::ENAMETOOLONG) } else { Ok(path) }
+        Way { path, reachable, removed }
     }
+}
+
+/// How a place is reached from a process's root.
+struct Way {
+    path: Vec<u8>,
+    /// It is beneath the root.
+    reachable: bool,
+    /// A name on the way was removed.
+    removed: bool,
 }
 
 /// A walk under way.

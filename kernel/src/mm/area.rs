@@ -8,9 +8,6 @@ use veridian_hal::{PAGE_SIZE, mem::Protection};
 
 use super::{PageSource, layout};
 
-/// Areas that a space may have (Linux's vm.max_map_count).
-pub(super) const MAX_AREAS: usize = 65530;
-
 /// What an area takes of the kernel's heap, its share of tree nodes and a source of its own included.
 pub(super) const AREA_BYTES: usize = 256;
 
@@ -153,7 +150,7 @@ impl Areas {
     }
 
     fn check_more(&self, more: usize) -> Result<(), Errno> {
-        if more > 0 && self.by_start.len() + more > MAX_AREAS { Err(Errno::ENOMEM) } else { Ok(()) }
+        if more > 0 && self.by_start.len() + more > layout::AREAS_MAX { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// How many ends of `range` lie inside an area, so that it has to be split there.

@@ -62,6 +62,7 @@ impl AddressSpace {
                 limits: state.limits,
                 books,
                 heap: state.heap.clone(),
+                landmarks: state.landmarks.clone(),
                 resident,
                 peak_resident: resident,
             })

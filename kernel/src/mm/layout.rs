@@ -10,6 +10,8 @@ pub const LOWEST: usize = 64 * 1024;
 pub const TOP: usize = USER_END - PAGE_SIZE;
 /// The initial stack grows down from here.
 pub const STACK_TOP: usize = TOP;
+/// Areas that a space may have (Linux's vm.max_map_count).
+pub const AREAS_MAX: usize = 65530;
 /// What a stack may grow to (RLIMIT_STACK), in bytes.
 pub const STACK_BYTES: usize = 8 << 20;
 /// Bytes between a stack and what lies below it, so that an overflow faults instead of writing there.

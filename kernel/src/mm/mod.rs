@@ -15,6 +15,7 @@ use crate::cgroup::MemoryGroup;
 
 mod area;
 mod change;
+mod describe;
 mod fault;
 pub mod image;
 pub mod layout;
@@ -26,6 +27,7 @@ mod user_access;
 mod user_buffer;
 
 pub use change::{Destination, Discard};
+pub use describe::{Landmarks, Stretch};
 pub use shared::SharedPages;
 pub use space::{AddressSpace, Content, Limits, Mapping, Place};
 pub use user_buffer::{TRANSFER_MAX, UserBuffer};

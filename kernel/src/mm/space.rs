@@ -10,7 +10,7 @@ use veridian_hal::{
 };
 
 use super::{
-    PageSource,
+    Landmarks, PageSource,
     area::{AREA_BYTES, Area, Areas, Backing},
     layout,
     shared::SharedPages,
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub books: KernelCharge,
     /// From the end of the program to the program break.
     pub heap: Range<usize>,
+    /// Where the parts of the program are.
+    pub landmarks: Landmarks,
     /// Pages that are mapped now, and the most that were.
     pub resident: usize,
     pub peak_resident: usize,
@@ -162,6 +164,7 @@ impl AddressSpace {
             limits,
             books: memory.kernel_charge(),
             heap: 0..0,
+            landmarks: Landmarks::default(),
             resident: 0,
             peak_resident: 0,
         };

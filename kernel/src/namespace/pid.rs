@@ -12,7 +12,7 @@ use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
 /// Pids are below this (`/proc/sys/kernel/pid_max` of 64-bit Linux).
-const PID_MAX: u32 = 4_194_304;
+pub const PID_MAX: u32 = 4_194_304;
 /// How deep pid namespaces nest below the first one (pid_namespaces(7)).
 const LEVEL_MAX: usize = 32;
 
@@ -33,6 +33,8 @@ struct Table {
     /// `None` while the process of that number is being made.
     threads: BTreeMap<u32, Weak<Thread>>,
     last: u32,
+    /// Numbers given so far.
+    given: u64,
     /// Its first process has ended: no further one is made.
     closed: bool,
 }
@@ -147,6 +149,21 @@ impl PidNamespace {
         self.table.lock().threads.values().filter_map(Weak::upgrade).collect()
     }
 
+    /// The process with the lowest number from `number` on, of this namespace and those below.
+    pub fn next_thread(&self, number: u32) -> Option<Arc<Thread>> {
+        self.table.lock().threads.range(number..).find_map(|(_, thread)| thread.upgrade())
+    }
+
+    /// The number that was given last.
+    pub fn last_number(&self) -> u32 {
+        self.table.lock().last
+    }
+
+    /// How many numbers were given here so far.
+    pub fn given(&self) -> u64 {
+        self.table.lock().given
+    }
+
     /// Pids in use here, those of ended and not yet waited-for processes included.
     pub fn pids_in_use(&self) -> usize {
         self.table.lock().threads.len()
@@ -178,7 +195,7 @@ impl PidNamespace {
 
 impl Table {
     fn new() -> Self {
-        Self { threads: BTreeMap::new(), last: 0, closed: false }
+        Self { threads: BTreeMap::new(), last: 0, given: 0, closed: false }
     }
 
     /// The number that is wanted, or the next in turn, as Linux gives them: a number comes again only after all others.
@@ -198,6 +215,7 @@ impl Table {
         let number = (self.last + 1..PID_MAX).chain(1..=self.last).find(free).ok_or(Errno::EAGAIN)?;
         self.threads.insert(number, Weak::new());
         self.last = number;
+        self.given += 1;
         Ok(number)
     }
 }
@@ -222,6 +240,17 @@ impl Pid {
     pub fn number_in(&self, viewer: &PidNamespace) -> Option<u32> {
         core::ptr::eq(self.namespace.at_level(viewer.level.min(self.namespace.level)), viewer)
             .then(|| self.numbers[viewer.level])
+    }
+
+    /// The numbers from `viewer` down to the process's own namespace; `None` when the process is not in `viewer` or
+    /// below.
+    pub fn numbers_from(&self, viewer: &PidNamespace) -> Option<&[u32]> {
+        self.number_in(viewer).map(|_| &self.numbers[viewer.level..])
+    }
+
+    /// Whether its numbers were given back.
+    pub fn is_released(&self) -> bool {
+        self.released.load(Ordering::Acquire)
     }
 
     /// Whether this is the first process of its namespace.

@@ -5,6 +5,12 @@ use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
+/// What uname(2) calls the system.
+pub const SYSTEM: &str = "Linux";
+/// The Linux version whose system calls these are, for programs that ask for one.
+pub const RELEASE: &str = concat!("6.1.0-veridian-", env!("CARGO_PKG_VERSION"));
+/// The build.
+pub const VERSION: &str = "#1 SMP Veridian";
 /// The longest host or domain name, in bytes (`__NEW_UTS_LEN`).
 pub const NAME_MAX: usize = 64;
 

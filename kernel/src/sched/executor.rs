@@ -1,6 +1,7 @@
 //! The executor: each CPU takes from the tree the task that is to run next and polls it; a CPU that finds none sleeps.
 
 use super::{
+    account,
     task::{self, Task},
     timer,
     tree::{CpuMask, Pick, Times, Tree},
@@ -106,6 +107,7 @@ pub fn in_user_mode<R>(enter: impl FnOnce() -> R) -> R {
     let ns = clock::now_ns() - begin;
     let user_ns = &processors().get().user_ns;
     user_ns.store(user_ns.load(Ordering::Relaxed) + ns, Ordering::Relaxed);
+    account::count_user(ns);
     outcome
 }
 
@@ -243,6 +245,7 @@ impl Processor {
 fn execute(pick: Pick<Arc<Task>>) -> Option<Pick<Arc<Task>>> {
     let processor = processors().get();
     let Pick { task: id, payload: task, slice_ns } = pick;
+    account::count_switch();
     processor.task.store(id, Ordering::Relaxed);
     processor.begin_slice(processor.charged.load(Ordering::Relaxed) + slice_ns);
     let finished = task.poll();
@@ -297,7 +300,7 @@ fn sleep() {
     if !work {
         processor.slice_end.store(u64::MAX, Ordering::Relaxed);
         arm(processor, processor.next_deadline());
-        cpu::idle();
+        account::idle(cpu::idle);
     }
     IDLE.fetch_and(!own, Ordering::SeqCst);
 }

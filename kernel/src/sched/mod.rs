@@ -8,6 +8,7 @@
 //! Lock order: a task's future, then (never together) the tree or a timer list. Nothing is woken, and no task or group
 //! dropped, under these locks.
 
+mod account;
 mod bandwidth;
 mod control;
 mod executor;
@@ -20,6 +21,7 @@ mod tree_tests;
 mod wait_queue;
 mod weight;
 
+pub use account::{CpuTimes, Load, cpu_times, keep_load_average, load_average};
 pub use bandwidth::Quota;
 pub use executor::{in_user_mode, run, slice_is_over, spawn, yield_now};
 pub use group::Group;

@@ -29,8 +29,6 @@ mod system;
 mod time;
 mod usage;
 
-pub use namespace::NamespaceFile;
-
 use crate::task::Thread;
 use alloc::sync::Arc;
 use number::legacy;

@@ -1,10 +1,9 @@
-//! Namespaces: clone(2) and clone3(2), unshare(2), setns(2), and the descriptors that stand for namespaces.
+//! Namespaces: clone(2) and clone3(2), unshare(2), setns(2).
 
 use crate::{
-    fs::{File, FileObject, OpenFlags, Readiness},
-    namespace::{Namespaces, UserNamespace},
-    security::Credentials,
-    task::{self, CloneFlags, CloneRequest, Namespace, Thread},
+    fs::NamespaceFile,
+    namespace::Namespaces,
+    task::{self, CloneFlags, CloneRequest, Thread},
 };
 use alloc::sync::Arc;
 use linux_raw_sys::general;
@@ -138,67 +137,10 @@ pub async fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
 pub async fn setns(thread: &Thread, fd: i32, kind: u32) -> Result<usize, Errno> {
     let file = thread.with_files(|files| files.get(fd))?;
     let kinds = NamespaceSet::from_bits(kind).ok_or(Errno::EINVAL)?;
-    let NamespaceFile(namespace) = file.object::<NamespaceFile>().ok_or(Errno::EINVAL)?;
+    let namespace = file.object::<NamespaceFile>().ok_or(Errno::EINVAL)?.namespace();
     if !kinds.is_empty() && kinds != namespace.kind().flag() {
         return Err(Errno::EINVAL);
     }
     task::join(thread, namespace.clone())?;
     Ok(0)
-}
-
-/// What stands behind a descriptor of a namespace (`/proc/<pid>/ns/*`, ioctl_ns(2)). It keeps the namespace.
-#[derive(Debug)]
-pub struct NamespaceFile(pub Namespace);
-
-impl FileObject for NamespaceFile {
-    fn poll_ready(&self, _: &mut core::task::Context<'_>, _: Readiness) -> Readiness {
-        Readiness::READABLE | Readiness::WRITABLE
-    }
-
-    /// ioctl_ns(2).
-    fn ioctl(&self, thread: &Arc<Thread>, request: u32, argument: UserAddr) -> Result<usize, Errno> {
-        const NS_GET_USERNS: u32 = 0xb701;
-        const NS_GET_PARENT: u32 = 0xb702;
-        const NS_GET_NSTYPE: u32 = 0xb703;
-        const NS_GET_OWNER_UID: u32 = 0xb704;
-        let who = thread.credentials();
-        match request {
-            NS_GET_NSTYPE => Ok(self.0.kind().flag().bits() as usize),
-            NS_GET_USERNS => {
-                let owner = self.0.owner().filter(|owner| who.user_namespace.contains(owner));
-                descriptor(thread, Namespace::User(owner.ok_or(Errno::EPERM)?.clone()), &who)
-            }
-            NS_GET_PARENT => descriptor(thread, self.parent(thread, &who.user_namespace)?, &who),
-            NS_GET_OWNER_UID => {
-                let Namespace::User(namespace) = &self.0 else { return Err(Errno::EINVAL) };
-                let uid = who.user_namespace.shown_user(namespace.creator().uid);
-                thread.space().write(argument, &uid)?;
-                Ok(0)
-            }
-            _ => Err(Errno::ENOTTY),
-        }
-    }
-}
-
-impl NamespaceFile {
-    /// The one above: EINVAL for a kind that has none, EPERM for one that is outside of the caller's own.
-    fn parent(&self, thread: &Thread, home: &UserNamespace) -> Result<Namespace, Errno> {
-        match &self.0 {
-            Namespace::User(namespace) => {
-                let parent = namespace.parent().filter(|parent| home.contains(parent));
-                parent.cloned().map(Namespace::User).ok_or(Errno::EPERM)
-            }
-            Namespace::Pid(namespace) => {
-                let parent = namespace.parent().filter(|parent| thread.pid().namespace().contains(parent));
-                parent.cloned().map(Namespace::Pid).ok_or(Errno::EPERM)
-            }
-            _ => Err(Errno::EINVAL),
-        }
-    }
-}
-
-/// A new descriptor for `namespace`, closed on exec.
-fn descriptor(thread: &Thread, namespace: Namespace, who: &Credentials) -> Result<usize, Errno> {
-    let file = File::of_object(Arc::new(NamespaceFile(namespace)), OpenFlags::empty(), who.fsuid, who.fsgid)?;
-    Ok(thread.with_files(|files| files.insert(file, true))? as usize)
 }

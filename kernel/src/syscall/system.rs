@@ -4,6 +4,7 @@ use crate::{
     boot,
     device::random,
     namespace::{UtsNamespace, time::Clock, uts},
+    sched,
     security::Capabilities,
     task::Thread,
 };
@@ -33,14 +34,14 @@ fn field(text: &[u8]) -> [u8; FIELD] {
     field
 }
 
-/// uname(2). The release is the Linux version whose system calls these are, for programs that ask for one.
+/// uname(2).
 pub async fn uname(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     let names = thread.namespaces().uts.names();
     let told = UtsName {
-        sysname: field(b"Linux"),
+        sysname: field(uts::SYSTEM.as_bytes()),
         nodename: field(&names.host),
-        release: field(concat!("6.1.0-veridian-", env!("CARGO_PKG_VERSION")).as_bytes()),
-        version: field(b"#1 SMP Veridian"),
+        release: field(uts::RELEASE.as_bytes()),
+        version: field(uts::VERSION.as_bytes()),
         machine: field(arch::DESCRIPTION.as_bytes()),
         domainname: field(&names.domain),
     };
@@ -95,7 +96,7 @@ pub async fn sysinfo(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     let frames = mem::statistics();
     let told = SysInfo {
         uptime: (thread.time().now_ns(Clock::Boottime) / 1_000_000_000) as i64,
-        loads: [0; 3],
+        loads: sched::load_average().map(sched::Load::with_16_places),
         total_ram: (frames.total * PAGE_SIZE) as u64,
         free_ram: (frames.free * PAGE_SIZE) as u64,
         shared_ram: 0,

@@ -16,6 +16,7 @@ mod pidfd;
 mod run;
 mod signal;
 mod thread;
+mod usage;
 mod wait;
 
 pub use exec::{LoadError, Program, exec, load};
@@ -29,4 +30,5 @@ pub use signal::{
     Action, SignalSet, Signals, group_is_orphaned, may_signal, send, send_from, send_from_above, send_to_group,
 };
 pub use thread::{ExitObserver, NewThread, Thread};
+pub use usage::Usage;
 pub use wait::{Event, WaitFor, WaitOptions, Waited, wait};

@@ -66,7 +66,7 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
                 }
             }
             Trap::PageFault { address, access } => match thread.space().fault(address, access) {
-                Ok(()) => {}
+                Ok(()) => thread.usage().count_fault(),
                 Err(FaultError::OutOfMemory) => {
                     if oom::out_of_memory(&thread) == Relief::OtherKilled {
                         sched::yield_now().await;
@@ -92,6 +92,7 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
             // can a slice be over.
             Trap::Interrupt => {
                 if sched::slice_is_over() {
+                    thread.usage().count_slice();
                     sched::yield_now().await;
                 }
             }
@@ -103,6 +104,7 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
 fn enter_user(thread: &Thread, context: &mut UserContext) -> Trap {
     let space = thread.space();
     thread.enter_user();
+    thread.usage().enter_user();
     // A signal sent before `enter_user` found no CPU to kick: look once more.
     if thread.signals().wants_attention() {
         thread.leave_user();
@@ -118,15 +120,21 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Optio
     let outcome = {
         let mut call = core::pin::pin!(syscall::dispatch(thread, context));
         poll_fn(|cx| {
+            thread.usage().end_wait();
             if let Poll::Ready(outcome) = call.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
             }
             // No signal that the process has not asked to ignore lets it sleep on. What waits is dropped.
             thread.signals().arrival.register(cx);
-            if thread.signals().wants_attention() { Poll::Ready(None) } else { Poll::Pending }
+            if thread.signals().wants_attention() {
+                return Poll::Ready(None);
+            }
+            thread.usage().begin_wait();
+            Poll::Pending
         })
         .await
     };
+    thread.usage().end_wait();
     match outcome {
         Some(Ok(syscall::Outcome::Returns(value))) => context.set_syscall_result(value as isize),
         Some(Ok(syscall::Outcome::Replaced)) => {}

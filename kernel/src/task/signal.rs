@@ -91,6 +91,11 @@ impl Signals {
         SignalSet(self.blocked.swap(mask.without(SignalSet::UNSTOPPABLE).0, Ordering::AcqRel))
     }
 
+    /// Those that are set to SIG_IGN.
+    pub fn ignored(&self) -> SignalSet {
+        SignalSet(self.ignored.load(Ordering::Acquire))
+    }
+
     /// Whether `signal` is set to SIG_IGN.
     pub fn is_ignored(&self, signal: Signal) -> bool {
         SignalSet(self.ignored.load(Ordering::Acquire)).contains(signal)

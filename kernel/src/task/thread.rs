@@ -1,6 +1,6 @@
 //! A process of one thread: what it owns, and who may look at it.
 
-use super::{Guard, Signals};
+use super::{Guard, Signals, Usage};
 use crate::{
     cgroup::{Admission, Cgroup, MemoryGroup, Presence, pids::TaskCharge},
     fs,
@@ -60,6 +60,7 @@ pub struct Thread {
     peak_resident_bytes: AtomicUsize,
     /// What the CPUs run, once it was set off.
     task: Once<Arc<sched::Task>>,
+    usage: Usage,
     membership: SpinLock<Membership>,
 }
 
@@ -161,6 +162,7 @@ impl Thread {
                 presence: None,
                 charge: Some(charge),
             }),
+            usage: Usage::new(),
         });
         if let Some(parent) = &new.parent {
             thread.family.lock().parent = Arc::downgrade(parent);
@@ -295,6 +297,26 @@ impl Thread {
         space.map_or(0, |space| space.resident_bytes())
     }
 
+    /// As [`Self::with_files`], of any process: `None` if it has ended.
+    pub fn try_with_files<R>(&self, f: impl FnOnce(&mut fs::FdTable) -> R) -> Option<R> {
+        self.body.lock().as_mut().map(|body| f(&mut body.files))
+    }
+
+    /// As [`Self::space`], of any process: `None` if it has ended.
+    pub fn try_space(&self) -> Option<Arc<AddressSpace>> {
+        self.body.lock().as_ref().map(|body| body.space.clone())
+    }
+
+    /// Whether it runs, or could.
+    pub fn is_runnable(&self) -> bool {
+        !self.has_ended() && !self.signals.is_stopped() && !self.usage.waits()
+    }
+
+    /// What it has used of the CPUs.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
     fn with_body<R>(&self, f: impl FnOnce(&mut Body) -> R) -> R {
         f(self.body.lock().as_mut().expect("a running process has a body"))
     }
@@ -336,7 +358,7 @@ impl Thread {
     }
 
     /// Signal to the parent at its end; 0 for none.
-    pub(super) fn exit_signal(&self) -> u32 {
+    pub fn exit_signal(&self) -> u32 {
         self.exit_signal
     }
 
@@ -450,6 +472,7 @@ impl Thread {
 
     /// Adds the CPU time of a child that has been waited for.
     pub(super) fn inherit_times(&self, child: &Self) {
+        self.usage.absorb(&child.usage);
         let (own, below) = (child.times(), child.children_times());
         let mut family = self.family.lock();
         family.children_times += own;

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     cgroup::MemoryGroup,
+    device,
     fs::{
-        Attempt, FileObject, OpenFlags, Readiness,
+        Attempt, DeviceNumber, FileObject, OpenFlags, Readiness,
         io::{Sink, Source},
     },
     task::Thread,
@@ -38,6 +39,10 @@ pub fn received() {
 impl Controlling for Console {
     fn terminal(&self) -> &Terminal {
         &self.0
+    }
+
+    fn device(&self) -> DeviceNumber {
+        device::CONSOLE
     }
 
     fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {

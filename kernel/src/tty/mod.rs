@@ -15,6 +15,6 @@ mod session;
 mod terminal;
 mod termios;
 
-pub use session::{Current, session_ends};
+pub use session::{Current, session_ends, terminal_of};
 pub use terminal::{Terminal, WindowSize};
 pub use termios::Termios;

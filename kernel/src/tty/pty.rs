@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cgroup::{MemoryGroup, memory::KernelCharge},
     fs::{
-        Attempt, File, FileObject, OpenFlags, Readiness,
+        Attempt, DeviceNumber, File, FileObject, OpenFlags, Readiness,
         io::{Sink, Source, moved},
         synthetic::Ownership,
     },
@@ -30,6 +30,8 @@ use linux_raw_sys::ioctl as requests;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, sync::SpinLock};
 
+/// The slave sides' device major (UNIX98_PTY_SLAVE_MAJOR).
+pub const MAJOR: u32 = 136;
 /// The most pseudo-terminals of one instance (`/proc/sys/kernel/pty/max`).
 pub const INSTANCE_MAX: u32 = 4096;
 /// What a pair costs on the kernel heap, at most.
@@ -266,6 +268,10 @@ impl Controlling for Pair {
 
     fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
         Ok(self.open_slave()?)
+    }
+
+    fn device(&self) -> DeviceNumber {
+        DeviceNumber::new(MAJOR, self.number)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::Terminal;
 use crate::{
-    fs::{FileObject, OpenFlags, Readiness},
+    fs::{DeviceNumber, FileObject, OpenFlags, Readiness},
     security::Capabilities,
     task::{self, Thread},
 };
@@ -30,6 +30,9 @@ static TERMINALS: SpinLock<BTreeMap<u32, Weak<dyn Controlling>>> = SpinLock::new
 pub(super) trait Controlling: Send + Sync {
     fn terminal(&self) -> &Terminal;
 
+    /// Its device number.
+    fn device(&self) -> DeviceNumber;
+
     /// Opens it, as `/dev/tty`.
     fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno>;
 }
@@ -38,6 +41,13 @@ pub(super) trait Controlling: Send + Sync {
 pub(super) fn forget(session: u32) {
     let gone = TERMINALS.lock().remove(&session);
     drop(gone);
+}
+
+/// The controlling terminal of a session: its device number, and its foreground group.
+pub fn terminal_of(session: u32) -> Option<(DeviceNumber, u32)> {
+    let object = of_session(session)?;
+    let owner = object.terminal().state.lock().owner?;
+    Some((object.device(), owner.foreground))
 }
 
 fn of_session(session: u32) -> Option<Arc<dyn Controlling>> {

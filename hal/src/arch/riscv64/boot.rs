@@ -148,6 +148,12 @@ impl Devices {
     }
 }
 
+/// The lines of Linux's /proc/cpuinfo that a program looks for: what the device tree says of the CPU that booted.
+pub(crate) fn describe_cpu(to: &mut dyn core::fmt::Write) -> core::fmt::Result {
+    let isa = FOUND.get().and_then(|found| found.boot_cpu.string("riscv,isa")).unwrap_or("");
+    writeln!(to, "isa\t\t: {isa}\nmmu\t\t: sv39")
+}
+
 /// Second half: on the kernel's tables and CPU 0's stack.
 extern "C" fn kernel_map_main() -> ! {
     let Found { tree, boot_cpu, devices, map } = FOUND.get().expect("the first half has run");

@@ -67,6 +67,8 @@ pub enum MountSource {
         /// Whether the flags of the file system stay as they are.
         bind: bool,
     },
+    /// Another new file system, by its root.
+    Tree(Arc<Dentry>),
 }
 
 /// A container's namespace while it is built. Dropped, it leaves nothing but the mount points that it made, and
@@ -123,6 +125,7 @@ impl ContainerMounts {
                 let bound = bind_from(caller, source, *recursive)?;
                 return self.place(caller, &request, bound);
             }
+            MountSource::Tree(root) => root.clone(),
             MountSource::Remount { bind } => return self.remount(caller, &request, *bind),
             MountSource::Tmpfs(options) => {
                 let owner = self.context.namespace.owner();

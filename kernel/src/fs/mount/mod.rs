@@ -67,7 +67,8 @@ pub struct Mount {
     place: SpinLock<Option<MountPlace>>,
     propagation: SpinLock<Propagation>,
     locks: Locks,
-    _charge: ObjectCharge,
+    /// `None` for a mount of the kernel's own.
+    _charge: Option<ObjectCharge>,
 }
 
 /// Where a mount is mounted.
@@ -133,7 +134,23 @@ impl Mount {
         memory: &MemoryGroup,
     ) -> Result<Arc<Self>, Errno> {
         let charge = tree.inode().superblock().charge_object(MOUNT_BYTES, memory)?;
-        Ok(Arc::new(Self {
+        Ok(Self::with(tree, root, source, flags, locks, Some(charge)))
+    }
+
+    /// The kernel's own mount of a file system that nobody sees as a whole: of pipes, of namespaces.
+    pub(super) fn of_kernel(tree: Arc<Dentry>) -> Arc<Self> {
+        Self::with(tree.clone(), tree, Arc::default(), MountFlags::empty(), Locks::default(), None)
+    }
+
+    fn with(
+        tree: Arc<Dentry>,
+        root: Arc<Dentry>,
+        source: Arc<[u8]>,
+        flags: MountFlags,
+        locks: Locks,
+        charge: Option<ObjectCharge>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             tree,
             root,
@@ -145,7 +162,7 @@ impl Mount {
             propagation: SpinLock::new(Propagation::Private),
             locks,
             _charge: charge,
-        }))
+        })
     }
 
     /// A further mount of the same file system, showing `root` of it, with the same flags, locked as they

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     cgroup::{MemoryGroup, ObjectCharge},
+    namespace::UserNamespace,
     security::Credentials,
     task::Thread,
 };
@@ -182,6 +183,11 @@ pub trait Openable: Entry {
         DeviceNumber::new(0, 0)
     }
 
+    /// What it is, where it has no name: what a magic link to it reads as.
+    fn description(&self) -> Vec<u8> {
+        b"anon_inode:[object]".to_vec()
+    }
+
     /// open(2), already permitted by the mode.
     fn open(&self, caller: &Caller<'_>, access: Access) -> Result<Arc<dyn FileObject>, Errno>;
 }
@@ -214,9 +220,10 @@ pub const WRITE_MAX: usize = veridian_hal::PAGE_SIZE;
 /// The inode number of a tree's root.
 const ROOT_INODE: u64 = 1;
 
-/// A new file system of such nodes, to be mounted. `kind` is its type's name, `magic` what statfs(2) tells.
-pub fn tree(kind: &'static str, magic: u64, root: Arc<dyn Directory>) -> Arc<Dentry> {
-    let superblock = Arc::new(Superblock::new(kind, magic, None, None));
+/// A new file system of such nodes, to be mounted. `kind` is its type's name, `magic` what statfs(2) tells, `owner` the
+/// user namespace that it is mounted in.
+pub fn tree(kind: &'static str, magic: u64, owner: &Arc<UserNamespace>, root: Arc<dyn Directory>) -> Arc<Dentry> {
+    let superblock = Arc::new(Superblock::new(kind, magic, None, None).owned_by(owner));
     Dentry::root(Inode::synthetic(&superblock, ROOT_INODE, Node::Directory(root)))
 }
 

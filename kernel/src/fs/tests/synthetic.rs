@@ -7,6 +7,7 @@ use super::*;
 use crate::fs::synthetic::{
     Changes, Directory, Entry, Link, Listed, Node, Opener, Ownership, Target, Text, list_names, tree,
 };
+use crate::namespace::UserNamespace;
 use alloc::collections::BTreeMap;
 use core::sync::atomic::{AtomicBool, Ordering};
 use veridian_hal::sync::SpinLock;
@@ -157,7 +158,7 @@ fn counters() -> (World, Arc<Counter>) {
     let world = World::new();
     let root = Counter::new();
     world.mkdir("/c").expect("a mount point");
-    let tree = tree("counters", MAGIC, Arc::new(Whole(root.clone())));
+    let tree = tree("counters", MAGIC, UserNamespace::first(), Arc::new(Whole(root.clone())));
     let at = world.find("/c").expect("there");
     let namespace = &world.context.namespace;
     let mount = Mount::of_tree(tree, b"", MountFlags::empty(), world.memory()).expect("memory");

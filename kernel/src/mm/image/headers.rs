@@ -93,6 +93,14 @@ impl Headers {
         (layout::PIE_BASE & !(self.alignment - 1)).wrapping_sub(first & !(self.alignment - 1))
     }
 
+    /// From the first byte of the segments with `protection` to the last, where they are loaded.
+    pub fn extent(&self, protection: Protection, bias: usize) -> Range<usize> {
+        let mut those = self.segments.iter().filter(|segment| segment.protection.contains(protection));
+        let Some(first) = those.next() else { return 0..0 };
+        let last = those.next_back().unwrap_or(first);
+        first.memory.start + bias..last.memory.end + bias
+    }
+
     fn add(&mut self, index: usize, header: &ProgramHeader, file_length: u64) -> Result<(), ExecError> {
         let wrong = |what: &str| Err(ExecError::not_executable(format!("segment {index}: {what}")));
         let page = PAGE_SIZE as u64;

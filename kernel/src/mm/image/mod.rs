@@ -12,7 +12,7 @@ use veridian_hal::{
     mem::{OutOfFrames, Protection},
 };
 
-use super::{AddressSpace, Content, FaultError, Limits, Mapping, PageSource, Place, layout};
+use super::{AddressSpace, Content, FaultError, Landmarks, Limits, Mapping, PageSource, Place, layout};
 use crate::cgroup::{MemoryGroup, memory::OutOfMemory};
 
 mod arguments;
@@ -132,7 +132,13 @@ pub fn load(program: &Program<'_>, memory: &Arc<MemoryGroup>) -> Result<Image, E
     }
     let end = headers.segments.last().map_or(0, |last| last.memory.end);
     space.set_heap_start((end + bias).next_multiple_of(PAGE_SIZE));
-    Ok(Image { space, entry: UserAddr(headers.entry + bias), stack })
+    space.set_landmarks(Landmarks {
+        executable: Some(program.file.clone()),
+        code: headers.extent(Protection::EXECUTE, bias),
+        data: headers.extent(Protection::WRITE, bias),
+        ..stack.landmarks
+    });
+    Ok(Image { space, entry: UserAddr(headers.entry + bias), stack: stack.pointer })
 }
 
 fn map_segment(

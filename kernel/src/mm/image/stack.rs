@@ -8,7 +8,7 @@ use veridian_hal::{PAGE_SIZE, UserAddr, arch::DESCRIPTION, mem::Protection};
 use zerocopy::IntoBytes;
 
 use super::{Arguments, ExecError, Program, headers::Headers};
-use crate::mm::{AddressSpace, Content, Mapping, Place, layout};
+use crate::mm::{AddressSpace, Content, Landmarks, Mapping, Place, layout};
 
 /// What the stack has below the first stack pointer before it has to grow.
 const ROOM_BYTES: usize = 128 * 1024;
@@ -17,13 +17,21 @@ const CLOCK_TICKS: usize = 100;
 /// The end of the auxiliary vector.
 const AT_NULL: u32 = 0;
 
-/// Maps the stack and fills it; gives the stack pointer.
+/// A stack that is filled.
+pub(super) struct Stack {
+    /// Where argc is.
+    pub pointer: UserAddr,
+    /// Where the strings and the auxiliary vector are; nothing else is set.
+    pub landmarks: Landmarks,
+}
+
+/// Maps the stack and fills it.
 pub(super) fn build(
     space: &AddressSpace,
     program: &Program<'_>,
     headers: &Headers,
     bias: usize,
-) -> Result<UserAddr, ExecError> {
+) -> Result<Stack, ExecError> {
     // A program may rely on its argv[0]: Linux gives an empty one since 5.18.
     let unnamed: Arguments = [&b""[..]].into_iter().collect();
     let argv = if program.argv.count() == 0 { &unnamed } else { program.argv };
@@ -84,7 +92,15 @@ pub(super) fn build(
     ] {
         space.write_unloaded(UserAddr(at), bytes)?;
     }
-    Ok(UserAddr(pointer))
+    let end = pointer + size_of_val(&words[..]);
+    let landmarks = Landmarks {
+        stack: pointer,
+        arguments: argv_at..argv_at + argv.as_bytes().len(),
+        environment: envp_at..envp_at + envp.as_bytes().len(),
+        auxiliary: end - size_of_val(&auxiliary)..end,
+        ..Landmarks::default()
+    };
+    Ok(Stack { pointer: UserAddr(pointer), landmarks })
 }
 
 /// The addresses of strings that lie one after the other, and a null.

@@ -74,7 +74,7 @@ fn the_address_space_limit_counts_what_is_mapped() {
 fn the_number_of_areas_is_bounded() {
     let space = space(&group(None));
     let start = 0x1000_0000;
-    for n in 0..area::MAX_AREAS {
+    for n in 0..layout::AREAS_MAX {
         space.map(fixed(start + 2 * n * PAGE, 1)).expect("below the limit");
     }
     assert_eq!(space.map(fixed(start - 2 * PAGE, 1)), Err(Errno::ENOMEM));
@@ -90,7 +90,7 @@ fn the_number_of_areas_is_bounded() {
 fn many_areas_are_charged_and_stop_at_the_groups_limit() {
     let memory = group(Some(20));
     let space = space(&memory);
-    let made = (0..area::MAX_AREAS).take_while(|n| space.map(fixed(0x1000_0000 + 2 * n * PAGE, 1)).is_ok()).count();
+    let made = (0..layout::AREAS_MAX).take_while(|n| space.map(fixed(0x1000_0000 + 2 * n * PAGE, 1)).is_ok()).count();
     assert!((200..400).contains(&made), "{made} areas");
     assert_eq!(memory.current_bytes(), 20 * PAGE as u64);
     assert!(memory.take_refusal().is_some());

@@ -1,0 +1,163 @@
+//! What a process's memory shows: its arguments, its environment, what is mapped.
+
+use super::{Process, text};
+use crate::{
+    fs::{File, synthetic::Opener},
+    mm::{AddressSpace, Landmarks, PageSource, Stretch},
+};
+use alloc::{sync::Arc, vec, vec::Vec};
+use core::{any::Any, fmt::Write, ops::Range};
+use veridian_containers::abi::Errno;
+use veridian_hal::{PAGE_SIZE, UserAddr, mem::Protection};
+
+/// The open file that `source` is; `None` for memory that is shared and no file.
+pub(super) fn file(source: &Arc<dyn PageSource>) -> Option<&File> {
+    let source: &dyn Any = &**source;
+    source.downcast_ref()
+}
+
+/// The bytes of a part of the process's memory; nothing once it has ended.
+fn bytes(process: &Process, part: impl FnOnce(&Landmarks) -> Range<usize>) -> Result<Vec<u8>, Errno> {
+    let Some(space) = process.live()?.try_space() else { return Ok(Vec::new()) };
+    let range = part(&space.landmarks());
+    let mut bytes = vec![0; range.len()];
+    let (count, _) = space.read_up_to(UserAddr(range.start), &mut bytes);
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+/// `cmdline`: the arguments, each with its NUL. A program that has written over the last NUL shows its title instead,
+/// up to the end of the environment (setproctitle(3)).
+pub fn arguments(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let mut length = 0;
+    let mut bytes = bytes(process, |landmarks| {
+        length = landmarks.arguments.len();
+        landmarks.arguments.start..landmarks.environment.end.max(landmarks.arguments.end)
+    })?;
+    if bytes.get(length.wrapping_sub(1)).is_none_or(|&last| last == 0) {
+        bytes.truncate(length);
+    } else {
+        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        bytes.truncate(end);
+    }
+    Ok(bytes)
+}
+
+/// `environ`.
+pub fn environment(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
+    bytes(process, |landmarks| landmarks.environment.clone())
+}
+
+/// `auxv`.
+pub fn auxiliary(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
+    bytes(process, |landmarks| landmarks.auxiliary.clone())
+}
+
+/// `maps`.
+pub fn maps(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
+    let Some(space) = process.live()?.try_space() else { return Ok(Vec::new()) };
+    let (heap, stack) = (space.heap(), space.landmarks().stack);
+    let viewer = opener.thread.upgrade().and_then(|thread| thread.try_with_fs(|fs| fs.clone()));
+    let mut lines = Vec::new();
+    for stretch in space.stretches() {
+        let file = stretch.source.as_ref().and_then(|(source, first)| Some((file(source)?, *first)));
+        let place = file.and_then(|(file, first)| Some((file, file.location()?, first)));
+        let (offset, device, inode) = place.map_or((0, 0, 0), |(_, location, first)| {
+            let inode = location.inode();
+            (first * PAGE_SIZE as u64, inode.superblock().device(), inode.number())
+        });
+        let name = match (place, &viewer) {
+            (Some((_, location, _)), Some(viewer)) => viewer.describe(location),
+            (Some(_), None) => Vec::new(),
+            (None, _) => name(&stretch, &heap, stack).to_vec(),
+        };
+        let start = lines.len();
+        lines.extend(text(|to| head(to, &stretch, offset, device, inode)));
+        if !name.is_empty() {
+            // The name stands in column 73, after all that can come before it.
+            lines.resize((start + 73).max(lines.len() + 1), b' ');
+            lines.extend(name.iter().flat_map(|&byte| if byte == b'\n' { b"\\012".to_vec() } else { vec![byte] }));
+        } else {
+            lines.push(b' ');
+        }
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+fn head(to: &mut alloc::string::String, stretch: &Stretch, offset: u64, device: u64, inode: u64) -> core::fmt::Result {
+    let may = |right, letter| if stretch.protection.contains(right) { letter } else { '-' };
+    let device = crate::fs::DeviceNumber::from_bits(device);
+    write!(
+        to,
+        "{:08x}-{:08x} {}{}{}{} {:08x} {:02x}:{:02x} {}",
+        stretch.range.start,
+        stretch.range.end,
+        may(Protection::READ, 'r'),
+        may(Protection::WRITE, 'w'),
+        may(Protection::EXECUTE, 'x'),
+        if stretch.shared { 's' } else { 'p' },
+        offset,
+        device.major,
+        device.minor,
+        inode,
+    )
+}
+
+/// What is mapped where there is no file.
+fn name(stretch: &Stretch, heap: &Range<usize>, stack: usize) -> &'static [u8] {
+    if stretch.source.is_some() {
+        b"/dev/zero (deleted)"
+    } else if stretch.range.contains(&stack) {
+        b"[stack]"
+    } else if !heap.is_empty() && stretch.range.start < heap.end && heap.start < stretch.range.end {
+        b"[heap]"
+    } else {
+        b""
+    }
+}
+
+/// Sizes in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    pub mapped: usize,
+    pub resident: usize,
+    pub peak_resident: usize,
+    /// Mapped from files or shared.
+    pub shared: usize,
+    /// Private and writable, the stack aside.
+    pub data: usize,
+    pub stack: usize,
+    pub code: usize,
+}
+
+impl Sizes {
+    pub fn of(space: &AddressSpace) -> Self {
+        let landmarks = space.landmarks();
+        let mut sizes = Self {
+            mapped: space.mapped_bytes(),
+            resident: space.resident_bytes(),
+            peak_resident: space.peak_resident_bytes(),
+            code: landmarks.code.len().next_multiple_of(PAGE_SIZE),
+            ..Self::default()
+        };
+        for stretch in space.stretches() {
+            let bytes = stretch.range.len();
+            if stretch.grows_down {
+                sizes.stack += bytes;
+            } else if stretch.protection.contains(Protection::WRITE) && !stretch.shared {
+                sizes.data += bytes;
+            }
+        }
+        sizes.shared = space.resident_source_bytes();
+        sizes
+    }
+}
+
+/// `statm`, in pages: size, resident, resident from files and shared memory, code, 0, data and stack, 0.
+pub fn statm(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let sizes = process.live()?.try_space().map(|space| Sizes::of(&space)).unwrap_or_default();
+    let Sizes { mapped, resident, shared, data, stack, code, .. } = sizes;
+    let [mapped, resident, shared, code, data] = [mapped, resident, shared, code, data + stack].map(|n| n / PAGE_SIZE);
+    Ok(text(|to| writeln!(to, "{mapped} {resident} {shared} {code} 0 {data} 0")))
+}

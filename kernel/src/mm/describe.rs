@@ -1,0 +1,85 @@
+//! What an address space tells about itself: for /proc.
+
+use super::{AddressSpace, PageSource, area::Backing};
+use alloc::{sync::Arc, vec::Vec};
+use core::ops::Range;
+use veridian_hal::{PAGE_SIZE, UserAddr, mem::Protection};
+
+/// Where the parts of a program are: addresses that execve(2) has set.
+#[derive(Clone, Default)]
+pub struct Landmarks {
+    /// The program's file.
+    pub executable: Option<Arc<dyn PageSource>>,
+    /// From the first executable byte of the program to the last.
+    pub code: Range<usize>,
+    /// From the first writable byte of the program to the last.
+    pub data: Range<usize>,
+    /// The first stack pointer.
+    pub stack: usize,
+    /// The strings of the arguments, one after the other.
+    pub arguments: Range<usize>,
+    /// The strings of the environment.
+    pub environment: Range<usize>,
+    /// The auxiliary vector.
+    pub auxiliary: Range<usize>,
+}
+
+/// A stretch of memory in which all pages are alike.
+pub struct Stretch {
+    /// Addresses.
+    pub range: Range<usize>,
+    /// What the program may do.
+    pub protection: Protection,
+    /// Whether writes are seen by whoever maps the same pages.
+    pub shared: bool,
+    /// A stack.
+    pub grows_down: bool,
+    /// What is mapped, and the page of it that comes first; none for zeros.
+    pub source: Option<(Arc<dyn PageSource>, u64)>,
+}
+
+impl AddressSpace {
+    /// Where the parts of its program are.
+    pub fn landmarks(&self) -> Landmarks {
+        self.state.lock().landmarks.clone()
+    }
+
+    /// Notes where the parts of its program are.
+    pub(super) fn set_landmarks(&self, landmarks: Landmarks) {
+        let old = core::mem::replace(&mut self.state.lock().landmarks, landmarks);
+        drop(old);
+    }
+
+    /// From the end of the program to the program break.
+    pub fn heap(&self) -> Range<usize> {
+        self.state.lock().heap.clone()
+    }
+
+    /// What is mapped, in the order of addresses.
+    pub fn stretches(&self) -> Vec<Stretch> {
+        let state = self.state.lock();
+        let describe = |(range, area): (Range<usize>, &super::area::Area)| Stretch {
+            range,
+            protection: area.protection,
+            shared: area.shared,
+            grows_down: area.grows_down,
+            source: match &area.backing {
+                Backing::Anonymous => None,
+                Backing::Source { source, first } => Some((source.clone(), *first)),
+            },
+        };
+        state.areas.iter().map(describe).collect()
+    }
+    /// Bytes that are mapped now to frames that belong to what is mapped there: a private page that was written is a copy
+    /// of its own and does not count.
+    pub fn resident_source_bytes(&self) -> usize {
+        let state = self.state.lock();
+        let mut pages = 0;
+        for (range, area) in state.areas.iter().filter(|(_, area)| matches!(area.backing, Backing::Source { .. })) {
+            self.table.for_each(UserAddr(range.start)..UserAddr(range.end), |_, frame, _| {
+                pages += usize::from(area.shared || frame.is_shared());
+            });
+        }
+        pages * PAGE_SIZE
+    }
+}
