@@ -125,7 +125,10 @@ impl ContainerMounts {
                 let bound = bind_from(caller, source, *recursive)?;
                 return self.place(caller, &request, bound);
             }
-            MountSource::Tree(root) => root.clone(),
+            MountSource::Tree(root) => {
+                self.refuse_link(caller, request.destination)?;
+                root.clone()
+            }
             MountSource::Remount { bind } => return self.remount(caller, &request, *bind),
             MountSource::Tmpfs(options) => {
                 let owner = self.context.namespace.owner();
@@ -157,6 +160,22 @@ impl ContainerMounts {
             self.note_sharing(request, &bound);
         }
         attached
+    }
+
+    /// A further mount of what is at `place` in the container, for the container itself.
+    pub(super) fn bind_own(inside: &Caller<'_>, place: &Location) -> Result<Vec<Arc<Mount>>, Errno> {
+        Ok(bind_from(inside, place, true)?.into_iter().map(|bound| bound.mount).collect())
+    }
+
+    /// ELOOP where `path` ends at a symbolic link: what shows kernel objects must be where programs look for it, not
+    /// where files of the container lead it.
+    fn refuse_link(&self, caller: &Caller<'_>, path: &[u8]) -> Result<(), Errno> {
+        let inside = Caller { context: &self.context, ..*caller };
+        let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+        match inside.resolve(&self.context.root, &path[..end], false) {
+            Ok(found) if found.inode().is_symlink() => Err(Errno::ELOOP),
+            _ => Ok(()),
+        }
     }
 
     /// Sets the flags of what is mounted at the destination.

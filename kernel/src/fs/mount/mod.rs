@@ -21,6 +21,7 @@ mod namespace;
 mod options;
 mod pivot;
 mod propagation;
+mod protect;
 mod surroundings;
 mod topology;
 

@@ -113,3 +113,60 @@ fn flags_are_set_and_cleared() {
     assert_eq!(inside.find("/data").expect("there").mount.flags(), set);
     assert_eq!(host.write("/bundle/data/file", b"new"), Ok(()));
 }
+
+#[test]
+fn masked_paths_are_empty_and_refuse_writes_and_absent_ones_are_passed_over() {
+    let host = host();
+    host.mkdir("/bundle/rootfs/secrets").expect("made");
+    host.write("/bundle/rootfs/secrets/key", b"secret").expect("written");
+    host.symlink("/secrets", "/bundle/rootfs/way").expect("made");
+    host.symlink("/../etc/secret", "/bundle/rootfs/out").expect("made");
+    let mut mounts = container(&host);
+    assert_eq!(mounts.mask(&host.caller(), b"/hello"), Ok(true));
+    assert_eq!(mounts.mask(&host.caller(), b"/way"), Ok(true));
+    assert_eq!(mounts.mask(&host.caller(), b"/none"), Ok(false));
+    assert_eq!(mounts.mask(&host.caller(), b"/hello/below"), Ok(false));
+    assert_eq!(mounts.mask(&host.caller(), b"/out"), Ok(false));
+    let inside = host.with_context(mounts.context());
+    assert_eq!(inside.read("/hello"), Ok(Vec::new()));
+    assert_eq!(inside.write("/hello", b"x"), Err(Errno::EROFS));
+    assert_eq!(inside.list("/secrets"), [&b"."[..], b".."]);
+    assert_eq!(inside.write("/secrets/new", b""), Err(Errno::EROFS));
+    assert_eq!(inside.read("/secrets/key"), Err(Errno::ENOENT));
+    assert_eq!(host.read("/bundle/rootfs/hello"), Ok(b"hi".to_vec()));
+    assert_eq!(host.read("/etc/secret"), Ok(b"host".to_vec()));
+}
+
+#[test]
+fn read_only_paths_are_so_with_what_is_mounted_beneath() {
+    let host = host();
+    host.mkdir("/bundle/rootfs/settings").expect("made");
+    host.mkdir("/bundle/rootfs/settings/below").expect("made");
+    let mut mounts = container(&host);
+    mounts.add(&host.caller(), request("/settings/below", tmpfs())).expect("mounted");
+    assert_eq!(mounts.protect(&host.caller(), b"/settings"), Ok(true));
+    assert_eq!(mounts.protect(&host.caller(), b"/none"), Ok(false));
+    let inside = host.with_context(mounts.context());
+    assert_eq!(inside.write("/settings/new", b""), Err(Errno::EROFS));
+    assert_eq!(inside.write("/settings/below/new", b""), Err(Errno::EROFS));
+    inside.write("/elsewhere", b"").expect("nothing else is");
+    host.write("/bundle/rootfs/settings/new", b"").expect("the bundle itself is not");
+}
+
+#[test]
+fn what_shows_kernel_objects_is_not_led_elsewhere_by_a_link() {
+    let host = host();
+    host.symlink("/tmp", "/bundle/rootfs/proc").expect("made");
+    host.mkdir("/bundle/rootfs/tmp").expect("made");
+    let mut mounts = container(&host);
+    let tree = || {
+        let superblock = Arc::new(Superblock::new("proc", 0, None, None));
+        let attributes = crate::fs::inode::Attributes::new(0o555, 0, 0);
+        let content = crate::fs::inode::Content::Directory(veridian_hal::sync::RwLock::new(dentry::Entries::new()));
+        MountSource::Tree(Dentry::root(Inode::new(&superblock, attributes, content, host.memory()).expect("memory")))
+    };
+    for destination in ["/proc", "/proc/", "/proc//"] {
+        assert_eq!(mounts.add(&host.caller(), request(destination, tree())), Err(Errno::ELOOP));
+    }
+    assert_eq!(mounts.add(&host.caller(), request("/tmp", tree())), Ok(()));
+}
