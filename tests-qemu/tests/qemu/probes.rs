@@ -40,6 +40,7 @@ pub const ALL: &[Probe] = &[
     probe("network", "sockets_reach_each_other_in_their_network_namespace_and_nothing_beyond"),
     probe("pipes", "pipes_descriptors_and_poll_work_as_on_linux"),
     probe("privileges", "capabilities_are_those_of_capabilities_7_through_exec_and_what_is_given_away_is_gone"),
+    probe("procfs", "proc_shows_processes_and_the_machine_as_linux_does_and_leads_nowhere_else"),
     probe("refused", "what_this_kernel_does_not_do_is_refused_to_user_programs"),
     probe("seccomp", "filters_judge_every_call_and_cannot_be_shaken_off"),
     probe("signals", "exit_statuses_and_signals_of_processes_are_as_on_linux"),

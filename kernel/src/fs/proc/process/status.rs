@@ -3,7 +3,7 @@
 use super::{Process, memory::Sizes, text};
 use crate::{
     fs::synthetic::Opener,
-    sched::Times,
+    sched::{ALL_CPUS, Times},
     task::Thread,
 };
 use alloc::{
@@ -183,7 +183,7 @@ fn rights(to: &mut String, thread: &Thread) -> fmt::Result {
 
 /// The CPUs that it may run on.
 fn cpus(to: &mut String, thread: &Thread) -> fmt::Result {
-    let mask = u64::from(thread.cpus()) & ((1 << cpu::count()) - 1);
+    let mask = u64::from(thread.task().map_or(ALL_CPUS, |task| task.cpus())) & ((1 << cpu::count()) - 1);
     writeln!(to, "Cpus_allowed:\t{mask:x}\nCpus_allowed_list:\t{}", cpu_list(mask))?;
     writeln!(to, "Mems_allowed:\t1\nMems_allowed_list:\t0")
 }
