@@ -140,8 +140,8 @@ keys! {
          `1&MASK==5`; or alone `default`, `unconfined`", "default";
     Sysctl "sysctl" repeats NotYet
         "`NAME=VALUE`, of a new ipc, network, uts or user namespace; each once", "none";
-    MaskedPath "masked_path" repeats NotYet "absolute path; `default`, `none`; needs `namespace=mount`", "default";
-    ReadonlyPath "readonly_path" repeats NotYet "likewise", "default";
+    MaskedPath "masked_path" repeats Enforced "absolute path; `default`, `none`; needs `namespace=mount`", "default";
+    ReadonlyPath "readonly_path" repeats Enforced "likewise", "default";
     Annotation "annotation" repeats Enforced "`NAME=VALUE`, or a JSON array of both; each name once", "none";
     HookPrestart "hook_prestart" repeats Enforced
         "`PATH[:SECONDS]`, `[\"PATH\",\"argument\"][:SECONDS]` or `PATH:[\"argument 0\",…][:SECONDS]`", "none";

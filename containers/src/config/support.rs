@@ -38,8 +38,8 @@ values! {
     Namespace NotYet: "cgroup";
     Namespace NotYet: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";
     // Types of mounts.
-    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev";
-    Mount NotYet: "type proc" "type sysfs" "type devpts" "type mqueue" "type cgroup2" "type overlay" "remount";
+    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs";
+    Mount NotYet: "type devpts" "type mqueue" "type cgroup2" "type overlay" "remount";
     // Options: flags of the mount; of its tree; how it spreads.
     Mount Enforced: "nodev" "dev" "noexec" "exec" "nosuid" "suid" "ro" "rw";
     Mount NotYet: "dirsync" "iversion" "noiversion" "lazytime" "nolazytime" "mand" "nomand" "noatime" "atime"

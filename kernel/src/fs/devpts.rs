@@ -69,7 +69,12 @@ struct Slave(Weak<Pair>, DeviceNumber);
 /// A new instance, mounted nowhere yet.
 pub(super) fn tree(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     let options = Options::parse(data, caller)?;
-    Ok(synthetic::tree("devpts", MAGIC, Arc::new(Root { instance: Instance::new(options.max), options })))
+    Ok(synthetic::tree(
+        "devpts",
+        MAGIC,
+        &caller.credentials.user_namespace,
+        Arc::new(Root { instance: Instance::new(options.max), options }),
+    ))
 }
 
 impl Entry for Root {

@@ -1,6 +1,7 @@
 //! The types of file systems, by name (filesystems(5)).
 
-use super::{Caller, Dentry, devfs, devpts, mount::TmpfsOptions, tmpfs};
+use super::{Caller, Dentry, devfs, devpts, mount::TmpfsOptions, proc, sysfs, tmpfs};
+use crate::security::Capabilities;
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 
@@ -19,6 +20,8 @@ pub const TYPES: &[FileSystemType] = &[
     FileSystemType { name: "tmpfs", for_user_namespaces: true, make: tmpfs },
     FileSystemType { name: "dev", for_user_namespaces: false, make: dev },
     FileSystemType { name: "devpts", for_user_namespaces: true, make: devpts::tree },
+    FileSystemType { name: "proc", for_user_namespaces: true, make: proc },
+    FileSystemType { name: "sysfs", for_user_namespaces: false, make: sysfs },
 ];
 
 /// A new file system of type `kind` with the options `data`, mounted nowhere yet. ENODEV for a type that there is not,
@@ -39,4 +42,18 @@ fn tmpfs(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
 fn dev(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     let options = TmpfsOptions::parse(data)?.for_mounter(caller.credentials)?;
     if options.limits_nothing() { devfs::tree(&options, caller.memory) } else { Err(Errno::EINVAL) }
+}
+
+/// Of the caller's own pid namespace: EPERM without CAP_SYS_ADMIN over it.
+fn proc(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+    let namespace = caller.thread.ok_or(Errno::EPERM)?.pid().namespace();
+    if !caller.credentials.capable_in(namespace.owner(), Capabilities::SYS_ADMIN) {
+        return Err(Errno::EPERM);
+    }
+    let options = proc::Options::parse(data, caller.credentials)?;
+    Ok(proc::tree(namespace, options, &caller.credentials.user_namespace))
+}
+
+fn sysfs(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+    if data.is_empty() { Ok(sysfs::tree(&caller.credentials.user_namespace)) } else { Err(Errno::EINVAL) }
 }

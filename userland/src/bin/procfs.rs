@@ -1,5 +1,5 @@
-//! Plain: /proc as programs read it, and what it must not let them do. Everything happens in a mount namespace of the
-//! probe's own; the instance is at `p`.
+//! Plain: /proc and /sys as programs read them, and what they must not let them do. Everything happens in a mount
+//! namespace of the probe's own, where the instance is at `p`, and (with the argument `inside`) in a container, at `/proc`.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -9,16 +9,20 @@ use linux_raw_sys::general::{
     CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_TRUNC,
     O_WRONLY, SEEK_SET, WNOHANG,
 };
-use veridian_containers::abi::{Errno, WaitStatus};
+use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
 use veridian_userland::check::{Checks, enter_scratch, in_child, make_file, wait_for};
 use veridian_userland::heapless::String;
 use veridian_userland::sys::{self, Start};
-use veridian_userland::{program, text};
+use veridian_userland::{driver, program, text};
 
 program!(main);
 
 fn main(start: &Start) -> i32 {
+    if start.arg(1) == Some("inside") {
+        return inside();
+    }
     let mut checks = Checks::new();
+    contained(&mut checks);
     checks.equal("a mount namespace of its own", sys::unshare(CLONE_NEWNS), Ok(()));
     enter_scratch();
     for directory in [c"p", c"hidden", c"d", c"ro"] {
@@ -442,6 +446,97 @@ fn inner(checks: &mut Checks) {
         }
     });
     checks.equal("a pid namespace has its own processes", alone, Ok(WaitStatus::Exited(0)));
+}
+
+/// The mounts of the container, what of it is hidden, and what is read-only beside the default.
+const HOUSE: &str = "mount=/proc:proc:proc:nosuid,nodev,noexec\nmount=/sys:sysfs:sysfs:ro\n\
+    masked_path=/proc/version\nmasked_path=/proc/sys/kernel/random\nmasked_path=/bin/hello\nmasked_path=/none\n\
+    readonly_path=/proc/sys\nreadonly_path=/bin\nreadonly_path=/none\n";
+
+/// /proc and /sys of a container, and what is refused when it is made.
+fn contained(checks: &mut Checks) {
+    let end = driver::run("inside", &driver::config(HOUSE, &["/bin/procfs", "inside"]));
+    checks.equal("all is well inside", end.map(|end| end.status), Ok(WaitStatus::Exited(0)));
+    checks.equal("a mask hides nothing outside", sys::access(c"/bundle/rootfs/bin/hello", 1), Ok(()));
+    // What the kernel follows for a container that it makes leads through no process's descriptors or programs.
+    for (lines, arguments) in [
+        ("", "/proc/self/exe"),
+        ("", "/proc/1/exe"),
+        ("process_cwd=/proc/self/fd/3\n", "/bin/hello"),
+        ("process_cwd=/proc/1/root\n", "/bin/hello"),
+        ("process_cwd=/proc/self/cwd\n", "/bin/hello"),
+    ] {
+        let mut more: String<512> = HOUSE.try_into().expect("it fits");
+        more.push_str(lines).expect("it fits");
+        let made = driver::create("led", &driver::config(&more, &[arguments]), CreateFlags::empty());
+        checks.holds(format_args!("{lines}{arguments} is refused"), made.is_err());
+    }
+    for (link, mount) in
+        [(c"/bundle/rootfs/proc", "mount=/proc:proc:proc\n"), (c"/bundle/rootfs/sys", "mount=/sys:sysfs:sysfs\n")]
+    {
+        // The mount points of the containers before are gone with them.
+        checks.equal("a link where kernel objects are to be", sys::symlink(c"/tmp", link), Ok(()));
+        let made = driver::create("link", &driver::config(mount, &["/bin/hello"]), CreateFlags::empty());
+        let refused = made.err().map(|(errno, message)| (errno, message.contains("symbolic link")));
+        checks.equal("is refused with the reason", refused, Some((Errno::ELOOP, true)));
+        checks.equal("and stays what it was", sys::unlink(link), Ok(()));
+    }
+    checks.equal("nothing remains", driver::count(), Ok(0));
+}
+
+/// In a container.
+fn inside() -> i32 {
+    let mut checks = Checks::new();
+    checks.equal("it is the first process", link(c"/proc/self").as_deref().ok(), Some("1"));
+    checks.equal("and the only one", processes(c"/proc"), 1);
+    checks.equal("a masked file is empty", read(c"/proc/version").as_deref().ok(), Some(""));
+    checks.equal("and refuses writes", sys::open(c"/proc/version", O_WRONLY), Err(Errno::EROFS));
+    let mut count = 0;
+    names(c"/proc/sys/kernel/random", |_| count += 1);
+    checks.equal("a masked directory is empty", count, 2);
+    checks.equal("and takes nothing", sys::mkdir(c"/proc/sys/kernel/random/new", 0o755), Err(Errno::EROFS));
+    checks.equal("a masked program is not run", sys::execve(c"/bin/hello", &[c"hello"], &[]), Errno::EACCES);
+    let hostname = c"/proc/sys/kernel/hostname";
+    checks.equal("a read-only path is so", sys::open(hostname, O_WRONLY), Err(Errno::EROFS));
+    checks.equal("but can be read", read(hostname).as_deref().ok(), Some("inside\n"));
+    checks.equal("another too", make_file(c"/bin/new", 0o644, b""), Err(Errno::EROFS));
+    checks.equal("what is beside it is not", make_file(c"/new", 0o644, b""), Ok(()));
+    let mounts = read(c"/proc/mounts").unwrap_or_default();
+    checks.holds("each mount has six fields", mounts.lines().all(|line| line.split(' ').count() == 6));
+    checks.holds(
+        "/proc is one",
+        mounts.lines().any(|line| line == "proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0"),
+    );
+    let mounts = read(c"/proc/self/mountinfo").unwrap_or_default();
+    checks.holds(
+        "mountinfo has it too",
+        mounts.lines().any(|line| line.contains(" /proc rw,") && line.contains(" - proc proc rw")),
+    );
+    let root = sys::fstatat(sys::AT_FDCWD, c"/", 0).map(|found| (found.st_dev, found.st_ino));
+    for way in
+        [c"/proc/self/root/..", c"/proc/1/cwd/../../..", c"/proc/self/root/proc/../..", c"/proc/thread-self/root/../.."]
+    {
+        let led = sys::fstatat(sys::AT_FDCWD, way, 0).map(|found| (found.st_dev, found.st_ino));
+        checks.equal(format_args!("{way:?} stays inside"), led, root);
+    }
+    for fd in 0..3 {
+        let way = path!("/proc/self/fd/{fd}/..");
+        checks.equal("no way leads up from a terminal", sys::open(c(&way), O_RDONLY), Err(Errno::ENOTDIR));
+    }
+    for fd in 3..64 {
+        checks.equal("no further descriptor", link(c(&path!("/proc/self/fd/{fd}"))).err(), Some(Errno::ENOENT));
+    }
+    for pid in 2..200 {
+        if exists(c(&path!("/proc/{pid}"))) {
+            checks.holds(format_args!("process {pid} is outside"), false);
+        }
+    }
+    let online = read(c"/sys/devices/system/cpu/online").unwrap_or_default();
+    checks.holds("the CPUs that are online", online.starts_with('0') && online.ends_with('\n'));
+    checks.holds("each has a directory", lists(c"/sys/devices/system/cpu", "cpu0"));
+    checks.holds("there is a place for cgroups", lists(c"/sys/fs", "cgroup"));
+    checks.equal("nothing is made in /sys", sys::mkdir(c"/sys/new", 0o755), Err(Errno::EROFS));
+    checks.finish()
 }
 
 /// Processes come and go while they are listed and read.

@@ -4,13 +4,17 @@
 //! to when it was looked at: no path is looked up twice, and nothing of the container's files is used.
 
 use super::{ContainerMounts, Mount, MountFlags, Reflag, attributes::set_flags, topology::Topology};
-use crate::fs::{
-    Caller, Dentry, Inode, Location, Superblock,
-    dentry::Entries,
-    inode::{Attributes, Content},
-    tmpfs::Data,
+use crate::{
+    cgroup::MemoryGroup,
+    fs::{
+        Caller, Dentry, Inode, Location, Superblock,
+        dentry::Entries,
+        inode::{Attributes, Content},
+        tmpfs::Data,
+    },
+    security::Credentials,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
 
@@ -18,32 +22,46 @@ use veridian_hal::sync::RwLock;
 const MAGIC: u64 = 0x0102_1994;
 
 impl ContainerMounts {
-    /// Lays an empty read-only file or directory over what is at `path` in the container. What is not there needs no
-    /// mask: tells whether it was.
-    pub fn mask(&mut self, caller: &Caller<'_>, path: &[u8]) -> Result<bool, Errno> {
-        let context = self.context();
-        let Some(place) = find(&Caller { context: &context, thread: None, ..*caller }, path)? else { return Ok(false) };
-        let content = if place.inode().is_directory() {
-            Content::Directory(RwLock::new(Entries::new()))
-        } else {
-            Content::Regular(Data::new())
-        };
-        let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        let mount = Mount::of_tree(nothing(content, caller)?, b"mask", flags, caller.memory)?;
-        Topology::lock().attach(mount, place, caller.memory)?;
-        Ok(true)
+    /// Lays an empty read-only file or directory over what is at `path` in the container, paid for by `memory`. What is
+    /// not there needs no mask.
+    pub fn mask(&mut self, path: &[u8], memory: &Arc<MemoryGroup>) -> Result<(), Errno> {
+        self.at(path, memory, |_, place| {
+            let content = if place.inode().is_directory() {
+                Content::Directory(RwLock::new(Entries::new()))
+            } else {
+                Content::Regular(Data::new())
+            };
+            let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            Mount::of_tree(nothing(content, memory)?, b"mask", flags, memory)
+        })
     }
 
     /// Makes what is at `path` in the container read-only, with all that is mounted beneath. What is not there is passed
-    /// over: tells whether it was. EBUSY where somebody has a file open for writing.
-    pub fn protect(&mut self, caller: &Caller<'_>, path: &[u8]) -> Result<bool, Errno> {
-        let context = self.context();
-        let inside = Caller { context: &context, thread: None, ..*caller };
-        let Some(place) = find(&inside, path)? else { return Ok(false) };
-        let mounts: Vec<Arc<Mount>> = Self::bind_own(&inside, &place)?;
-        set_flags(&mounts, Reflag { clear: MountFlags::empty(), set: MountFlags::RDONLY })?;
-        Topology::lock().attach(mounts[0].clone(), place, caller.memory)?;
-        Ok(true)
+    /// over. EBUSY where somebody has a file open for writing.
+    pub fn protect(&mut self, path: &[u8], memory: &Arc<MemoryGroup>) -> Result<(), Errno> {
+        self.at(path, memory, |inside, place| {
+            let mounts = Self::bind_own(inside, place)?;
+            set_flags(&mounts, Reflag { clear: MountFlags::empty(), set: MountFlags::RDONLY })?;
+            Ok(mounts[0].clone())
+        })
+    }
+
+    /// Mounts what `make` makes of the place that `path` leads to, if any, on that place.
+    fn at(
+        &mut self,
+        path: &[u8],
+        memory: &Arc<MemoryGroup>,
+        make: impl FnOnce(&Caller<'_>, &Location) -> Result<Arc<Mount>, Errno>,
+    ) -> Result<(), Errno> {
+        let (context, credentials) = (self.context(), Credentials::root());
+        let inside = Caller { context: &context, credentials: &credentials, memory, thread: None };
+        match find(&inside, path)? {
+            Some(place) => {
+                let mount = make(&inside, &place)?;
+                Topology::lock().attach(mount, place, memory)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -57,10 +75,10 @@ fn find(inside: &Caller<'_>, path: &[u8]) -> Result<Option<Location>, Errno> {
 }
 
 /// A file system that is one empty file or directory.
-fn nothing(content: Content, caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+fn nothing(content: Content, memory: &MemoryGroup) -> Result<Arc<Dentry>, Errno> {
     let is_directory = matches!(content, Content::Directory(_));
     let superblock = Arc::new(Superblock::new("tmpfs", MAGIC, Some(0), Some(1)));
     let mut attributes = Attributes::new(if is_directory { 0o555 } else { 0o444 }, 0, 0);
     attributes.links = if is_directory { 2 } else { 1 };
-    Ok(Dentry::root(Inode::new(&superblock, attributes, content, caller.memory)?))
+    Ok(Dentry::root(Inode::new(&superblock, attributes, content, memory)?))
 }

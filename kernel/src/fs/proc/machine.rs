@@ -3,7 +3,7 @@
 use super::{Instance, process::TICKS_PER_S, table::text};
 use crate::{
     boot, device,
-    fs::{file_systems::FILE_SYSTEMS, synthetic::Opener},
+    fs::{synthetic::Opener, types::TYPES},
     namespace::{time::Clock, uts},
     sched,
 };
@@ -52,7 +52,7 @@ pub fn devices(_: &Instance, _: &Opener) -> Output {
 
 /// `filesystems`.
 pub fn file_systems(_: &Instance, _: &Opener) -> Output {
-    Ok(text(|to| FILE_SYSTEMS.iter().try_for_each(|name| writeln!(to, "nodev\t{name}"))))
+    Ok(text(|to| TYPES.iter().try_for_each(|known| writeln!(to, "nodev\t{}", known.name))))
 }
 
 /// `loadavg`.

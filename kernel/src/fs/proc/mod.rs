@@ -6,7 +6,7 @@
 mod machine;
 mod process;
 mod sys;
-mod table;
+pub(super) mod table;
 
 use super::{
     Caller, Dentry, FileType,
@@ -19,6 +19,7 @@ use crate::{
 };
 use alloc::{format, sync::Arc, vec::Vec};
 use process::Process;
+pub(super) use process::cpu_list;
 use table::{Kind, Row, Shown};
 use veridian_containers::abi::Errno;
 
@@ -88,7 +89,7 @@ impl Options {
 }
 
 /// A new instance that shows the processes of `namespace`, mounted by somebody of the user namespace `owner`.
-pub(super) fn tree(namespace: &Arc<PidNamespace>, options: Options, owner: &Arc<UserNamespace>) -> Arc<Dentry> {
+pub fn tree(namespace: &Arc<PidNamespace>, options: Options, owner: &Arc<UserNamespace>) -> Arc<Dentry> {
     let instance = Instance { namespace: namespace.clone(), options };
     synthetic::tree("proc", MAGIC, owner, Arc::new(Root(instance)))
 }

@@ -2,7 +2,7 @@
 
 use super::{Kernel, root::View};
 use crate::{
-    fs::{Location, MountRequest, MountSource, Reflag, Sharing, SuperFlags, TmpfsOptions},
+    fs::{self, Location, MountRequest, MountSource, Reflag, Sharing, SuperFlags, TmpfsOptions},
     task::Thread,
 };
 use alloc::{format, string::String};
@@ -32,8 +32,16 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         }),
         Filesystem::Dev => MountSource::Dev,
         Filesystem::Devpts(devpts) => MountSource::Other { kind: "devpts", data: devpts_options(devpts) },
+        Filesystem::Proc => {
+            let owner = root.with_mounts(|mounts| mounts.context()).namespace.owner().clone();
+            let instance = fs::proc::Options::default();
+            MountSource::Tree(fs::proc::tree(&house.namespaces.pid_for_children, instance, &owner))
+        }
+        Filesystem::Sysfs => {
+            MountSource::Tree(fs::sysfs::tree(root.with_mounts(|mounts| mounts.context()).namespace.owner()))
+        }
         // The configuration refuses these: the kernel has no such file system.
-        Filesystem::Proc | Filesystem::Sysfs | Filesystem::Mqueue | Filesystem::Cgroup2 | Filesystem::Overlay(_) => {
+        Filesystem::Mqueue | Filesystem::Cgroup2 | Filesystem::Overlay(_) => {
             return Err(Error::new(Errno::ENODEV));
         }
     };
@@ -46,7 +54,14 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         superblock: SuperFlags::from_bits_truncate(mount.set.bits()),
         sharing: mount.propagation.map(|propagation| (sharing(propagation.kind), propagation.recursive)),
     };
-    Ok(root.with_mounts(|mounts| mounts.add(&view.caller(), request))?)
+    Ok(root.with_mounts(|mounts| mounts.add(&view.caller(), request)).map_err(|errno| {
+        match (errno, &mount.filesystem) {
+            (Errno::ELOOP, Filesystem::Proc | Filesystem::Sysfs) => {
+                Error::new(errno).reason("the destination is a symbolic link, and must be a directory")
+            }
+            _ => Error::new(errno),
+        }
+    })?)
 }
 
 /// What the configuration's word means.

@@ -6,7 +6,7 @@ mod memory;
 mod places;
 mod status;
 
-pub use status::TICKS_PER_S;
+pub use status::{TICKS_PER_S, cpu_list};
 
 use super::table::{Kind, Row, Shown, Table, text};
 use crate::{
