@@ -44,10 +44,13 @@ fn dev(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     if options.limits_nothing() { devfs::tree(&options, caller.memory) } else { Err(Errno::EINVAL) }
 }
 
-/// Of the caller's own pid namespace: EPERM without CAP_SYS_ADMIN over it.
+/// Of the caller's own pid namespace: EPERM without CAP_SYS_ADMIN over it, and for who has no rights over the machine
+/// where it would show what is hidden.
 fn proc(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     let namespace = caller.thread.ok_or(Errno::EPERM)?.pid().namespace();
-    if !caller.credentials.capable_in(namespace.owner(), Capabilities::SYS_ADMIN) {
+    let mounts = &caller.context.namespace;
+    let hides = !mounts.owner().is_first() && !mounts.shows_whole("proc");
+    if hides || !caller.credentials.capable_in(namespace.owner(), Capabilities::SYS_ADMIN) {
         return Err(Errno::EPERM);
     }
     let options = proc::Options::parse(data, caller.credentials)?;

@@ -3,7 +3,7 @@
 //! What lies over a masked path is the kernel's own, and what is made read-only is bound from the place that the path led
 //! to when it was looked at: no path is looked up twice, and nothing of the container's files is used.
 
-use super::{ContainerMounts, Mount, MountFlags, Reflag, attributes::set_flags, topology::Topology};
+use super::{ContainerMounts, Mount, MountFlags, MountNamespace, Reflag, attributes::set_flags, topology::Topology};
 use crate::{
     cgroup::MemoryGroup,
     fs::{
@@ -62,6 +62,20 @@ impl ContainerMounts {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl MountNamespace {
+    /// Whether a file system of type `kind` can be seen here as a whole: its root is mounted, it can be written, and
+    /// nothing hides a part of it. Who has no rights over the machine may mount another one only then, so that no mask is
+    /// gone round by that.
+    pub(in crate::fs) fn shows_whole(&self, kind: &str) -> bool {
+        self.list().iter().any(|mount| {
+            mount.superblock().kind() == kind
+                && Arc::ptr_eq(&mount.root, &mount.tree)
+                && !mount.flags().contains(MountFlags::RDONLY)
+                && mount.children.read().is_empty()
+        })
     }
 }
 
