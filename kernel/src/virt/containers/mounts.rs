@@ -35,7 +35,7 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         Filesystem::Proc => {
             let owner = root.with_mounts(|mounts| mounts.context()).namespace.owner().clone();
             let instance = fs::proc::Options::default();
-            MountSource::Tree(fs::proc::tree(&house.namespaces.pid_for_children, instance, &owner))
+            MountSource::Tree(fs::proc::tree(&house.namespaces.set.pid_for_children, instance, &owner))
         }
         Filesystem::Sysfs => {
             MountSource::Tree(fs::sysfs::tree(root.with_mounts(|mounts| mounts.context()).namespace.owner()))

@@ -3,10 +3,9 @@
 use super::{root::View, runtime::Runtime};
 use crate::{
     cgroup::Cgroup,
-    fs::{self, MountNamespace, OpenFlags},
+    fs::{self, Caller, MountNamespace, NamespaceFile, OpenFlags},
     namespace::{IdKind, Namespaces, UserNamespace, id_map::Extent, time::Clock},
     security::{Capabilities, Credentials},
-    syscall::NamespaceFile,
     task::{Namespace, Thread},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -111,9 +110,10 @@ pub fn create(
 /// has CAP_SYS_ADMIN in the user namespace that rules it (setns(2)).
 fn open(caller: &Thread, asker: &Credentials, kind: NamespaceKind, path: &str) -> Result<Namespace, Errno> {
     let view = View::of(caller);
-    let caller = view.caller();
+    // The way leads through a magic link of procfs, which the caller may follow or not.
+    let caller = Caller { thread: Some(caller), ..view.caller() };
     let file = caller.open(&caller.context.root, path.as_bytes(), OpenFlags::empty(), 0)?;
-    let NamespaceFile(namespace) = file.object::<NamespaceFile>().ok_or(Errno::EINVAL)?;
+    let namespace = file.object::<NamespaceFile>().ok_or(Errno::EINVAL)?.namespace();
     if namespace.kind() != kind {
         return Err(Errno::EINVAL);
     }
