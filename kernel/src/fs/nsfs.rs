@@ -24,6 +24,7 @@ impl Namespace {
         let name = match self {
             Self::Ipc(_) => "ipc",
             Self::Mount(_) => "mnt",
+            Self::Network(_) => "net",
             Self::Pid(_) => "pid",
             Self::Time(_) => "time",
             Self::User(_) => "user",

@@ -263,11 +263,6 @@ impl Pid {
         (0..self.numbers.len()).any(|level| self.namespace.at_level(level).table.lock().closed)
     }
 
-    /// Whether the numbers were given back.
-    pub fn is_released(&self) -> bool {
-        self.released.load(Ordering::Acquire)
-    }
-
     /// Gives the numbers back: nothing leads to the process by them any more. Once is enough.
     pub fn release(&self) {
         if self.released.swap(true, Ordering::AcqRel) {

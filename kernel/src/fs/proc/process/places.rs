@@ -84,7 +84,7 @@ macro_rules! rows {
 
 type Of = fn(&Process) -> Result<Namespace, Errno>;
 
-static NAMESPACES: [Row<Process>; 8] = rows! {
+static NAMESPACES: [Row<Process>; 9] = rows! {
     "ipc" => |process| Ok(Namespace::Ipc(set(process)?.ipc));
     "mnt" => |process| Ok(Namespace::Mount(context(process)?.namespace));
     "pid" => |process| Ok(Namespace::Pid(process.live()?.pid().namespace().clone()));
@@ -93,6 +93,7 @@ static NAMESPACES: [Row<Process>; 8] = rows! {
     "time" => |process| Ok(Namespace::Time(set(process)?.time));
     "time_for_children" => |process| Ok(Namespace::Time(set(process)?.time_for_children));
     "user" => |process| Ok(Namespace::User(process.live()?.credentials().user_namespace.clone()));
+    "net" => |process| Ok(Namespace::Network(set(process)?.network));
     "uts" => |process| Ok(Namespace::Uts(set(process)?.uts));
 };
 
