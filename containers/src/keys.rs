@@ -76,7 +76,7 @@ keys! {
     ProcessCwd "process_cwd" once Enforced "absolute path", "`/`";
     ProcessUid "process_uid" once Enforced "0 to 4294967294", "0";
     ProcessGid "process_gid" once Enforced "0 to 4294967294", "0";
-    AdditionalGid "additional_gid" repeats NotYet "0 to 4294967294", "none";
+    AdditionalGid "additional_gid" repeats Enforced "0 to 4294967294", "none";
     Umask "umask" once Enforced "octal, up to 777", "022";
     ProcessTerminal "process_terminal" once Enforced "`true`, `false`", "false";
     ConsoleSize "process_console_size" once NotYet
@@ -94,7 +94,7 @@ keys! {
     CapabilityInheritable "capability_inheritable" repeats Enforced "likewise", "none";
     CapabilityAmbient "capability_ambient" repeats Enforced
         "likewise; within the permitted and inheritable sets", "none";
-    Rlimit "rlimit" repeats NotYet
+    Rlimit "rlimit" repeats Enforced
         "`KIND:SOFT[:HARD]`, `nofile:1024:4096`; a number or `max`; each kind once", "the caller's";
     NoNewPrivileges "no_new_privileges" once Enforced "`true`, `false`", "true";
     OomScoreAdj "oom_score_adj" once NotYet "-1000 to 1000", "the caller's";
@@ -127,7 +127,7 @@ keys! {
     Device "device" repeats NotYet
         "`PATH:c:MAJOR:MINOR[:MODE[:UID:GID]]`, `b` for a block device, `PATH:p[:…]` for a pipe; \
          needs `namespace=mount`", "none";
-    DeviceRule "device_rule" repeats NotYet
+    DeviceRule "device_rule" repeats Enforced
         "`allow` or `deny`, `:`, `a`, `c` or `b`, `:MAJOR:MINOR:` (each may be `*`), of `rwm`; the last that matches \
          decides; `default`, `none`", "default";
     SeccompDefault "seccomp_default" once NotYet

@@ -13,7 +13,7 @@ use crate::{
     fs, log as messages,
     namespace::{IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
     sched,
-    security::{Confinement, Credentials},
+    security::{Bounds, Confinement, Credentials},
     task::{self, Guard, NewThread, Signals, Thread},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -128,8 +128,8 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
             time,
         },
         guard: Guard::of_program(&credentials, false),
+        confinement: Confinement::new(&credentials, Bounds::default()).map_err(plain("no process"))?,
         credentials,
-        confinement: Confinement::default(),
         signals: Signals::default(),
         name: program.name,
         parent: None,

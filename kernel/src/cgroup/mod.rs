@@ -7,6 +7,7 @@
 //! Lock order: the hierarchy (one lock for the shape of the tree), then a group's list of tasks. Charges take no lock:
 //! a group's counter first, then its parent's.
 
+pub mod devices;
 mod freezer;
 pub mod memory;
 pub mod objects;

@@ -1,6 +1,6 @@
 //! The tree of groups: making and removing them, and the tasks that are in them.
 
-use super::{MemoryGroup, PidsGroup, memory::KernelCharge, pids::TaskCharge};
+use super::{MemoryGroup, PidsGroup, devices::DeviceRules, memory::KernelCharge, pids::TaskCharge};
 use crate::{
     sched::{Group, WaitQueue},
     task::Thread,
@@ -51,6 +51,8 @@ pub struct Cgroup {
     condemned: AtomicBool,
     /// What the group itself costs the kernel, paid by its parent.
     _cost: Option<KernelCharge>,
+    /// Which devices its tasks may use; `None`: any that the groups above may.
+    pub(super) devices: SpinLock<Option<Arc<DeviceRules>>>,
     /// Bytes of memory.
     pub memory: Arc<MemoryGroup>,
     /// Number of tasks.
@@ -116,6 +118,7 @@ impl Cgroup {
             frozen: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
             _cost: cost,
+            devices: SpinLock::new(None),
             memory,
             pids,
             cpu,

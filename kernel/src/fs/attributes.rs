@@ -2,6 +2,7 @@
 
 use super::{
     Access, Caller, Context, File, FileType, Inode, Location, Mount, SetTime, Timestamp,
+    file::permit_length,
     inode::{Attributes, Content},
     permission::{SET_GID, SET_UID},
     synthetic::{Node, Ownership},
@@ -105,8 +106,8 @@ impl Caller<'_> {
         Ok(())
     }
 
-    /// truncate(2): what is at `location` gets `length` bytes.
-    pub fn truncate(&self, location: &Location, length: u64) -> Result<(), Errno> {
+    /// truncate(2): what is at `location` gets `length` bytes; EFBIG to lengthen it beyond `most` (RLIMIT_FSIZE).
+    pub fn truncate(&self, location: &Location, length: u64, most: u64) -> Result<(), Errno> {
         let data = match &location.inode().content {
             Content::Regular(data) => data,
             _ if location.inode().is_directory() => return Err(Errno::EISDIR),
@@ -114,6 +115,7 @@ impl Caller<'_> {
         };
         let _change = location.mount.begin_change()?;
         location.inode().permit(self.credentials, Access::WRITE)?;
+        permit_length(data.length_bytes(), length, most)?;
         data.set_length(length, location.inode().superblock())?;
         location.inode().written(self.credentials.capable(Capabilities::FSETID));
         Ok(())

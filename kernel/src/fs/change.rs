@@ -10,7 +10,7 @@ use super::{
     synthetic::{self, Node},
     tmpfs::Data,
 };
-use crate::security::Capabilities;
+use crate::{cgroup::devices::DeviceAccess, security::Capabilities};
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
@@ -43,6 +43,7 @@ impl Caller<'_> {
                 if !self.credentials.capable(Capabilities::MKNOD) {
                     return Err(Errno::EPERM);
                 }
+                self.permit_device(file_type, device, DeviceAccess::MAKE)?;
                 Content::Device(file_type, device)
             }
             FileType::Directory => return Err(Errno::EPERM),

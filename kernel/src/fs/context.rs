@@ -1,7 +1,12 @@
 //! Where a process stands in the tree of files, and who asks.
 
-use super::{Dentry, Inode, Mount, MountNamespace, initrd};
-use crate::{cgroup::MemoryGroup, namespace::UserNamespace, security::Credentials, task::Thread};
+use super::{Dentry, DeviceNumber, FileType, Inode, Mount, MountNamespace, initrd};
+use crate::{
+    cgroup::{MemoryGroup, devices::DeviceAccess},
+    namespace::UserNamespace,
+    security::Credentials,
+    task::Thread,
+};
 use alloc::{format, string::String, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::boot_info::Initrd;
@@ -106,4 +111,16 @@ pub struct Caller<'a> {
     /// The process that asks. `None` if the kernel asks by itself: then nothing in procfs is `self`, and no magic link
     /// is followed.
     pub thread: Option<&'a Thread>,
+}
+
+impl Caller<'_> {
+    /// EPERM unless the groups of the process that asks allow the access to a device. The kernel asks nobody.
+    pub(super) fn permit_device(
+        &self,
+        kind: FileType,
+        number: DeviceNumber,
+        access: DeviceAccess,
+    ) -> Result<(), Errno> {
+        self.thread.map_or(Ok(()), |thread| thread.cgroup().permit_device(kind, number, access))
+    }
 }

@@ -26,6 +26,15 @@ const NODES: [(&[u8], DeviceNumber, u16); 7] = [
     (b"console", device::CONSOLE, 0o620),
 ];
 
+/// Links that programs expect, with what they lead to (runtime-spec, "Dev symbolic links").
+const LINKS: [(&[u8], &[u8]); 5] = [
+    (b"fd", b"/proc/self/fd"),
+    (b"stdin", b"/proc/self/fd/0"),
+    (b"stdout", b"/proc/self/fd/1"),
+    (b"stderr", b"/proc/self/fd/2"),
+    (b"ptmx", b"pts/ptmx"),
+];
+
 /// The root of a new `dev` file system.
 pub(super) fn tree(options: &TmpfsOptions, memory: &MemoryGroup) -> Result<Arc<Dentry>, Errno> {
     let options = TmpfsOptions { mode: Some(options.mode.unwrap_or(0o755)), ..*options };
@@ -44,6 +53,9 @@ fn populate(root: &Arc<Dentry>, memory: &MemoryGroup) -> Result<(), Errno> {
         let content = Content::Directory(RwLock::new(Entries::new()));
         let mode = if name == b"shm" { 0o1777 } else { 0o755 };
         insert_new(root, name, Attributes::new(mode, 0, 0), content, memory)?;
+    }
+    for (name, target) in LINKS {
+        insert_new(root, name, Attributes::new(0o777, 0, 0), Content::Symlink(target.into()), memory)?;
     }
     Ok(())
 }

@@ -1,22 +1,39 @@
 //! Descriptor tables: small numbers for open files.
 
 use super::{Caller, Context, File, OpenFlags};
-use crate::{cgroup::MemoryGroup, security::Credentials, tty};
+use crate::{
+    cgroup::{KernelCharge, MemoryGroup},
+    security::Credentials,
+    tty,
+};
 use alloc::{sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 
-/// The most descriptors of a process (RLIMIT_NOFILE).
-pub const DESCRIPTORS_MAX: usize = 1024;
+/// The most descriptors that any process may have (Linux's `fs.nr_open`).
+pub const DESCRIPTORS_MAX: usize = 1 << 20;
+
+/// What an open file takes of the kernel's heap, its object included.
+const FILE_BYTES: usize = 256;
+/// As many descriptors cost nothing.
+const FREE_DESCRIPTORS: usize = 32;
 
 /// Standard input, output and error.
 const STANDARD_STREAMS: usize = 3;
 
-/// A process's descriptors. A clone (fork) shares the open files.
+/// A process's descriptors.
 ///
 /// What is taken out is given to the caller, to be dropped when the table is not locked any more.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct FdTable {
     slots: Vec<Option<Slot>>,
+    /// How many stand for something.
+    open: usize,
+    /// No descriptor below it is free.
+    full_below: usize,
+    /// What the process pays for more than a few; none before it is somebody's.
+    books: Option<KernelCharge>,
+    /// Descriptors are below it (RLIMIT_NOFILE).
+    limit: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -28,7 +45,27 @@ struct Slot {
 impl FdTable {
     /// A table without descriptors.
     pub const fn new() -> Self {
-        Self { slots: Vec::new() }
+        Self { slots: Vec::new(), open: 0, full_below: 0, books: None, limit: DESCRIPTORS_MAX }
+    }
+
+    /// The table of a child (fork): the same open files. ENOMEM.
+    pub fn copy(&self, memory: &Arc<MemoryGroup>) -> Result<Self, Errno> {
+        let mut copy = Self { limit: self.limit, full_below: self.full_below, ..Self::new() };
+        copy.set_payer(memory);
+        copy.make_room(self.slots.len(), self.open)?;
+        copy.slots.extend(self.slots.iter().cloned());
+        copy.open = self.open;
+        Ok(copy)
+    }
+
+    /// Who pays for more than a few descriptors from now on, if nobody does.
+    pub fn set_payer(&mut self, memory: &Arc<MemoryGroup>) {
+        self.books.get_or_insert_with(|| memory.kernel_charge());
+    }
+
+    /// Sets below what new descriptors are; those beyond that are open stay.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = usize::try_from(limit).unwrap_or(usize::MAX).min(DESCRIPTORS_MAX);
     }
 
     /// The first process's: the console as descriptors 0, 1 and 2.
@@ -54,7 +91,9 @@ impl FdTable {
     pub fn standard_streams(&self) -> Self {
         let slots = self.slots.iter().take(STANDARD_STREAMS);
         let stays_open = |slot: &Slot| Slot { file: slot.file.clone(), close_on_exec: false };
-        Self { slots: slots.map(|slot| slot.as_ref().map(stays_open)).collect() }
+        let slots: Vec<_> = slots.map(|slot| slot.as_ref().map(stays_open)).collect();
+        let open = slots.iter().flatten().count();
+        Self { slots, open, limit: self.limit, ..Self::new() }
     }
 
     /// The open file of `fd`; EBADF.
@@ -74,36 +113,46 @@ impl FdTable {
 
     /// As [`Self::insert`], but a descriptor not below `lowest`; EINVAL if that is beyond the limit.
     pub fn insert_from(&mut self, lowest: usize, file: Arc<File>, close_on_exec: bool) -> Result<i32, Errno> {
-        if lowest >= DESCRIPTORS_MAX {
+        if lowest >= self.limit {
             return Err(Errno::EINVAL);
         }
-        let free = (lowest..self.slots.len()).find(|&fd| self.slots[fd].is_none());
-        let fd = free.unwrap_or(self.slots.len().max(lowest));
-        if fd >= DESCRIPTORS_MAX {
+        let first = lowest.max(self.full_below);
+        let free = (first..self.slots.len()).find(|&fd| self.slots[fd].is_none());
+        let fd = free.unwrap_or(self.slots.len().max(first));
+        if fd >= self.limit {
             return Err(Errno::EMFILE);
         }
-        self.put(fd, Slot { file, close_on_exec });
+        self.put(fd, Slot { file, close_on_exec })?;
+        if lowest <= self.full_below {
+            self.full_below = fd + 1;
+        }
         Ok(fd as i32)
     }
 
     /// Makes `new` stand for what `old` does (dup2(2), dup3(2)); gives what `new` stood for.
     pub fn replace(&mut self, old: i32, new: i32, close_on_exec: bool) -> Result<Option<Arc<File>>, Errno> {
         let file = self.get(old)?;
-        let fd = usize::try_from(new).ok().filter(|&fd| fd < DESCRIPTORS_MAX).ok_or(Errno::EBADF)?;
-        Ok(self.put(fd, Slot { file, close_on_exec }).map(|slot| slot.file))
+        let fd = usize::try_from(new).ok().filter(|&fd| fd < self.limit).ok_or(Errno::EBADF)?;
+        Ok(self.put(fd, Slot { file, close_on_exec })?.map(|slot| slot.file))
     }
 
     /// Closes `fd`; EBADF.
     pub fn close(&mut self, fd: i32) -> Result<Arc<File>, Errno> {
-        let slot = usize::try_from(fd).ok().and_then(|fd| self.slots.get_mut(fd)).and_then(Option::take);
-        slot.map(|slot| slot.file).ok_or(Errno::EBADF)
+        let fd = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
+        let slot = self.slots.get_mut(fd).and_then(Option::take).ok_or(Errno::EBADF)?;
+        self.open -= 1;
+        self.full_below = self.full_below.min(fd);
+        Ok(slot.file)
     }
 
     /// Closes all descriptors from `first` to `last`.
     pub fn close_range(&mut self, first: usize, last: usize) -> Vec<Arc<File>> {
         let end = last.saturating_add(1).min(self.slots.len());
+        self.full_below = self.full_below.min(first);
         let slots = self.slots.get_mut(first..end).unwrap_or_default();
-        slots.iter_mut().filter_map(Option::take).map(|slot| slot.file).collect()
+        let closed: Vec<_> = slots.iter_mut().filter_map(Option::take).map(|slot| slot.file).collect();
+        self.open -= closed.len();
+        closed
     }
 
     /// Marks all descriptors from `first` to `last` to be closed on exec.
@@ -115,8 +164,11 @@ impl FdTable {
 
     /// Closes what is to be closed on exec.
     pub fn close_on_exec(&mut self) -> Vec<Arc<File>> {
+        self.full_below = 0;
         let closing = self.slots.iter_mut().filter(|slot| slot.as_ref().is_some_and(|slot| slot.close_on_exec));
-        closing.filter_map(Option::take).map(|slot| slot.file).collect()
+        let closed: Vec<_> = closing.filter_map(Option::take).map(|slot| slot.file).collect();
+        self.open -= closed.len();
+        closed
     }
 
     /// The lowest open descriptor from `fd` on.
@@ -146,10 +198,32 @@ impl FdTable {
         usize::try_from(fd).ok().and_then(|fd| self.slots.get(fd)?.as_ref()).ok_or(Errno::EBADF)
     }
 
-    fn put(&mut self, fd: usize, slot: Slot) -> Option<Slot> {
+    fn put(&mut self, fd: usize, slot: Slot) -> Result<Option<Slot>, Errno> {
+        let is_new = self.slots.get(fd).is_none_or(Option::is_none);
+        if is_new {
+            self.make_room(fd + 1, self.open + 1)?;
+            self.open += 1;
+        }
         if fd >= self.slots.len() {
             self.slots.resize_with(fd + 1, || None);
         }
-        self.slots[fd].replace(slot)
+        Ok(self.slots[fd].replace(slot))
+    }
+
+    /// Pays for so many slots and open files, and gets room for the slots: ENOMEM. What is paid for stays so.
+    fn make_room(&mut self, slots: usize, open: usize) -> Result<(), Errno> {
+        let more = slots > self.slots.capacity();
+        let capacity = if more { slots.next_power_of_two() } else { self.slots.capacity() };
+        if let Some(books) = &mut self.books
+            && (more || open.is_multiple_of(FREE_DESCRIPTORS))
+        {
+            let files = open.saturating_sub(FREE_DESCRIPTORS);
+            let slots = capacity.saturating_sub(FREE_DESCRIPTORS);
+            books.cover(files * FILE_BYTES + slots * size_of::<Option<Slot>>())?;
+        }
+        if more {
+            self.slots.try_reserve_exact(capacity - self.slots.len()).map_err(|_| Errno::ENOMEM)?;
+        }
+        Ok(())
     }
 }

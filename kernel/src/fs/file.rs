@@ -259,12 +259,14 @@ impl File {
         data.read(at, bytes.len(), &mut bytes)
     }
 
-    /// Writes at the offset (or the end, with O_APPEND), and moves it. New frames are charged to `memory`.
+    /// Writes at the offset (or the end, with O_APPEND), and moves it. New frames are charged to `memory`. A regular
+    /// file is not written at or behind byte `most` (RLIMIT_FSIZE): less is written, or EFBIG.
     pub fn poll_write(
         &self,
         cx: &mut Context<'_>,
         source: &mut dyn Source,
         memory: &MemoryGroup,
+        most: u64,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
             return match self.object::<OpenText>() {
@@ -277,14 +279,15 @@ impl File {
             return Poll::Ready(Ok(0));
         }
         if self.flags().contains(OpenFlags::APPEND) {
-            let result = self.append(data, source, memory);
+            let result = self.append(data, source, memory, most);
             return Poll::Ready(result);
         }
-        let start = {
+        let (start, count) = {
             let mut offset = self.offset.lock();
             let start = *offset;
+            let count = room(start, count, most)?;
             *offset = start.checked_add(count as u64).ok_or(Errno::EFBIG)?;
-            start
+            (start, count)
         };
         let result = data.write(start, count, source, self.inode.superblock(), memory);
         self.settle(start, count, &result);
@@ -299,6 +302,7 @@ impl File {
         at: u64,
         source: &mut dyn Source,
         memory: &MemoryGroup,
+        most: u64,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
             if let Some(text) = self.object::<OpenText>() {
@@ -309,11 +313,11 @@ impl File {
         };
         if self.flags().contains(OpenFlags::APPEND) {
             let before = *self.offset.lock();
-            let result = self.append(data, source, memory);
+            let result = self.append(data, source, memory, most);
             *self.offset.lock() = before;
             return Poll::Ready(result);
         }
-        let result = data.write(at, source.remaining(), source, self.inode.superblock(), memory);
+        let result = data.write(at, room(at, source.remaining(), most)?, source, self.inode.superblock(), memory);
         self.written(&result);
         Poll::Ready(result)
     }
@@ -359,12 +363,13 @@ impl File {
         Ok(to)
     }
 
-    /// ftruncate(2).
-    pub fn truncate(&self, length: u64) -> Result<(), Errno> {
+    /// ftruncate(2). EFBIG to lengthen it beyond `most` bytes (RLIMIT_FSIZE).
+    pub fn truncate(&self, length: u64, most: u64) -> Result<(), Errno> {
         if !self.access.contains(Access::WRITE) {
             return Err(if self.is_path_only() { Errno::EBADF } else { Errno::EINVAL });
         }
         let Content::Regular(data) = &self.inode.content else { return Err(Errno::EINVAL) };
+        permit_length(data.length_bytes(), length, most)?;
         data.set_length(length, self.inode.superblock())?;
         self.inode.written(self.keeps_set_ids);
         Ok(())
@@ -488,11 +493,12 @@ impl File {
         }
     }
 
-    fn append(&self, data: &Data, source: &mut dyn Source, memory: &MemoryGroup) -> Result<usize, Errno> {
+    fn append(&self, data: &Data, source: &mut dyn Source, memory: &MemoryGroup, most: u64) -> Result<usize, Errno> {
         let count = source.remaining();
         let start = data.reserve_at_end(count)?;
         let end = start + count as u64;
-        let result = data.write(start, count, source, self.inode.superblock(), memory);
+        let result = room(start, count, most)
+            .and_then(|count| data.write(start, count, source, self.inode.superblock(), memory));
         let written = start + *result.as_ref().unwrap_or(&0) as u64;
         if written < end {
             data.give_back_end(end, written);
@@ -566,4 +572,17 @@ impl PageSource for File {
             _ => false,
         }
     }
+}
+
+/// How many of `count` bytes may be written from `start` on; EFBIG for none.
+fn room(start: u64, count: usize, most: u64) -> Result<usize, Errno> {
+    match most.checked_sub(start) {
+        None | Some(0) if count > 0 => Err(Errno::EFBIG),
+        left => Ok(count.min(usize::try_from(left.unwrap_or(0)).unwrap_or(usize::MAX))),
+    }
+}
+
+/// EFBIG when a file would become longer than `most` bytes.
+pub(super) fn permit_length(before: u64, after: u64, most: u64) -> Result<(), Errno> {
+    if after > before && after > most { Err(Errno::EFBIG) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use super::{
     path::{LastKind, Look, Walk},
     tmpfs::Data,
 };
-use crate::{device, security::SetIds};
+use crate::{cgroup::devices::DeviceAccess, device, security::SetIds};
 use alloc::sync::Arc;
 use bitflags::bitflags;
 use linux_raw_sys::general as linux;
@@ -188,6 +188,9 @@ impl Caller<'_> {
         if !made {
             inode.permit(self.credentials, wanted)?;
         }
+        if let Content::Device(kind, number) = inode.content {
+            self.permit_device(kind, number, device_access(wanted))?;
+        }
         if flags.contains(OpenFlags::NOATIME) {
             inode.permit_owner(self.credentials)?;
         }
@@ -244,4 +247,12 @@ impl Caller<'_> {
             gid: (status.mode & 0o2010 == 0o2010).then_some(status.gid),
         }
     }
+}
+
+/// What an open for `access` does with a device.
+fn device_access(access: Access) -> DeviceAccess {
+    let mut device = DeviceAccess::empty();
+    device.set(DeviceAccess::READ, access.contains(Access::READ));
+    device.set(DeviceAccess::WRITE, access.contains(Access::WRITE));
+    device
 }

@@ -49,6 +49,11 @@ impl Area {
                 == (other.protection, other.allowed, other.shared, other.grows_down)
     }
 
+    /// Whether it counts as data: what the program may write alone, stacks aside.
+    pub fn is_data(&self) -> bool {
+        self.takes_frames() && !self.grows_down
+    }
+
     /// Whether each of its pages takes a frame of its own once it is written.
     pub fn takes_frames(&self) -> bool {
         self.protection.contains(Protection::WRITE) && !self.shared

@@ -54,6 +54,12 @@ impl AddressSpace {
         if state.areas.within(range.clone()).all(|(_, area)| area.protection == protection) {
             return Ok(());
         }
+        if protection.contains(Protection::WRITE) {
+            let pieces = state.areas.within(range.clone());
+            let more = pieces.filter(|(_, area)| !area.is_data() && Area { protection, ..(*area).clone() }.is_data());
+            let more = more.map(|(piece, _)| piece.len()).sum();
+            state.check_data(more)?;
+        }
         state.areas.check_changing(&range)?;
         state.cover_areas()?;
         for (piece, mut area) in state.areas.carve(range) {
@@ -124,7 +130,7 @@ impl AddressSpace {
         }
         let (start, gone) = match target {
             Some(target) => {
-                state.check_growth(&target, 2)?;
+                state.check_growth(&target, &moved, 2)?;
                 let mut gone = state.clear(&self.table, target.clone());
                 gone.extend(self.move_pages(&mut state, old, &target, moved)?);
                 (target.start, gone)
@@ -138,13 +144,13 @@ impl AddressSpace {
             None => {
                 let more = layout::user_range(UserAddr(old.end), new_length - old.len());
                 if at_its_end && let Some(more) = more.filter(|more| state.areas.is_free(more)) {
-                    state.check_growth(&more, 1)?;
+                    state.check_growth(&more, &moved, 1)?;
                     state.areas.insert(more, moved.advanced(old.len()));
                     (old.start, Vec::new())
                 } else if to == Destination::Anywhere {
                     let start = state.areas.find_gap(new_length, layout::MMAP_TOP).ok_or(Errno::ENOMEM)?;
                     let target = start..start + new_length;
-                    state.check_growth(&target, 2)?;
+                    state.check_growth(&target, &moved, 2)?;
                     let gone = self.move_pages(&mut state, old, &target, moved)?;
                     (start, gone)
                 } else {

@@ -15,7 +15,11 @@ use super::{
     layout,
     shared::SharedPages,
 };
-use crate::cgroup::{MemoryGroup, memory::KernelCharge};
+use crate::{
+    cgroup::{MemoryGroup, memory::KernelCharge},
+    security::Rlimits,
+};
+use linux_raw_sys::general::{RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 
 /// What a process sees as its memory. Shared by `Arc` among the threads that run in it.
 pub struct AddressSpace {
@@ -49,11 +53,21 @@ pub struct Limits {
     pub stack: usize,
     /// All mappings together (RLIMIT_AS).
     pub address_space: usize,
+    /// What a program may write and shares with nobody, stacks aside (RLIMIT_DATA).
+    pub data: usize,
+}
+
+impl Limits {
+    /// Those among the resource limits of a process.
+    pub fn of(limits: &Rlimits) -> Self {
+        let bytes = |kind| usize::try_from(limits.soft(kind)).unwrap_or(usize::MAX);
+        Self { stack: bytes(RLIMIT_STACK), address_space: bytes(RLIMIT_AS), data: bytes(RLIMIT_DATA) }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { stack: layout::STACK_BYTES, address_space: usize::MAX }
+        Self { stack: layout::STACK_BYTES, address_space: usize::MAX, data: usize::MAX }
     }
 }
 
@@ -234,7 +248,7 @@ impl AddressSpace {
         }
         let mut state = self.state.lock();
         let range = state.place(mapping.place, length)?;
-        state.check_growth(&range, 1)?;
+        state.check_growth(&range, &area, 1)?;
         state.cover_areas()?;
         let gone = state.clear(&self.table, range.clone());
         state.areas.insert(range.clone(), area);
@@ -334,13 +348,27 @@ impl State {
     }
 
     /// Whether `range` may be filled: within the limits, with `new` areas more.
-    pub fn check_growth(&self, range: &Range<usize>, new: usize) -> Result<(), Errno> {
+    pub fn check_growth(&self, range: &Range<usize>, area: &Area, new: usize) -> Result<(), Errno> {
         let replaced: usize = self.areas.within(range.clone()).map(|(piece, _)| piece.len()).sum();
         let bytes = self.areas.bytes() - replaced + range.len();
         if bytes > self.limits.address_space {
             return Err(Errno::ENOMEM);
         }
+        if area.is_data() {
+            let replaced = self.areas.within(range.clone()).filter(|(_, area)| area.is_data());
+            let replaced: usize = replaced.map(|(piece, _)| piece.len()).sum();
+            self.check_data(range.len() - replaced)?;
+        }
         self.areas.check_replacing(range, new)
+    }
+
+    /// ENOMEM when `more` bytes of data would be more than the limit allows.
+    pub fn check_data(&self, more: usize) -> Result<(), Errno> {
+        if self.limits.data == usize::MAX || more == 0 {
+            return Ok(());
+        }
+        let data = self.areas.iter().filter(|(_, area)| area.is_data()).map(|(range, _)| range.len());
+        if data.sum::<usize>() + more > self.limits.data { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// Charges for the areas there are and the few that one call adds.
@@ -397,7 +425,7 @@ impl State {
                 grows_down: false,
             };
             let room = self.areas.is_free(&(old..new + PAGE_SIZE)) && layout::machine_holds(grown.len());
-            if !room || self.check_growth(&grown, 1).is_err() {
+            if !room || self.check_growth(&grown, &area, 1).is_err() {
                 return gone;
             }
             self.areas.insert(grown, area);

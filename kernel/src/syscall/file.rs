@@ -95,12 +95,33 @@ pub async fn writev(thread: &Arc<Thread>, fd: i32, vector: UserAddr, count: i32)
     write_all(thread, &file, &mut vectored(thread, vector, count)?).await
 }
 
-pub async fn pwrite64(thread: &Thread, fd: i32, from: UserAddr, length: usize, offset: i64) -> Result<usize, Errno> {
+pub async fn pwrite64(
+    thread: &Arc<Thread>,
+    fd: i32,
+    from: UserAddr,
+    length: usize,
+    offset: i64,
+) -> Result<usize, Errno> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let file = open_file(thread, fd)?;
     let mut source = UserBuffer::new(thread.space(), from, length);
     let memory = thread.memory();
-    poll_fn(|cx| file.poll_write_at(cx, offset, &mut source, &memory)).await
+    let most = most_bytes(thread);
+    excess(thread, poll_fn(|cx| file.poll_write_at(cx, offset, &mut source, &memory, most)).await)
+}
+
+/// The most bytes that the thread may make a file (RLIMIT_FSIZE).
+fn most_bytes(thread: &Thread) -> u64 {
+    thread.confinement().limit(general::RLIMIT_FSIZE)
+}
+
+/// A file that would get longer than the thread may make it is answered with SIGXFSZ too.
+fn excess<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Result<T, Errno> {
+    const SIGXFSZ: u32 = 25;
+    if matches!(result, Err(Errno::EFBIG)) && most_bytes(thread) != u64::MAX {
+        task::send_from(thread, thread, Signal::new(SIGXFSZ).expect("a signal"));
+    }
+    result
 }
 
 /// Writes all of `source`, waiting for room where that must be; less when an error comes between. A write to a pipe
@@ -111,10 +132,11 @@ async fn write_all<S: Source + Send>(thread: &Arc<Thread>, file: &File, source: 
         return socket::write(thread, file, &socket, source).await;
     }
     let memory = thread.memory();
+    let most = most_bytes(thread);
     let whole = source.remaining();
     let mut done = 0;
     loop {
-        let result = poll_fn(|cx| file.poll_write(cx, source, &memory)).await;
+        let result = excess(thread, poll_fn(|cx| file.poll_write(cx, source, &memory, most)).await);
         if result == Err(Errno::EPIPE) {
             task::send_from(thread, thread, Signal::SIGPIPE);
         }
@@ -140,16 +162,21 @@ pub async fn lseek(thread: &Thread, fd: i32, by: i64, whence: u32) -> Result<usi
     open_file(thread, fd)?.seek(whence, by).map(|offset| offset as usize)
 }
 
-pub async fn ftruncate(thread: &Thread, fd: i32, length: i64) -> Result<usize, Errno> {
+pub async fn ftruncate(thread: &Arc<Thread>, fd: i32, length: i64) -> Result<usize, Errno> {
     let length = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
-    open_file(thread, fd)?.truncate(length)?;
+    excess(thread, open_file(thread, fd)?.truncate(length, most_bytes(thread)))?;
     Ok(0)
 }
 
-pub async fn truncate(thread: &Thread, name: UserAddr, length: i64) -> Result<usize, Errno> {
+pub async fn truncate(thread: &Arc<Thread>, name: UserAddr, length: i64) -> Result<usize, Errno> {
     let length = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
     let path = path(thread, name)?;
-    super::place::here(thread, |caller, base| caller.truncate(&caller.resolve(base, &path, true)?, length))?;
+    let most = most_bytes(thread);
+    let result = super::place::here(thread, |caller, base| {
+        let location = caller.resolve(base, &path, true)?;
+        caller.truncate(&location, length, most)
+    });
+    excess(thread, result)?;
     Ok(0)
 }
 

@@ -12,6 +12,7 @@ mod file;
 mod identity;
 mod ipc;
 mod layout;
+mod limits;
 mod memory;
 mod mount;
 mod mount_attributes;
@@ -122,6 +123,9 @@ table! {
     number::__NR_capget => privileges::capget, (UserAddr, UserAddr);
     number::__NR_capset => privileges::capset, (UserAddr, UserAddr);
     number::__NR_prctl => process::prctl, (u32, usize, usize, usize, usize);
+    number::__NR_getrlimit => limits::getrlimit, (u32, UserAddr);
+    number::__NR_setrlimit => limits::setrlimit, (u32, UserAddr);
+    number::__NR_prlimit64 => limits::prlimit64, (u32, u32, UserAddr, UserAddr);
     number::__NR_seccomp => seccomp::seccomp, (u32, u32, UserAddr);
     number::__NR_kill => signal::kill, (i32, u32);
     number::__NR_tkill => signal::tkill, (i32, u32);

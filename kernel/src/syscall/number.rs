@@ -90,6 +90,16 @@ pub fn name(number: usize) -> Option<&'static str> {
     known.map(|(_, name)| &name["__NR_".len()..])
 }
 
+/// The number of a call by its name; `None` when Linux has none of this name on this architecture.
+pub fn of(name: &str) -> Option<u32> {
+    [EVERYWHERE, HERE].into_iter().find_map(|table| {
+        let place = table.binary_search_by_key(&name, |(_, known)| &known["__NR_".len()..]);
+        place.ok().map(|index| table[index].0)
+    })
+}
+
+// Both tables are in the order of names.
+
 names! { EVERYWHERE:
     __NR_accept __NR_accept4 __NR_acct __NR_add_key __NR_adjtimex __NR_bind __NR_bpf __NR_brk __NR_cachestat
     __NR_capget __NR_capset __NR_chdir __NR_chroot __NR_clock_adjtime __NR_clock_getres __NR_clock_gettime
@@ -161,4 +171,20 @@ names! { HERE:
 #[cfg(target_arch = "riscv64")]
 names! { HERE:
     __NR_riscv_flush_icache __NR_riscv_hwprobe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_a_name_and_each_name_its_number() {
+        for table in [EVERYWHERE, HERE] {
+            assert!(table.is_sorted_by_key(|(_, name)| name));
+            for (number, full) in table {
+                assert_eq!(name(*number as usize).and_then(of), Some(*number), "{full}");
+            }
+        }
+        assert_eq!((of("no_such_call"), of("")), (None, None));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::layout::{PollFd, TimeSpec};
 use crate::{
-    fs::{DESCRIPTORS_MAX, File, Readiness},
+    fs::{File, Readiness},
     sched,
     task::{SignalSet, Thread},
 };
@@ -12,6 +12,7 @@ use core::{
     pin::pin,
     task::Poll,
 };
+use linux_raw_sys::general::RLIMIT_NOFILE;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, clock};
 use zerocopy::IntoBytes;
@@ -69,7 +70,7 @@ pub(super) fn duration_ns(time: TimeSpec) -> Result<u64, Errno> {
 /// Waits until any descriptor is ready or the time (none: for ever) is over; writes what is ready and counts them.
 async fn wait(thread: &Thread, at: UserAddr, count: u32, timeout_ns: Option<u64>) -> Result<usize, Errno> {
     let count = count as usize;
-    if count > DESCRIPTORS_MAX {
+    if count as u64 > thread.confinement().limit(RLIMIT_NOFILE) {
         return Err(Errno::EINVAL);
     }
     let space = thread.space();

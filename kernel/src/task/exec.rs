@@ -76,7 +76,7 @@ pub fn load(
             envp: environment,
             identity,
             random: random::bytes(),
-            limits: Limits::default(),
+            limits: caller.thread.map_or_else(Limits::default, |thread| Limits::of(&thread.confinement().limits())),
         },
         caller.memory,
     )?;
@@ -104,6 +104,7 @@ pub fn exec(
     environment: &Arguments,
 ) -> Result<UserContext, Errno> {
     let (context, credentials, memory) = (thread.with_fs(|fs| fs.clone()), thread.credentials(), thread.memory());
+    thread.confinement().permit_exec(&credentials)?;
     let caller = Caller { context: &context, credentials: &credentials, memory: &memory, thread: Some(thread) };
     let loaded = load(&caller, path, arguments, environment);
     let program = loaded.map_err(|error| {

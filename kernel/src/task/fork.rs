@@ -78,6 +78,7 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     let admission = caller.cgroup().admit()?;
     let scene = Scene::of(caller).renewed(request.new, caller.pid().namespace())?;
     let Scene { credentials, mut namespaces, fs, .. } = scene;
+    let confinement = caller.confinement().inherited(&credentials)?;
     namespaces.enter_time();
     let may_choose = |owner: &UserNamespace| {
         credentials.capable_in(owner, Capabilities::SYS_ADMIN)
@@ -92,7 +93,7 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     if flags.contains(CloneFlags::PARENT_SETTID) {
         caller.space().write(request.parent_tid, &number)?;
     }
-    let files = caller.with_files(|files: &mut fs::FdTable| files.clone());
+    let files = caller.with_files(|files: &mut fs::FdTable| files.copy(&caller.memory()))?;
     let mut context = context.clone();
     context.set_syscall_result(0);
     if request.stack != UserAddr(0) {
@@ -110,7 +111,7 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
         fs,
         namespaces,
         credentials,
-        confinement: caller.confinement().inherited(),
+        confinement,
         guard: caller.guard().inherited(),
         signals: caller.signals().inherited(),
         name: caller.name(),

@@ -4,7 +4,7 @@ use super::{Guard, Signals, Usage};
 use crate::{
     cgroup::{Admission, Cgroup, MemoryGroup, Presence, pids::TaskCharge},
     fs,
-    mm::AddressSpace,
+    mm::{AddressSpace, Limits},
     namespace::{Namespaces, Pid, TimeNamespace},
     sched::{self, Times, WaitQueue},
     security::{Confinement, Credentials},
@@ -17,6 +17,7 @@ use alloc::{
 };
 use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use linux_raw_sys::general::RLIMIT_NOFILE;
 use veridian_containers::{Signal, abi::WaitStatus};
 use veridian_hal::{
     cpu,
@@ -168,6 +169,7 @@ impl Thread {
             thread.family.lock().parent = Arc::downgrade(parent);
             parent.family.lock().children.push(thread.clone());
         }
+        thread.apply_limits();
         thread.pid.publish(&thread);
         let doomed = presence.list(&thread);
         thread.membership.lock().presence = Some(presence);
@@ -213,6 +215,7 @@ impl Thread {
         let old = self.credentials();
         // Closed first: nobody looks into the new one with the old one's openness.
         self.guard.lock().after_change(&old, &new);
+        self.confinement.set_user(&new);
         *self.credentials.lock() = new;
         drop(old);
     }
@@ -230,6 +233,19 @@ impl Thread {
     /// Changes what keeps others out of it. To be called by the running process itself.
     pub fn change_guard(&self, change: impl FnOnce(&mut Guard)) {
         change(&mut self.guard.lock());
+    }
+
+    /// Tells its memory and its descriptors what its limits are now.
+    pub fn apply_limits(&self) {
+        let limits = self.confinement.limits();
+        let space = self.body.lock().as_mut().map(|body| {
+            body.files.set_limit(limits.soft(RLIMIT_NOFILE));
+            body.files.set_payer(body.space.memory());
+            body.space.clone()
+        });
+        if let Some(space) = space {
+            space.set_limits(Limits::of(&limits));
+        }
     }
 
     /// Its namespaces, the mount namespace aside.
@@ -404,6 +420,7 @@ impl Thread {
     /// of it goes when the CPU that ended it lets go.
     pub(super) fn depart(&self) {
         self.pid.release();
+        self.confinement.depart();
         let charge = self.membership.lock().charge.take();
         drop(charge);
     }

@@ -34,6 +34,7 @@ pub const ALL: &[Probe] = &[
     probe("ipc", "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own"),
     probe("isolation", "what_is_in_a_container_stays_inside_and_no_way_leads_out"),
     probe("lifecycle", "what_a_containers_state_does_not_allow_is_refused_and_changes_nothing"),
+    probe("limits", "resource_limits_bind_and_are_raised_by_nobody_who_may_not"),
     probe("memory", "mappings_are_protected_and_forks_share_memory_until_one_writes"),
     probe("mounts", "mount_flags_are_enforced_and_mount_namespaces_are_apart"),
     probe("names", "host_names_and_pids_are_those_of_the_namespace"),

@@ -49,3 +49,28 @@ pub fn exit_thread(status: i32) -> Errno {
         Err(errno) => errno,
     }
 }
+
+/// A resource limit: what is enforced, and how far that may be raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Rlimit {
+    /// What is enforced.
+    pub soft: u64,
+    /// How far the process may raise it.
+    pub hard: u64,
+}
+
+/// getrlimit(2).
+pub fn getrlimit(kind: u32) -> Result<Rlimit> {
+    let mut limit = Rlimit { soft: 0, hard: 0 };
+    call!(__NR_getrlimit, kind, Arg::write(&mut limit)).map(|_| limit)
+}
+/// setrlimit(2).
+pub fn setrlimit(kind: u32, soft: u64, hard: u64) -> Result {
+    call!(__NR_setrlimit, kind, Arg::read(&Rlimit { soft, hard })).map(drop)
+}
+/// prlimit(2) that sets: the limit before.
+pub fn prlimit(pid: super::Pid, kind: u32, soft: u64, hard: u64) -> Result<Rlimit> {
+    let mut old = Rlimit { soft: 0, hard: 0 };
+    call!(__NR_prlimit64, pid, kind, Arg::read(&Rlimit { soft, hard }), Arg::write(&mut old)).map(|_| old)
+}

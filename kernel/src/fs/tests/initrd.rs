@@ -84,8 +84,8 @@ fn a_file_of_the_archive_takes_memory_only_where_it_is_written() {
     assert_eq!(world.memory().current_bytes(), before + 4096);
     let bytes = world.read("/bin/init").expect("read");
     assert_eq!((bytes.len(), bytes[4989], bytes[4990], bytes[5009]), (5010, 0x7f, 1, 1));
-    init.truncate(10).expect("cut");
-    init.truncate(4096).expect("lengthened");
+    init.truncate(10, u64::MAX).expect("cut");
+    init.truncate(4096, u64::MAX).expect("lengthened");
     assert_eq!(world.read("/bin/init").expect("read")[9..12], [0x7f, 0, 0]);
 }
 

@@ -83,7 +83,7 @@ impl World {
     }
 
     fn write_to(&self, file: &File, mut bytes: &[u8]) -> Result<usize, Errno> {
-        ready(file.poll_write(&mut task(), &mut bytes, self.memory()))
+        ready(file.poll_write(&mut task(), &mut bytes, self.memory(), u64::MAX))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno> {

@@ -10,7 +10,7 @@ fn a_hole_takes_no_memory_and_reads_as_zeros() {
     let world = World::new();
     let file = world.open("/f", CREATE).expect("a file");
     let before = world.memory().current_bytes();
-    file.truncate(1 << 40).expect("a hole");
+    file.truncate(1 << 40, u64::MAX).expect("a hole");
     file.seek(Whence::Set, (1 << 40) - 2).expect("an offset");
     assert_eq!(world.write_to(&file, b"abcd"), Ok(4));
     assert_eq!(world.memory().current_bytes() - before, 2 * PAGE_SIZE as u64);
@@ -26,8 +26,8 @@ fn what_was_cut_off_does_not_come_back() {
     let world = World::new();
     let file = world.open("/f", CREATE).expect("a file");
     world.write_to(&file, &[7; 6000]).expect("written");
-    file.truncate(100).expect("cut");
-    file.truncate(6000).expect("lengthened");
+    file.truncate(100, u64::MAX).expect("cut");
+    file.truncate(6000, u64::MAX).expect("lengthened");
     let mut bytes = [1; 6000];
     assert_eq!(file.read_at(0, &mut bytes), Ok(6000));
     assert!(bytes[..100].iter().all(|&byte| byte == 7) && bytes[100..].iter().all(|&byte| byte == 0));
@@ -42,7 +42,7 @@ fn size_and_inode_limits_are_enospc() {
     let file = world.open("/t/f", CREATE).expect("a file");
     assert_eq!(world.write_to(&file, &[1; 10_000]), Ok(8192));
     assert_eq!(world.write_to(&file, &[1; 10]), Err(Errno::ENOSPC));
-    file.truncate(0).expect("cut");
+    file.truncate(0, u64::MAX).expect("cut");
     world.open("/t/g", CREATE).expect("a file");
     world.open("/t/h", CREATE).expect("a file");
     assert_eq!(world.open("/t/i", CREATE).err(), Some(Errno::ENOSPC));
@@ -91,7 +91,7 @@ fn seeks_are_bounded() {
     assert_eq!(file.seek(Whence::End, i64::MAX), Ok(i64::MAX as u64));
     assert_eq!(file.seek(Whence::Current, 1), Err(Errno::EINVAL));
     assert_eq!(world.write_to(&file, b"x"), Err(Errno::EFBIG));
-    assert_eq!(file.truncate(u64::MAX), Err(Errno::EFBIG));
+    assert_eq!(file.truncate(u64::MAX, u64::MAX), Err(Errno::EFBIG));
 }
 
 #[test]
@@ -128,7 +128,7 @@ proptest! {
                     }
                 }
                 1 => {
-                    file.truncate(offset as u64).expect("cut");
+                    file.truncate(offset as u64, u64::MAX).expect("cut");
                     model.resize(offset, 0);
                 }
                 _ => {

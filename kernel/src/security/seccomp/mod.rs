@@ -16,7 +16,6 @@ use veridian_containers::{
     abi::Errno,
     seccomp::bpf::{Instruction, verdict},
 };
-use veridian_hal::PAGE_SIZE;
 
 pub use program::{Data, Program};
 
@@ -139,12 +138,7 @@ impl Filter {
             return Err(Errno::ENOMEM);
         }
         let charge = match memory {
-            Some(memory) => {
-                let mut charge = memory.kernel_charge();
-                let bytes = program.bytes() + size_of::<Self>();
-                charge.cover(bytes.next_multiple_of(PAGE_SIZE))?;
-                Some(charge)
-            }
+            Some(memory) => Some(memory.charge_kernel(program.bytes() + size_of::<Self>())?),
             None => None,
         };
         let mut allowed = previous.as_ref().map_or([u64::MAX; CACHED_NUMBERS / 64], |filter| filter.allowed);

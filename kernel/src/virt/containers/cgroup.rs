@@ -3,16 +3,18 @@
 use crate::{
     cgroup::{
         Cgroup, KernelCharge,
+        devices::{DeviceAccess, DeviceRule},
         memory::{Event, Limit},
         pids,
     },
+    fs::FileType,
     task::Thread,
 };
 use alloc::sync::Arc;
 use veridian_containers::{
     ContainerId,
     abi::{Errno, Stats},
-    config::Resources,
+    config::{DeviceRule as Rule, DeviceRuleKind, Resources},
     engine::Error,
 };
 
@@ -29,6 +31,7 @@ pub fn create(
     let group = caller.cgroup().create(id.as_str())?;
     // A container never lives on in part.
     group.memory.set_kills_whole(true);
+    group.set_devices(resources.devices.iter().map(device_rule).collect());
     match group.update(resources) {
         Ok(()) => Ok(group),
         Err(errno) => {
@@ -86,4 +89,15 @@ pub fn stats(cgroup: &Cgroup) -> Stats {
         pids_max_events: pids.refused,
         ..Stats::default()
     }
+}
+
+fn device_rule(rule: &Rule) -> DeviceRule {
+    let kind = match rule.kind {
+        DeviceRuleKind::All => None,
+        DeviceRuleKind::Character => Some(FileType::CharacterDevice),
+        DeviceRuleKind::Block => Some(FileType::BlockDevice),
+    };
+    // The bits are the same.
+    let access = DeviceAccess::from_bits_truncate(rule.access.bits());
+    DeviceRule { allow: rule.allow, kind, major: rule.major, minor: rule.minor, access }
 }

@@ -11,7 +11,7 @@ use crate::{
     fs::{self, FdTable, File, FileObject, OpenFlags, Readiness, io::Sink},
     namespace::Namespaces,
     sched::{self, WaitQueue},
-    security::Credentials,
+    security::{Confinement, Credentials},
     task,
 };
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
@@ -145,19 +145,15 @@ impl Drop for Group {
 /// Where a hook runs and as whom; its group is still to be named.
 fn tenant(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> Result<Tenant, Error> {
     let files = files(runtime, run.state)?;
-    let of_the_creator = |namespaces: Namespaces, fs: fs::Context, credentials: Credentials, container| Tenant {
-        cgroup: runtime.cgroup.clone(),
-        namespaces,
-        fs,
-        files: files.clone(),
-        credentials,
-        confinement: runtime.confinement.inherited(),
-        container,
+    let of_the_creator = |namespaces: Namespaces, fs: fs::Context, credentials: Credentials, container| {
+        let confinement = Confinement::new(&credentials, runtime.bounds.clone())?;
+        let (cgroup, files) = (runtime.cgroup.clone(), files.clone());
+        Ok::<_, Error>(Tenant { cgroup, namespaces, fs, files, credentials, confinement, container })
     };
     let tenant = match place {
         HookPlace::Runtime => {
             let (namespaces, fs) = (runtime.namespaces.clone(), runtime.fs.clone());
-            of_the_creator(namespaces, fs, (*runtime.credentials).clone(), runtime.container)
+            of_the_creator(namespaces, fs, (*runtime.credentials).clone(), runtime.container)?
         }
         HookPlace::Create(house) => {
             let mut namespaces = house.namespaces.set.clone();
@@ -167,7 +163,7 @@ fn tenant(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> 
                 None => house.namespaces.files(runtime),
             };
             let credentials = house.namespaces.creator(&runtime.credentials)?;
-            of_the_creator(namespaces, fs, credentials, Some(run.key.into()))
+            of_the_creator(namespaces, fs, credentials, Some(run.key.into()))?
         }
         HookPlace::Start(house, program) => {
             Tenant { files, ..Tenant::of_container(runtime, house, run.key.into(), program)? }

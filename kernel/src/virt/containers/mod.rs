@@ -1,6 +1,7 @@
 //! The platform that the container engine stands on: cgroups, namespaces, mounts and processes of this kernel.
 
 mod cgroup;
+mod confinement;
 mod descriptor;
 mod devices;
 mod hooks;

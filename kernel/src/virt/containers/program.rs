@@ -1,6 +1,6 @@
 //! A program for a container: found, loaded, and settled where it will run.
 
-use super::{Kernel, namespaces::ContainerNamespaces, runtime::Runtime};
+use super::{Kernel, confinement, namespaces::ContainerNamespaces, runtime::Runtime};
 use crate::{
     cgroup::{Admission, Cgroup},
     fs::{self, Caller},
@@ -64,13 +64,14 @@ impl Tenant {
         let fs = context_of(creator, house, &credentials, process)?;
         let mut namespaces = house.namespaces.set.clone();
         namespaces.enter_time();
+        let confinement = confinement::of(creator, &credentials, process, program.seccomp)?;
         Ok(Self {
             cgroup: house.cgroup.clone(),
             namespaces,
             fs,
             files: creator.files.clone(),
             credentials,
-            confinement: creator.confinement.inherited(),
+            confinement,
             container: Some(container),
         })
     }

@@ -4,7 +4,7 @@ use crate::{
     cgroup::Cgroup,
     fs::{self, Caller},
     namespace::{Namespaces, PidNamespace},
-    security::{Confinement, Credentials},
+    security::{Bounds, Credentials},
     task::Thread,
 };
 use alloc::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Runtime {
     /// Who he is.
     pub credentials: Arc<Credentials>,
     /// What binds him.
-    pub confinement: Confinement,
+    pub bounds: Bounds,
     /// His namespaces.
     pub namespaces: Namespaces,
     /// What he is charged to.
@@ -35,7 +35,7 @@ impl Runtime {
             fs: thread.with_fs(|fs| fs.clone()),
             files: thread.with_files(|files| files.standard_streams()),
             credentials: thread.credentials(),
-            confinement: thread.confinement().inherited(),
+            bounds: thread.confinement().bounds(),
             namespaces: thread.namespaces(),
             cgroup: thread.cgroup().clone(),
             container: thread.container(),
