@@ -130,12 +130,12 @@ keys! {
     DeviceRule "device_rule" repeats Enforced
         "`allow` or `deny`, `:`, `a`, `c` or `b`, `:MAJOR:MINOR:` (each may be `*`), of `rwm`; the last that matches \
          decides; `default`, `none`", "default";
-    SeccompDefault "seccomp_default" once NotYet
+    SeccompDefault "seccomp_default" once Enforced
         "what becomes of a system call without a rule: `allow`, `log`, `errno[=NUMBER]`, `trap`, `kill_thread`, \
          `kill_process`, `trace[=NUMBER]`, `notify`", "";
-    SeccompArch "seccomp_arch" repeats NotYet "`X86_64`, …: libseccomp's name", "the native one";
-    SeccompFlag "seccomp_flag" repeats NotYet "`tsync`, `log`, `spec_allow`, `wait_killable_recv`", "none";
-    Seccomp "seccomp" repeats NotYet
+    SeccompArch "seccomp_arch" repeats Enforced "`X86_64`, …: libseccomp's name", "the native one";
+    SeccompFlag "seccomp_flag" repeats Enforced "`tsync`, `log`, `spec_allow`, `wait_killable_recv`", "none";
+    Seccomp "seccomp" repeats Enforced
         "`ACTION:CALL[,CALL][:CONDITION,…]`, a condition being `0==5`, with `!=`, `<`, `<=`, `>`, `>=` or \
          `1&MASK==5`; or alone `default`, `unconfined`", "default";
     Sysctl "sysctl" repeats NotYet

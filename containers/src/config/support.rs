@@ -52,8 +52,8 @@ values! {
     Mount Enforced: "tmpfs mode=" "tmpfs size=";
     Mount NotYet: "tmpfs gid=" "tmpfs uid=" "tmpfs nr_inodes=" "tmpfs tmpcopyup";
     // What becomes of a system call.
-    Seccomp Enforced: "allow" "log" "errno" "trap" "kill_thread" "kill_process";
-    Seccomp NotYet: "trace" "notify";
+    Seccomp Enforced: "allow" "log" "errno" "trap" "trace" "kill_thread" "kill_process";
+    Seccomp NotYet: "notify";
 }
 
 /// The kinds of namespaces that can be made new.

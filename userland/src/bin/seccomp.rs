@@ -3,16 +3,19 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use linux_raw_sys::general::{__NR_clone, __NR_execve, __NR_getpid, __NR_getppid, __NR_kill, __NR_seccomp};
+use linux_raw_sys::general::{
+    __NR_bpf, __NR_clone, __NR_clone3, __NR_execve, __NR_getpid, __NR_getppid, __NR_io_uring_setup, __NR_keyctl,
+    __NR_kill, __NR_seccomp, __NR_userfaultfd, CLONE_NEWUSER,
+};
 use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64};
 use veridian_containers::Signal;
-use veridian_containers::abi::{Call, Errno, WaitStatus};
+use veridian_containers::abi::{Call, CreateFlags, Errno, WaitStatus};
 use veridian_containers::seccomp::bpf::{
     self, ARCHITECTURE, INSTRUCTIONS_MAX, Instruction, JUMP, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument, verdict,
 };
 use veridian_userland::check::{Checks, in_child};
-use veridian_userland::program;
 use veridian_userland::sys::{self, RawArg, Start, Wild};
+use veridian_userland::{driver, program};
 
 program!(main);
 
@@ -34,6 +37,14 @@ fn main(start: &Start) -> i32 {
     if start.arg(1) == Some("inside") {
         return i32::from(call(__NR_getppid) != Err(Errno::EXDEV) || sys::seccomp_mode() != Ok(2));
     }
+    match start.arg(1) {
+        Some("default") => return by_default(),
+        Some("unconfined") => {
+            return i32::from(sys::seccomp_mode() != Ok(0) || call(__NR_keyctl) != Err(Errno::ENOSYS));
+        }
+        Some("rules") => return by_rules(),
+        _ => {}
+    }
     let mut checks = Checks::new();
     malformed(&mut checks);
     actions(&mut checks);
@@ -43,6 +54,7 @@ fn main(start: &Start) -> i32 {
     inheritance(&mut checks);
     strict(&mut checks);
     bounds(&mut checks);
+    containers(&mut checks);
     checks.finish()
 }
 
@@ -295,4 +307,59 @@ fn bounds(checks: &mut Checks) {
         let judged = call(__NR_getppid);
         i32::from(refusal != Errno::ENOMEM || count != 7 || small.is_err() || judged != Err(Errno::EXDEV))
     });
+}
+
+fn containers(checks: &mut Checks) {
+    let end = |more: &str, task: &str| {
+        driver::run("filtered", &driver::config(more, &["/bin/seccomp", task])).map(|end| end.status)
+    };
+    let done = Ok(WaitStatus::Exited(0));
+    checks.equal("a configuration that says nothing gets the default profile", end("", "default"), done);
+    checks.equal("and one that names it", end("seccomp=default\n", "default"), done);
+    checks.equal("none for one that says so", end("seccomp=unconfined\n", "unconfined"), done);
+    let rules = "seccomp_default=allow\nseccomp=errno=18:getppid,no_such_call\nseccomp=kill_process:kill:1==9\n";
+    checks.equal("rules of a configuration bind", end(rules, "rules"), done);
+    let refused =
+        driver::create("filtered", &driver::config("seccomp=notify:getppid\n", &["/bin/hello"]), CreateFlags::empty());
+    checks.holds("a supervisor is not there to be notified", refused.is_err_and(|(errno, _)| errno == Errno::EINVAL));
+    checks.succeeds("a container is held to its creator's filter too", || {
+        let set = sys::seccomp_filter(0, &on(__NR_getppid, REFUSED));
+        i32::from(set.is_err() || end("seccomp=unconfined\n", "inside") != done)
+    });
+}
+
+/// In a container with the default profile.
+fn by_default() -> i32 {
+    let mut checks = Checks::new();
+    checks.equal("there is a filter", sys::seccomp_mode(), Ok(2));
+    checks.holds("what programs need goes through", call(__NR_getpid).is_ok());
+    for (name, number) in [
+        ("keyctl", __NR_keyctl),
+        ("bpf", __NR_bpf),
+        ("userfaultfd", __NR_userfaultfd),
+        ("io_uring", __NR_io_uring_setup),
+    ] {
+        checks.equal(format_args!("{name} is EPERM"), call(number), Err(Errno::EPERM));
+    }
+    checks.equal("clone3 is ENOSYS", call(__NR_clone3), Err(Errno::ENOSYS));
+    checks.equal("a new user namespace is EPERM", sys::unshare(CLONE_NEWUSER), Err(Errno::EPERM));
+    checks.equal("a container call is EPERM", sys::container_list(0).map(drop), Err(Errno::EPERM));
+    for number in [0x3ff, 0x7ff, 0x80e, 0x4000_0000 | __NR_getpid] {
+        checks.equal(
+            format_args!("a call that the profile cannot know is ENOSYS: {number:#x}"),
+            call(number),
+            Err(Errno::ENOSYS),
+        );
+    }
+    checks.finish()
+}
+
+/// In a container where getppid is EXDEV and kill with SIGKILL kills the caller.
+fn by_rules() -> i32 {
+    let mut checks = Checks::new();
+    checks.equal("a call fails as its rule says", call(__NR_getppid), Err(Errno::EXDEV));
+    let kill = |signal: i64| sys::raw_call(__NR_kill, &[RawArg::Number(0x3fff_fff0), RawArg::Number(signal)]);
+    checks.equal("a condition that does not hold", kill(0), Err(Errno::ESRCH));
+    checks.ends("and one that does", SIGSYS, || kill(9).map_or(1, |_| 0));
+    checks.finish()
 }

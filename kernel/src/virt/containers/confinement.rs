@@ -44,6 +44,7 @@ fn filtered(outer: Seccomp, creator: &Runtime, capabilities: CapabilitySet, rule
     let filtered = match rules {
         Rules::Unconfined => Ok(outer),
         Rules::Default => outer.with(default_program(capabilities)?, number::AUDIT_ARCH, false, None),
+        Rules::Profile(profile) if profile.flags.contains(SeccompFlags::WAIT_KILLABLE_RECV) => Err(Errno::EINVAL),
         Rules::Profile(profile) => {
             let logs = profile.flags.contains(SeccompFlags::LOG);
             program(profile).and_then(|program| outer.with(program, number::AUDIT_ARCH, logs, Some(&creator.cgroup.memory)))

@@ -174,7 +174,7 @@ fn tenant(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> 
 
 /// Descriptor 0 reads the state; 1 and 2 are the creator's.
 fn files(runtime: &Runtime, state: &str) -> Result<FdTable, Errno> {
-    let mut files = runtime.files.clone();
+    let mut files = runtime.files.standard_streams();
     let text = Arc::new(Text { bytes: Vec::from(state), read: SpinLock::new(0) });
     let who = &runtime.credentials;
     let file = File::of_object(text, OpenFlags::empty(), who.fsuid, who.fsgid)?;
