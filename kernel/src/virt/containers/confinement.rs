@@ -24,7 +24,12 @@ const PROGRAMS_KEPT: usize = 8;
 static DEFAULTS: SpinLock<Vec<(CapabilitySet, Arc<Program>)>> = SpinLock::new(Vec::new());
 
 /// The confinement of a container's process with these credentials: the creator's, and what the configuration adds.
-pub fn of(creator: &Runtime, credentials: &Credentials, process: &Process, rules: &Rules) -> Result<Confinement, Error> {
+pub fn of(
+    creator: &Runtime,
+    credentials: &Credentials,
+    process: &Process,
+    rules: &Rules,
+) -> Result<Confinement, Error> {
     let outer = creator.bounds.clone();
     let seccomp = filtered(outer.seccomp, creator, process.capabilities.bounding, rules)?;
     let mut limits = outer.limits;
@@ -47,7 +52,8 @@ fn filtered(outer: Seccomp, creator: &Runtime, capabilities: CapabilitySet, rule
         Rules::Profile(profile) if profile.flags.contains(SeccompFlags::WAIT_KILLABLE_RECV) => Err(Errno::EINVAL),
         Rules::Profile(profile) => {
             let logs = profile.flags.contains(SeccompFlags::LOG);
-            program(profile).and_then(|program| outer.with(program, number::AUDIT_ARCH, logs, Some(&creator.cgroup.memory)))
+            program(profile)
+                .and_then(|program| outer.with(program, number::AUDIT_ARCH, logs, Some(&creator.cgroup.memory)))
         }
     };
     filtered.map_err(|errno| Error::new(errno).reason("the seccomp filter"))

@@ -147,7 +147,7 @@ fn tenant(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> 
     let files = files(runtime, run.state)?;
     let of_the_creator = |namespaces: Namespaces, fs: fs::Context, credentials: Credentials, container| {
         let confinement = Confinement::new(&credentials, runtime.bounds.clone())?;
-        let (cgroup, files) = (runtime.cgroup.clone(), files.clone());
+        let (cgroup, files) = (runtime.cgroup.clone(), files.standard_streams());
         Ok::<_, Error>(Tenant { cgroup, namespaces, fs, files, credentials, confinement, container })
     };
     let tenant = match place {

@@ -69,7 +69,7 @@ impl Tenant {
             cgroup: house.cgroup.clone(),
             namespaces,
             fs,
-            files: creator.files.clone(),
+            files: creator.files.standard_streams(),
             credentials,
             confinement,
             container: Some(container),
