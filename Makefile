@@ -19,6 +19,9 @@ setup:
 run: setup
 	@scripts/run.sh
 
+shell: setup
+	@scripts/run.sh shell
+
 debug:
 	@scripts/setup.sh debug
 	@scripts/run.sh debug
@@ -35,7 +38,7 @@ fmt: setup
 build: setup
 	@scripts/image.sh $(ARCHES)
 
-shell bench:
+bench:
 	@echo "make $@: not there yet" >&2; exit 1
 
 clean:

@@ -97,7 +97,8 @@ impl Initrd {
     }
 
     /// Puts a configuration file of the host into the bundle under its own name; the words of the kernel command line
-    /// that run it. If a directory `rootfs` lies beside it, it is a bundle: that directory replaces the programs.
+    /// that run it. It is also the bundle's own. If a directory `rootfs` lies beside it, that directory replaces the
+    /// programs.
     pub fn config_file(&mut self, path: &Path) -> io::Result<String> {
         let text = read(path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -107,6 +108,9 @@ impl Initrd {
             self.directories.retain(|path| !path.starts_with("bundle/"));
             self.tree(&rootfs, "bundle/rootfs")?;
         }
+        // Under the name that makes the directory a bundle, too.
+        let usual = if text.trim_ascii_start().first() == Some(&b'{') { "bundle/config.json" } else { Self::CONFIG };
+        self.file(usual, 0o444, text.clone());
         self.file(&format!("bundle/{name}"), 0o444, text);
         Ok(format!("config=/bundle/{name} bundle=/bundle"))
     }

@@ -25,6 +25,7 @@ pub struct Vm {
     time_limit: Option<Duration>,
     count_instructions: bool,
     interactive: bool,
+    all_keys: bool,
     dialogue: Vec<(String, String)>,
 }
 
@@ -44,6 +45,7 @@ impl Vm {
             time_limit: Some(Duration::from_secs(60)),
             count_instructions: false,
             interactive: false,
+            all_keys: false,
             dialogue: Vec::new(),
         }
     }
@@ -108,6 +110,13 @@ impl Vm {
         self
     }
 
+    /// As [`interactive`](Self::interactive), and the keys that would interrupt or stop QEMU go to the machine too: it
+    /// ends when it does so itself.
+    pub fn interactive_with_all_keys(mut self) -> Self {
+        self.all_keys = true;
+        self.interactive()
+    }
+
     /// Once the console has printed `text`, after what earlier steps waited for, types `keys`.
     pub fn types_after(mut self, text: &str, keys: &str) -> Self {
         self.dialogue.push((text.to_owned(), keys.to_owned()));
@@ -121,7 +130,9 @@ impl Vm {
     pub fn run(self) -> io::Result<Outcome> {
         let directory = tempfile::Builder::new().prefix("veridian-").tempdir()?;
         let mut arguments = self.arguments(directory.path())?;
-        arguments.extend(["-serial".to_owned(), "stdio".to_owned()]);
+        let signal = if self.all_keys { "off" } else { "on" };
+        arguments.extend(["-chardev".to_owned(), format!("stdio,id=console,signal={signal}")]);
+        arguments.extend(["-serial".to_owned(), "chardev:console".to_owned()]);
         let qemu = self.arch.qemu();
         let command = shell_line(&qemu, &arguments);
 

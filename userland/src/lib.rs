@@ -1,14 +1,15 @@
 //! What the user programs share: the start code, the system-call shim, printing, and the tools of the probes.
 //!
 //! The programs are static and `no_std`, on Linux's system-call ABI and the container calls of
-//! `veridian-containers::abi`; all but the shell and vctl do without a heap. Owns nothing but those tools; it may call the kernel (through [`sys`]), and
-//! imports `veridian-containers` without `alloc`. How to build: see README.md in this directory.
+//! `veridian-containers::abi`; the probes do without a heap. Owns nothing but those tools; it may call the kernel (through [`sys`]), and
+//! imports `veridian-containers`. How to build: see README.md in this directory.
 #![no_std]
 #![deny(unsafe_code)]
 
 extern crate alloc;
 
 pub mod check;
+pub mod containers;
 pub mod driver;
 pub mod io;
 pub mod shell;

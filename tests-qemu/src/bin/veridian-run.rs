@@ -5,13 +5,13 @@ use std::{
     io,
     os::unix::process::CommandExt,
     path::PathBuf,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
     time::Duration,
 };
 use veridian_tests_qemu::{Arch, Exit, Initrd, Outcome, Vm, status};
 
 const USAGE: &str = "veridian-run [--arch x86_64|aarch64|riscv64] [--machine NAME] [--smp N] [--mem SIZE] \
-                     [--append WORDS] [--timeout SECONDS] [--count] [--debug GDB] CONFIG";
+                     [--append WORDS] [--timeout SECONDS] [--count] [--shell] [--debug GDB] CONFIG";
 
 struct Options {
     config: PathBuf,
@@ -23,6 +23,7 @@ struct Options {
     timeout: u64,
     gdb: Option<String>,
     count: bool,
+    shell: bool,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +49,7 @@ fn options() -> io::Result<Options> {
         timeout: 600,
         gdb: None,
         count: false,
+        shell: false,
     };
     let mut words = lexopt::Parser::from_env();
     let text = |words: &mut lexopt::Parser| words.value().and_then(ValueExt::string).map_err(wrong);
@@ -61,6 +63,7 @@ fn options() -> io::Result<Options> {
             Long("timeout") => options.timeout = words.value().and_then(|value| value.parse()).map_err(wrong)?,
             Long("debug") => options.gdb = Some(text(&mut words)?),
             Long("count") => options.count = true,
+            Long("shell") => options.shell = true,
             Value(path) => options.config = path.into(),
             other => return Err(wrong(other.unexpected())),
         }
@@ -74,11 +77,12 @@ fn options() -> io::Result<Options> {
 fn run(options: &Options) -> io::Result<u8> {
     let mut initrd = Initrd::standard(options.arch)?;
     let words = initrd.config_file(&options.config)?;
+    let shell = if options.shell { "shell=sh loglevel=warn " } else { "" };
     let mut vm = Vm::new(options.arch)
         .memory(&options.memory)
         .cpus(options.cpus)
         .initrd(initrd.archive())
-        .command_line(format!("{words} {}", options.append).trim_end())
+        .command_line(format!("{words} {shell}{}", options.append).trim_end())
         .time_limit((options.timeout > 0).then(|| Duration::from_secs(options.timeout)));
     if let Some(machine) = &options.machine {
         vm = vm.machine(machine);
@@ -89,9 +93,32 @@ fn run(options: &Options) -> io::Result<u8> {
     if options.count {
         vm = vm.count_instructions();
     }
-    let outcome = vm.interactive().run()?;
+    let outcome = if options.shell {
+        let _restored = Terminal::kept();
+        vm.interactive_with_all_keys().run()?
+    } else {
+        vm.interactive().run()?
+    };
     explain(&outcome);
     Ok(outcome.exit.code())
+}
+
+/// The settings of the terminal on standard input, if it is one, as they were: QEMU changes them, and puts them back
+/// only if it ends by itself.
+struct Terminal(String);
+
+impl Terminal {
+    fn kept() -> Option<Self> {
+        let settings = Command::new("stty").arg("-g").stdin(Stdio::inherit()).output().ok()?;
+        settings.status.success().then(|| Self(String::from_utf8_lossy(&settings.stdout).trim().to_owned()))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // One that is gone needs nothing.
+        let _ = Command::new("stty").arg(&self.0).stdin(Stdio::inherit()).status();
+    }
 }
 
 /// Says on standard error what the exit status means, where it is not the container's own.

@@ -9,6 +9,7 @@ mod guest;
 mod lifecycle;
 mod probes;
 mod shell;
+mod vctl;
 
 use guest::Guest;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
         for (machine, cpus) in boot::machines(arch) {
             trials.extend(boot::TESTS.iter().map(|test| trial(Guest::on(arch, cpus, machine), *test)));
         }
-        let once = [boot::ONCE, configuration::TESTS, probes::ONCE, shell::TESTS];
+        let once = [boot::ONCE, configuration::TESTS, probes::ONCE, shell::TESTS, vctl::TESTS];
         trials.extend(once.into_iter().flatten().map(|test| trial(Guest::new(arch, 1), *test)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -10,13 +10,16 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use core::ffi::CStr;
+extern crate alloc;
 
-use linux_raw_sys::general::{F_GETFD, O_RDONLY, O_RDWR, WNOHANG};
+use alloc::{ffi::CString, format, vec::Vec};
+use core::iter;
+
+use linux_raw_sys::general::{F_GETFD, O_RDWR, WNOHANG};
 use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno, WaitResult, WaitStatus};
-use veridian_userland::heapless::{CString, Vec};
-use veridian_userland::sys::{self, AT_FDCWD, Fd, Start};
-use veridian_userland::{println, program, text};
+use veridian_userland::containers::{bundle::Bundle, container::Container, file};
+use veridian_userland::sys::{self, Start};
+use veridian_userland::{println, program};
 
 program!(main);
 
@@ -26,9 +29,6 @@ const REFUSED: u8 = 125;
 const NOT_RUNNABLE: u8 = 126;
 /// Exit status when the program is not there.
 const NOT_FOUND: u8 = 127;
-
-/// A path with its NUL.
-type Path = CString<256>;
 
 fn main(start: &Start) -> i32 {
     open_console();
@@ -86,11 +86,9 @@ fn reap() {
     while matches!(sys::wait4(-1, WNOHANG), Ok((pid, _)) if pid > 0) {}
 }
 
-/// A container to run: configuration text, its file's name for messages, bundle directory, id.
+/// A container to run: its bundle and configuration, and its id.
 struct Request {
-    config: &'static [u8],
-    name: &'static str,
-    bundle: Fd,
+    bundle: Bundle,
     id: &'static str,
 }
 
@@ -99,26 +97,24 @@ impl Request {
         let file = start.var("config").unwrap_or("/config.oci");
         let name = file.rsplit('/').next().unwrap_or(file);
         let id = name.split('.').next().unwrap_or(name);
-        let config = read_file(file).map_err(|errno| refused(file, errno))?;
-        let directory = start.var("bundle").unwrap_or("/bundle");
-        let bundle = open(directory).map_err(|errno| refused(directory, errno))?;
-        Ok(Self { config, name, bundle, id: start.var("id").unwrap_or(id) })
+        let bundle =
+            Bundle::with_config(start.var("bundle").unwrap_or("/bundle"), file).map_err(|reason| told(&reason))?;
+        Ok(Self { bundle, id: start.var("id").unwrap_or(id) })
     }
 
     /// `container_create`; when it fails, says why and gives the status to exit with.
-    fn create(&self) -> Result<Fd, u8> {
-        let mut message = [0; 1024];
-        let (config, id) = (self.config, self.id.as_bytes());
-        sys::container_create(config, id, self.bundle, CreateFlags::empty(), &mut message).map_err(|(errno, len)| {
-            let said = core::str::from_utf8(&message[..len]).unwrap_or("(the kernel's message is not UTF-8)");
-            match said.strip_prefix("line ") {
-                Some(line) => println!("veridian: {}:{line}", self.name),
-                None if said.is_empty() => println!("veridian: {}: {errno}", self.name),
-                None => println!("veridian: {}: {said}", self.name),
-            }
-            if said.ends_with("(process)") { exec_status(errno) } else { REFUSED }
+    fn create(&self) -> Result<Container, u8> {
+        self.bundle.create(self.id, CreateFlags::empty()).map_err(|refusal| {
+            println!("veridian: {refusal}");
+            if refusal.is_of_program { exec_status(refusal.errno) } else { REFUSED }
         })
     }
+}
+
+/// Says what went wrong; the status to exit with.
+fn told(reason: &str) -> u8 {
+    println!("veridian: {reason}");
+    REFUSED
 }
 
 /// The status for a program that could not be executed.
@@ -146,27 +142,27 @@ fn run_container(start: &Start) -> Result<u8, u8> {
     println!("veridian: created {id} in {} ns", created - begin);
 
     let begin = sys::now();
-    if let Err(errno) = sys::container_start(container) {
-        refused("start", errno);
-        return Err(delete_unstarted(container));
+    if let Err(reason) = container.start() {
+        told(&reason);
+        return Err(delete_unstarted(&container));
     }
     let started = sys::now();
     println!("veridian: started {id} in {} ns", started - begin);
 
-    let result = sys::container_wait(container).map_err(|errno| refused("wait", errno))?;
+    let result = container.wait().map_err(|reason| told(&reason))?;
     let stopped = sys::now();
     let status = tell_end(id, &result, stopped - started);
 
     let begin = sys::now();
-    sys::container_delete(container, DeleteFlags::empty()).map_err(|errno| refused("delete", errno))?;
+    container.delete(DeleteFlags::empty()).map_err(|reason| told(&reason))?;
     println!("veridian: deleted {id} in {} ns", sys::now() - begin);
-    let closed = sys::close(container);
+    let closed = container.close();
     closed.map_err(|errno| refused("close", errno)).and(status)
 }
 
 /// Deletes a container whose start failed, so that nothing of it is left; the status to exit with.
-fn delete_unstarted(container: Fd) -> u8 {
-    sys::container_delete(container, DeleteFlags::FORCE).map_or_else(|errno| refused("delete", errno), |()| REFUSED)
+fn delete_unstarted(container: &Container) -> u8 {
+    container.delete(DeleteFlags::FORCE).map_or_else(|reason| told(&reason), |()| REFUSED)
 }
 
 /// Says how a container ended; its status by the convention of shells.
@@ -219,12 +215,12 @@ fn cycle_once(request: &Request) -> Result<[u64; 4], u8> {
     let begin = sys::now();
     let container = request.create()?;
     let created = sys::now();
-    sys::container_start(container).map_err(|errno| refused("start", errno))?;
+    container.start().map_err(|reason| told(&reason))?;
     let started = sys::now();
-    let result = sys::container_wait(container).map_err(|errno| refused("wait", errno))?;
+    let result = container.wait().map_err(|reason| told(&reason))?;
     let stopped = sys::now();
-    sys::container_delete(container, DeleteFlags::empty()).map_err(|errno| refused("delete", errno))?;
-    sys::close(container).map_err(|errno| refused("close", errno))?;
+    container.delete(DeleteFlags::empty()).map_err(|reason| told(&reason))?;
+    container.close().map_err(|errno| refused("close", errno))?;
     let deleted = sys::now();
     if WaitStatus::decode(result.status) != Some(WaitStatus::Exited(0)) {
         println!("veridian: bench cycle: the process ended with wait status {:#x}", result.status);
@@ -235,15 +231,11 @@ fn cycle_once(request: &Request) -> Result<[u64; 4], u8> {
 
 /// Runs `/bin/NAME` as a child, and takes every child's status until it has ended.
 fn run_child(start: &Start, name: &str) -> Result<u8, u8> {
-    let path = c_path(&text!(255, "/bin/{name}")).map_err(|errno| refused(name, errno))?;
-    let mut args: Vec<&CStr, { sys::EXEC_STRINGS_MAX }> = Vec::new();
-    let mut env: Vec<&CStr, { sys::EXEC_STRINGS_MAX }> = Vec::new();
-    let too_many = || refused(name, Errno::E2BIG);
-    args.push(&path).map_err(|_| too_many())?;
-    start.args().skip(1).try_for_each(|arg| args.push(arg)).map_err(|_| too_many())?;
-    start.env().try_for_each(|entry| env.push(entry)).map_err(|_| too_many())?;
+    let path = file::c_path(&format!("/bin/{name}")).map_err(|errno| refused(name, errno))?;
+    let args: Vec<CString> = iter::once(path.clone()).chain(start.args().skip(1).map(CString::from)).collect();
+    let env: Vec<CString> = start.env().map(CString::from).collect();
     let child = sys::spawn(|| {
-        let errno = sys::execve(&path, &args, &env);
+        let errno = sys::execve_lists(&path, &args, &env);
         refused(name, errno);
         i32::from(exec_status(errno))
     });
@@ -256,34 +248,4 @@ fn run_child(start: &Start, name: &str) -> Result<u8, u8> {
             return Ok(status.shell_status());
         }
     }
-}
-
-/// A path as the kernel wants it.
-fn c_path(path: &str) -> Result<Path, Errno> {
-    let mut text = Path::new();
-    if path.contains('\0') {
-        return Err(Errno::EINVAL);
-    }
-    text.extend_from_bytes(path.as_bytes()).map_err(|_| Errno::ENAMETOOLONG)?;
-    Ok(text)
-}
-
-fn open(path: &str) -> Result<Fd, Errno> {
-    sys::openat(AT_FDCWD, &c_path(path)?, O_RDONLY, 0)
-}
-
-/// The whole of a file.
-fn read_file(path: &str) -> Result<&'static [u8], Errno> {
-    let file = open(path)?;
-    let size = usize::try_from(sys::fstat(file)?.st_size).map_err(|_| Errno::EIO)?;
-    let buffer = sys::buffer(size)?;
-    let mut filled = 0;
-    while filled < size {
-        match sys::read(file, &mut buffer[filled..])? {
-            0 => break,
-            more => filled += more,
-        }
-    }
-    sys::close(file)?;
-    Ok(&buffer[..filled])
 }

@@ -116,7 +116,7 @@ impl Jobs {
 
     /// Brings a job to the foreground (`fg`), or lets it go on in the background (`bg`): `%n`, or the last one.
     pub fn resume(&mut self, which: Option<&str>, foreground: bool) -> u8 {
-        let number = which.and_then(|which| which.trim_start_matches('%').parse().ok());
+        let number: Option<usize> = which.and_then(|which| which.trim_start_matches('%').parse().ok());
         let found = match (which, number) {
             (None, _) => self.jobs.len().checked_sub(1),
             (Some(_), Some(number)) => self.jobs.iter().position(|job: &Job| job.number == number),
