@@ -68,7 +68,7 @@ keys! {
     RootPath "root_path" once Enforced
         "path, absolute or relative to the bundle; any but `/` needs `namespace=mount`", "`/`";
     RootReadonly "root_readonly" once Enforced "`true`, `false`; `true` needs `namespace=mount`", "false";
-    RootfsPropagation "rootfs_propagation" once NotYet
+    RootfsPropagation "rootfs_propagation" once Enforced
         "`private`, `shared`, `slave`, `unbindable`; with `r` before it for the mounts below too; \
          needs `namespace=mount`", "private";
     Hostname "hostname" once Enforced "RFC 1123 labels, 64 bytes at most; needs `namespace=uts`", "the caller's";

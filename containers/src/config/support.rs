@@ -38,19 +38,20 @@ values! {
     Namespace NotYet: "cgroup";
     Namespace NotYet: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";
     // Types of mounts.
-    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs";
-    Mount NotYet: "type devpts" "type mqueue" "type cgroup2" "type overlay" "remount";
+    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs" "type devpts" "type overlay"
+        "remount";
+    Mount NotYet: "type mqueue" "type cgroup2";
     // Options: flags of the mount; of its tree; how it spreads.
     Mount Enforced: "nodev" "dev" "noexec" "exec" "nosuid" "suid" "ro" "rw";
-    Mount NotYet: "dirsync" "iversion" "noiversion" "lazytime" "nolazytime" "mand" "nomand" "noatime" "atime"
+    Mount Enforced: "dirsync" "iversion" "noiversion" "lazytime" "nolazytime" "mand" "nomand" "noatime" "atime"
         "nodiratime" "diratime" "nosymfollow" "symfollow" "relatime" "norelatime" "silent" "loud" "strictatime"
         "nostrictatime" "sync" "async";
-    Mount NotYet: "rnoatime" "ratime" "rnodev" "rdev" "rnodiratime" "rdiratime" "rnoexec" "rexec" "rnosuid" "rsuid"
+    Mount Enforced: "rnoatime" "ratime" "rnodev" "rdev" "rnodiratime" "rdiratime" "rnoexec" "rexec" "rnosuid" "rsuid"
         "rnosymfollow" "rsymfollow" "rrelatime" "rnorelatime" "rro" "rrw" "rstrictatime" "rnostrictatime";
-    Mount NotYet: "private" "shared" "slave" "unbindable" "rprivate" "rshared" "rslave" "runbindable";
+    Mount Enforced: "private" "shared" "slave" "unbindable" "rprivate" "rshared" "rslave" "runbindable";
     // Settings of a tmpfs; those of other types are as their type is.
-    Mount Enforced: "tmpfs mode=" "tmpfs size=";
-    Mount NotYet: "tmpfs gid=" "tmpfs uid=" "tmpfs nr_inodes=" "tmpfs tmpcopyup";
+    Mount Enforced: "tmpfs mode=" "tmpfs size=" "tmpfs gid=" "tmpfs uid=" "tmpfs nr_inodes=";
+    Mount NotYet: "tmpfs tmpcopyup";
     // What becomes of a system call.
     Seccomp Enforced: "allow" "log" "errno" "trap" "trace" "kill_thread" "kill_process";
     Seccomp NotYet: "notify";

@@ -1,9 +1,10 @@
 //! Changes of attributes, and questions about them: mode, owner, times, length, access; the process's place.
 
 use super::{
-    Access, Caller, Context, File, FileType, Inode, Location, Mount, SetTime, Timestamp,
+    Access, Caller, Context, File, FileType, Inode, Location, SetTime, Timestamp,
     file::permit_length,
     inode::{Attributes, Content},
+    overlay,
     permission::{SET_GID, SET_UID},
     synthetic::{Node, Ownership},
 };
@@ -14,25 +15,39 @@ use veridian_containers::abi::Errno;
 /// What an operation on attributes acts on: an inode, and the mount that it was reached through.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    mount: Option<&'a Arc<Mount>>,
+    location: Option<&'a Location>,
     inode: &'a Arc<Inode>,
 }
 
 impl<'a> From<&'a Location> for Subject<'a> {
     fn from(location: &'a Location) -> Self {
-        Self { mount: Some(&location.mount), inode: location.inode() }
+        Self { location: Some(location), inode: location.inode() }
     }
 }
 
 impl<'a> From<&'a File> for Subject<'a> {
     fn from(file: &'a File) -> Self {
-        Self { mount: file.location().map(|location| &location.mount), inode: file.inode() }
+        Self { location: file.location(), inode: file.inode() }
     }
 }
 
-impl Subject<'_> {
-    fn begin_change(&self) -> Result<Option<super::mount::Change<'_>>, Errno> {
-        self.mount.map(|mount| mount.begin_change()).transpose()
+impl<'a> Subject<'a> {
+    pub(super) fn inode(&self) -> &'a Arc<Inode> {
+        self.inode
+    }
+
+    pub(super) fn begin_change(&self) -> Result<Option<super::mount::Change<'a>>, Errno> {
+        self.location.map(|location| location.mount.begin_change()).transpose()
+    }
+
+    /// The file to change: in an overlay that of the upper layer, copied there if it is not yet. To be asked for when
+    /// the change is permitted.
+    pub(super) fn changeable(&self, caller: &Caller<'_>) -> Result<&'a Arc<Inode>, Errno> {
+        if self.inode.overlay_node().is_some() {
+            let location = self.location.ok_or(Errno::ENOENT)?;
+            overlay::copy_up(&location.dentry, true, caller.memory)?;
+        }
+        Ok(self.inode.real())
     }
 }
 
@@ -45,7 +60,7 @@ impl Caller<'_> {
         if subject.inode.is_symlink() {
             return Err(Errno::EOPNOTSUPP);
         }
-        subject.inode.change_ownership(|own| {
+        subject.changeable(self)?.change_ownership(|own| {
             let keeps_set_gid = subject.inode.is_directory() || self.may_keep_set_gid(own.uid, own.gid);
             own.mode = if keeps_set_gid { mode & 0o7777 } else { mode & 0o7777 & !SET_GID };
             Ok(())
@@ -56,7 +71,7 @@ impl Caller<'_> {
     pub fn chown<'a>(&self, subject: impl Into<Subject<'a>>, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
         let subject = subject.into();
         let _change = subject.begin_change()?;
-        subject.inode.change_ownership(|own| {
+        let change = |own: &mut Ownership| {
             let owns = own.uid == self.credentials.fsuid;
             let may_uid = uid.is_none_or(|uid| owns && uid == own.uid);
             let may_gid = gid.is_none_or(|gid| owns && (gid == own.gid || self.credentials.in_group(gid)));
@@ -71,7 +86,10 @@ impl Caller<'_> {
                 own.mode = without_set_ids(own.mode);
             }
             Ok(())
-        })
+        };
+        let Attributes { mode, uid: old_uid, gid: old_gid, .. } = subject.inode.attributes();
+        change(&mut Ownership { mode, uid: old_uid, gid: old_gid })?;
+        subject.changeable(self)?.change_ownership(change)
     }
 
     /// utimensat(2).
@@ -99,7 +117,7 @@ impl Caller<'_> {
             SetTime::Now => now,
             SetTime::To(time) => time,
         };
-        let mut attributes = subject.inode.attributes.lock();
+        let mut attributes = subject.changeable(self)?.attributes.lock();
         attributes.accessed = choose(accessed, attributes.accessed);
         attributes.modified = choose(modified, attributes.modified);
         attributes.changed = now;
@@ -108,16 +126,18 @@ impl Caller<'_> {
 
     /// truncate(2): what is at `location` gets `length` bytes; EFBIG to lengthen it beyond `most` (RLIMIT_FSIZE).
     pub fn truncate(&self, location: &Location, length: u64, most: u64) -> Result<(), Errno> {
-        let data = match &location.inode().content {
-            Content::Regular(data) => data,
-            _ if location.inode().is_directory() => return Err(Errno::EISDIR),
+        match location.inode().file_type() {
+            FileType::Regular => {}
+            FileType::Directory => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
-        };
+        }
         let _change = location.mount.begin_change()?;
         location.inode().permit(self.credentials, Access::WRITE)?;
+        let inode = Subject::from(location).changeable(self)?;
+        let Content::Regular(data) = &inode.content else { return Err(Errno::EINVAL) };
         permit_length(data.length_bytes(), length, most)?;
-        data.set_length(length, location.inode().superblock())?;
-        location.inode().written(self.credentials.capable(Capabilities::FSETID));
+        data.set_length(length, inode.superblock())?;
+        inode.written(self.credentials.capable(Capabilities::FSETID));
         Ok(())
     }
 
@@ -125,8 +145,10 @@ impl Caller<'_> {
     /// for existence alone.
     pub fn access(&self, location: &Location, credentials: &Credentials, access: Access) -> Result<(), Errno> {
         let inode = location.inode();
-        let is_object =
-            matches!(inode.content, Content::Device(..) | Content::Fifo(_) | Content::Synthetic(Node::Object(_)));
+        let is_object = matches!(
+            inode.real().content,
+            Content::Device(..) | Content::Fifo(_) | Content::Synthetic(Node::Object(_))
+        );
         if access.contains(Access::WRITE) && !is_object {
             drop(location.mount.begin_change()?);
         }
@@ -141,7 +163,7 @@ impl Caller<'_> {
 
     /// readlink(2).
     pub fn read_link(&self, location: &Location) -> Result<Vec<u8>, Errno> {
-        match &location.inode().content {
+        match &location.inode().real().content {
             Content::Symlink(target) => {
                 location.mount.touch_accessed(location.inode());
                 Ok(target.to_vec())

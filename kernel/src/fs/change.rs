@@ -4,6 +4,7 @@ use super::{
     Access, Caller, Dentry, DeviceNumber, FileType, Inode, Location, PATH_MAX, RenameFlags,
     dentry::Entries,
     inode::{Attributes, Content},
+    overlay,
     path::{Last, LastKind, Walk},
     permission::SET_GID,
     pipe::Pipe,
@@ -16,7 +17,7 @@ use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
 
 /// The most names of one inode (as ext4's).
-const LINKS_MAX: u32 = 65000;
+pub(super) const LINKS_MAX: u32 = 65000;
 
 impl Caller<'_> {
     /// mkdir(2).
@@ -93,6 +94,9 @@ impl Caller<'_> {
         directory.inode().permit(self.credentials, Access::WRITE | Access::EXECUTE)?;
         if directory.inode().node().is_some() {
             return Err(Errno::EPERM);
+        }
+        if directory.inode().overlay_node().is_some() {
+            return overlay::link(&old.dentry, &directory.dentry, walk.name(&last), self.memory);
         }
         let name: Arc<[u8]> = walk.name(&last).into();
         let dentry = Dentry::new(&directory.dentry, name.clone(), inode.clone(), self.memory)?;
@@ -191,7 +195,7 @@ impl Caller<'_> {
             return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
         }
         if let Some(target) = &target
-            && Arc::ptr_eq(target.inode(), moving.inode())
+            && Arc::ptr_eq(target.inode().real(), moving.inode().real())
         {
             return Ok(());
         }
@@ -199,7 +203,8 @@ impl Caller<'_> {
         if moving.is_mountpoint() || target.as_ref().is_some_and(|target| target.is_mountpoint()) {
             return Err(Errno::EBUSY);
         }
-        if to.at.inode().entries()?.read().is_closed() {
+        let is_overlay = to.at.inode().overlay_node().is_some();
+        if !is_overlay && to.at.inode().entries()?.read().is_closed() {
             return Err(Errno::ENOENT);
         }
         if let Some(target) = &target
@@ -211,6 +216,10 @@ impl Caller<'_> {
                 (true, true) => target.inode().close_if_empty()?,
                 (false, false) => {}
             }
+        }
+        if is_overlay {
+            let from = (&from.at.dentry, &moving, from.name(&old));
+            return overlay::rename(from, (&to.at.dentry, target.as_ref(), to.name(&new)), exchange, self.memory);
         }
         swap_names(&from.at.dentry, &moving, from.name(&old), &to.at.dentry, target.as_ref(), to.name(&new), exchange)
     }
@@ -247,6 +256,9 @@ impl Caller<'_> {
                 Content::Regular(_) => node.make_file(name, attributes.mode, self),
                 _ => Err(Errno::EPERM),
             });
+        }
+        if parent.overlay_node().is_some() {
+            return overlay::create(&directory.dentry, name, attributes, content, self.memory);
         }
         insert_new(&directory.dentry, name, attributes, content, self.memory)
     }
@@ -292,6 +304,9 @@ impl Caller<'_> {
                 }
                 directory.dentry.forget_child(&victim);
             }
+            _ if directory.inode().overlay_node().is_some() => {
+                overlay::remove(&directory.dentry, &victim, walk.name(last), self.memory)?;
+            }
             _ => {
                 directory.inode().entries()?.write().remove(walk.name(last));
                 lose_name(&directory.dentry, &victim);
@@ -332,6 +347,14 @@ impl Inode {
         if let Some(node) = self.node() {
             // Whether it may go is for the file system to say.
             return if matches!(node, Node::Directory(_)) { Ok(()) } else { Err(Errno::ENOTDIR) };
+        }
+        if let Some(node) = self.overlay_node() {
+            // What is made in it meanwhile is made under the structure lock, which the caller has.
+            return match self.is_directory() {
+                false => Err(Errno::ENOTDIR),
+                true if node.is_empty() => Ok(()),
+                true => Err(Errno::ENOTEMPTY),
+            };
         }
         let mut entries = self.entries()?.write();
         if !entries.is_empty() {
@@ -376,7 +399,7 @@ fn may_insert(entries: &Entries, name: &[u8]) -> Result<(), Errno> {
 }
 
 /// `victim` is no entry of `directory` any more.
-fn lose_name(directory: &Arc<Dentry>, victim: &Arc<Dentry>) {
+pub(super) fn lose_name(directory: &Arc<Dentry>, victim: &Arc<Dentry>) {
     victim.unlink();
     let inode = victim.inode();
     if inode.is_directory() {
@@ -390,7 +413,7 @@ fn lose_name(directory: &Arc<Dentry>, victim: &Arc<Dentry>) {
 
 /// The change of names itself, all checked: under the structure lock, with both directories locked, so that no look-up
 /// sees half of it.
-fn swap_names(
+pub(super) fn swap_names(
     from: &Arc<Dentry>,
     moving: &Arc<Dentry>,
     old_name: &[u8],

@@ -5,7 +5,7 @@
 use super::{
     Caller, Inode,
     inode::{Content, INODE_BYTES},
-    synthetic,
+    overlay, synthetic,
 };
 use crate::cgroup::{MemoryGroup, ObjectCharge};
 use alloc::{
@@ -121,6 +121,15 @@ impl Dentry {
         child.unlink();
     }
 
+    /// `child`, made by a look-up and forgotten by its directory, stands for `name` in `parent` from here on.
+    pub(super) fn move_made(child: &Arc<Self>, parent: &Arc<Self>, name: &[u8]) {
+        let name: Arc<[u8]> = name.into();
+        let place = Place { parent: Parent::Held(parent.clone()), name: name.clone(), linked: true };
+        let old = child.place.lock().replace(place);
+        drop(old);
+        parent.made.lock().insert(name, Arc::downgrade(child));
+    }
+
     /// The entry `name` of this directory, whether it was there or is made now; ENOTDIR.
     pub(super) fn child(self: &Arc<Self>, name: &[u8], caller: &Caller<'_>) -> Result<Option<Arc<Self>>, Errno> {
         match &self.inode.content {
@@ -128,6 +137,7 @@ impl Dentry {
             Content::Synthetic(synthetic::Node::Directory(directory)) => {
                 synthetic::look_up(self, directory, name, caller)
             }
+            Content::Overlay(node) if node.real().is_directory() => overlay::look_up(self, node, name, caller),
             _ => Err(Errno::ENOTDIR),
         }
     }

@@ -26,6 +26,7 @@ use veridian_hal::{
 pub struct File {
     /// Where it was opened; `None` for an object that has no name.
     location: Option<Location>,
+    /// Whose content is read and written.
     inode: Arc<Inode>,
     object: Option<Arc<dyn FileObject>>,
     access: Access,
@@ -75,7 +76,9 @@ impl File {
         object: Option<Arc<dyn FileObject>>,
         keeps_set_ids: bool,
     ) -> Arc<Self> {
-        let inode = location.inode().clone();
+        // A directory is what all layers have; a file is that of the layer that it is in now.
+        let inode = location.inode();
+        let inode = if inode.is_directory() { inode } else { inode.real() }.clone();
         let (location, flags) = (Some(location), AtomicU32::new(flags.bits()));
         Arc::new(Self { location, inode, object, access, flags, keeps_set_ids, offset: SpinLock::new(0) })
     }
@@ -169,7 +172,7 @@ impl File {
 
     /// What is open.
     pub fn inode(&self) -> &Arc<Inode> {
-        &self.inode
+        self.location.as_ref().map_or(&self.inode, |location| location.inode())
     }
 
     /// What it was opened for. Empty if it was opened as a place only (O_PATH).
@@ -401,6 +404,11 @@ impl File {
             let from = offset.max(FIRST_COOKIE);
             drop(offset);
             return self.read_synthetic(opened, from, tell);
+        }
+        if let Some(node) = inode.overlay_node() {
+            *offset = node.list((*offset).max(FIRST_COOKIE), tell);
+            self.touch_accessed();
+            return Ok(());
         }
         let entries = inode.entries()?.read();
         if entries.is_closed() {

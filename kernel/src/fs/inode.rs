@@ -6,9 +6,11 @@
 use super::{
     Superblock, Timestamp,
     dentry::{Dentry, Entries},
+    overlay,
     pipe::Pipe,
     synthetic::{Node, Ownership},
     tmpfs::Data,
+    xattr::Xattrs,
 };
 use crate::{
     cgroup::{MemoryGroup, ObjectCharge},
@@ -94,6 +96,8 @@ pub(super) enum Content {
     Anonymous,
     /// Made when it is looked at.
     Synthetic(Node),
+    /// Shows a file of a layer.
+    Overlay(overlay::Node),
 }
 
 /// What can be changed of an inode without touching its content.
@@ -126,6 +130,7 @@ pub struct Inode {
     /// `None` for an inode that only descriptors hold.
     _charge: Option<ObjectCharge>,
     pub(super) attributes: SpinLock<Attributes>,
+    pub(super) xattrs: Xattrs,
     pub(super) content: Content,
 }
 
@@ -177,6 +182,7 @@ impl Inode {
             superblock: superblock.clone(),
             _charge: Some(charge),
             attributes: SpinLock::new(attributes),
+            xattrs: Xattrs::default(),
             content,
         }))
     }
@@ -185,7 +191,14 @@ impl Inode {
     pub(super) fn anonymous(superblock: &Arc<Superblock>, attributes: Attributes, content: Content) -> Arc<Self> {
         let number = superblock.reserve_inode().expect("no limit on anonymous inodes");
         let attributes = SpinLock::new(attributes);
-        Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, content })
+        Arc::new(Self {
+            number,
+            superblock: superblock.clone(),
+            _charge: None,
+            attributes,
+            xattrs: Xattrs::default(),
+            content,
+        })
     }
 
     /// The inode of a node that is made when it is looked at; its dentry pays for it.
@@ -194,7 +207,22 @@ impl Inode {
         let Ownership { mode, uid, gid } = node.entry().ownership();
         let attributes = SpinLock::new(Attributes::new(mode, uid, gid));
         let content = Content::Synthetic(node);
-        Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, content })
+        Arc::new(Self {
+            number,
+            superblock: superblock.clone(),
+            _charge: None,
+            attributes,
+            xattrs: Xattrs::default(),
+            content,
+        })
+    }
+
+    /// The inode of a name of an overlay; its dentry pays for it.
+    pub(super) fn overlay(superblock: &Arc<Superblock>, number: u64, node: overlay::Node) -> Arc<Self> {
+        superblock.reserve_inode().expect("no limit on an overlay's inodes");
+        let (attributes, content) = (SpinLock::new(Attributes::new(0, 0, 0)), Content::Overlay(node));
+        let (superblock, xattrs) = (superblock.clone(), Xattrs::default());
+        Arc::new(Self { number, superblock, _charge: None, attributes, xattrs, content })
     }
 
     /// The inode's number in its file system.
@@ -218,17 +246,31 @@ impl Inode {
             Content::Socket(_) => FileType::Socket,
             Content::Anonymous => FileType::Anonymous,
             Content::Synthetic(node) => node.file_type(),
+            Content::Overlay(node) => node.real().file_type(),
         }
+    }
+
+    /// The file whose content it shows: itself, but in an overlay.
+    pub(super) fn real(self: &Arc<Self>) -> &Arc<Self> {
+        self.overlay_node().map_or(self, overlay::Node::real)
     }
 
     /// Whether it is a directory.
     pub fn is_directory(&self) -> bool {
-        matches!(self.content, Content::Directory(_) | Content::Synthetic(Node::Directory(_)))
+        match &self.content {
+            Content::Directory(_) | Content::Synthetic(Node::Directory(_)) => true,
+            Content::Overlay(node) => node.real().is_directory(),
+            _ => false,
+        }
     }
 
     /// Whether it is a symbolic link.
     pub(super) fn is_symlink(&self) -> bool {
-        matches!(self.content, Content::Symlink(_) | Content::Synthetic(Node::Link(_)))
+        match &self.content {
+            Content::Symlink(_) | Content::Synthetic(Node::Link(_)) => true,
+            Content::Overlay(node) => node.real().is_symlink(),
+            _ => false,
+        }
     }
 
     /// The synthetic node, if it is one.
@@ -238,6 +280,9 @@ impl Inode {
 
     /// Mode, owner, times and number of names as they are now.
     pub(super) fn attributes(&self) -> Attributes {
+        if let Some(node) = self.overlay_node() {
+            return node.real().attributes();
+        }
         let Some(node) = self.node() else { return *self.attributes.lock() };
         let Ownership { mode, uid, gid } = node.entry().ownership();
         Attributes { mode, uid, gid, ..*self.attributes.lock() }
@@ -256,6 +301,12 @@ impl Inode {
 
     /// What stat(2) tells.
     pub fn status(&self) -> Status {
+        if let Some(node) = self.overlay_node() {
+            let real = node.real().status();
+            // How many directories are in a merged one is not counted: 1 says so.
+            let links = if node.is_merged() { 1 } else { real.links };
+            return Status { device: self.superblock.device(), inode: self.number, links, ..real };
+        }
         let (length_bytes, pages) = match &self.content {
             Content::Regular(data) => (data.length_bytes(), data.resident_pages()),
             Content::Symlink(target) => (target.len() as u64, 0),
@@ -264,7 +315,8 @@ impl Inode {
             | Content::Fifo(_)
             | Content::Socket(_)
             | Content::Anonymous
-            | Content::Synthetic(_) => (0, 0),
+            | Content::Synthetic(_)
+            | Content::Overlay(_) => (0, 0),
         };
         let special = match &self.content {
             Content::Device(_, number) => *number,

@@ -35,6 +35,7 @@ mod name;
 mod nsfs;
 mod object;
 mod open;
+mod overlay;
 mod path;
 mod permission;
 pub mod pipe;
@@ -46,6 +47,7 @@ pub mod sysfs;
 mod time;
 pub mod tmpfs;
 pub mod types;
+mod xattr;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +66,8 @@ pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
 pub use nsfs::NamespaceFile;
 pub use object::{Attempt, FileObject, Readiness};
 pub use open::{Executable, OpenFlags};
+pub use overlay::{OverlayLayers, OverlayUpper};
 pub use permission::Access;
 pub use superblock::{Statistics, Superblock};
 pub use time::{SetTime, Timestamp};
+pub use xattr::{XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrFlags};

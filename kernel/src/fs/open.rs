@@ -3,6 +3,7 @@
 use super::{
     Access, Caller, File, FileType, Location, MountFlags,
     inode::Content,
+    overlay,
     path::{LastKind, Look, Walk},
     tmpfs::Data,
 };
@@ -143,7 +144,7 @@ impl Caller<'_> {
     /// As [`Self::open_executable`], of a place already known.
     pub fn executable(&self, location: Location) -> Result<Executable, Errno> {
         let inode = location.inode();
-        if !matches!(inode.content, Content::Regular(_)) || location.mount.flags().contains(MountFlags::NOEXEC) {
+        if !matches!(inode.real().content, Content::Regular(_)) || location.mount.flags().contains(MountFlags::NOEXEC) {
             return Err(Errno::EACCES);
         }
         inode.permit(self.credentials, Access::EXECUTE)?;
@@ -195,6 +196,12 @@ impl Caller<'_> {
             inode.permit_owner(self.credentials)?;
         }
         let keeps_set_ids = self.credentials.capable(crate::security::Capabilities::FSETID);
+        let is_written = wanted.contains(Access::WRITE) && inode.file_type() == FileType::Regular;
+        if is_written && inode.overlay_node().is_some() {
+            let _change = location.mount.begin_change()?;
+            overlay::copy_up(&location.dentry, !cut, self.memory)?;
+        }
+        let inode = inode.real();
         let object: Option<Arc<dyn super::FileObject>> = match &inode.content {
             Content::Regular(data) => {
                 let change = if wanted.contains(Access::WRITE) { Some(location.mount.begin_change()?) } else { None };
@@ -217,6 +224,8 @@ impl Caller<'_> {
             }
             Content::Device(file_type, number) => Some(device::open(*file_type, *number).ok_or(Errno::ENXIO)?),
             Content::Fifo(pipe) => {
+                // A layer's fifo is one for each overlay: nobody meets in a lower layer.
+                let pipe = location.inode().overlay_node().map_or(pipe, |node| node.pipe());
                 let (reads, writes) = (access.contains(Access::READ), access.contains(Access::WRITE));
                 if writes && !reads && flags.contains(OpenFlags::NONBLOCK) && !pipe.has_readers() {
                     return Err(Errno::ENXIO);
@@ -224,7 +233,9 @@ impl Caller<'_> {
                 Some(pipe.open(reads, writes))
             }
             Content::Directory(_) => None,
-            Content::Symlink(_) | Content::Socket(_) | Content::Anonymous => return Err(Errno::ENXIO),
+            Content::Symlink(_) | Content::Socket(_) | Content::Anonymous | Content::Overlay(_) => {
+                return Err(Errno::ENXIO);
+            }
         };
         Ok(File::new(location, access, flags.kept(), object, keeps_set_ids))
     }

@@ -256,7 +256,7 @@ impl<'a> Walk<'a> {
         if self.links > LINKS_FOLLOWED_MAX || link.mount.flags().contains(MountFlags::NOSYMFOLLOW) {
             return Err(Errno::ELOOP);
         }
-        match &link.inode().content {
+        match &link.inode().real().content {
             Content::Symlink(target) => self.substitute(target)?,
             Content::Synthetic(Node::Link(node)) => match node.follow(self.caller)? {
                 Target::Path(target) => self.substitute(&target)?,

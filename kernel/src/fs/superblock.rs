@@ -19,6 +19,8 @@ pub struct Superblock {
     kind: &'static str,
     magic: u64,
     owner: Arc<UserNamespace>,
+    /// Whether nothing in it can ever be changed.
+    only_read: bool,
     /// [`SuperFlags`], and who changes something through any of the mounts.
     pub(super) gate: Gate,
     /// The options that it was mounted with, as text.
@@ -62,6 +64,7 @@ impl Superblock {
             kind,
             magic,
             owner: UserNamespace::first().clone(),
+            only_read: false,
             gate: Gate::new(0),
             options: SpinLock::default(),
             pages: AtomicUsize::new(0),
@@ -78,6 +81,11 @@ impl Superblock {
     /// puts devices and set-ids into it that mean nothing outside.
     pub(super) fn owned_by(self, owner: &Arc<UserNamespace>) -> Self {
         Self { owner: owner.clone(), ..self }
+    }
+
+    /// The same, which can never be changed.
+    pub(super) fn only_read(self) -> Self {
+        Self { only_read: true, gate: Gate::new(SuperFlags::RDONLY.bits()), ..self }
     }
 
     /// The user namespace that it was mounted in: the ids in it are that namespace's.
@@ -105,9 +113,17 @@ impl Superblock {
         self.flags().contains(SuperFlags::RDONLY)
     }
 
-    /// Sets the flags: EBUSY if that makes it read-only and someone is writing.
+    /// Sets the flags: EBUSY if that makes it read-only and someone is writing, EROFS if it cannot be anything else.
     pub(super) fn set_flags(&self, flags: SuperFlags) -> Result<(), Errno> {
+        if self.only_read && !flags.contains(SuperFlags::RDONLY) {
+            return Err(Errno::EROFS);
+        }
         self.gate.set_flags(flags.bits())
+    }
+
+    /// Sets flags besides those that it has.
+    pub(super) fn add_flags(&self, flags: SuperFlags) -> Result<(), Errno> {
+        self.set_flags(self.flags() | flags)
     }
 
     /// The options that it was mounted with, as /proc tells them.

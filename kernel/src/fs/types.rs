@@ -1,6 +1,6 @@
 //! The types of file systems, by name (filesystems(5)).
 
-use super::{Caller, Dentry, devfs, devpts, mount::TmpfsOptions, proc, sysfs, tmpfs};
+use super::{Caller, Dentry, OverlayLayers, devfs, devpts, mount::TmpfsOptions, overlay, proc, sysfs, tmpfs};
 use crate::security::Capabilities;
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
@@ -22,6 +22,7 @@ pub const TYPES: &[FileSystemType] = &[
     FileSystemType { name: "devpts", for_user_namespaces: true, make: devpts::tree },
     FileSystemType { name: "proc", for_user_namespaces: true, make: proc },
     FileSystemType { name: "sysfs", for_user_namespaces: false, make: sysfs },
+    FileSystemType { name: "overlay", for_user_namespaces: false, make: overlay },
 ];
 
 /// A new file system of type `kind` with the options `data`, mounted nowhere yet. ENODEV for a type that there is not,
@@ -37,6 +38,10 @@ pub(super) fn tree(kind: &[u8], data: &[u8], caller: &Caller<'_>) -> Result<Arc<
 fn tmpfs(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     let options = TmpfsOptions::parse(data)?.for_mounter(caller.credentials)?;
     tmpfs::tree(&options, &caller.credentials.user_namespace, caller.memory)
+}
+
+fn overlay(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+    overlay::tree(&OverlayLayers::parse(caller, data)?, caller)
 }
 
 fn dev(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {

@@ -29,6 +29,7 @@ mod socket;
 mod system;
 mod time;
 mod usage;
+mod xattr;
 
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -240,6 +241,18 @@ table! {
     number::__NR_umask => attribute::umask, (u32);
     number::__NR_mount => mount::mount, (UserAddr, UserAddr, UserAddr, u64, UserAddr);
     number::__NR_umount2 => mount::umount2, (UserAddr, u32);
+    number::__NR_setxattr => xattr::setxattr, (UserAddr, UserAddr, UserAddr, usize, u32);
+    number::__NR_lsetxattr => xattr::lsetxattr, (UserAddr, UserAddr, UserAddr, usize, u32);
+    number::__NR_fsetxattr => xattr::fsetxattr, (i32, UserAddr, UserAddr, usize, u32);
+    number::__NR_getxattr => xattr::getxattr, (UserAddr, UserAddr, UserAddr, usize);
+    number::__NR_lgetxattr => xattr::lgetxattr, (UserAddr, UserAddr, UserAddr, usize);
+    number::__NR_fgetxattr => xattr::fgetxattr, (i32, UserAddr, UserAddr, usize);
+    number::__NR_listxattr => xattr::listxattr, (UserAddr, UserAddr, usize);
+    number::__NR_llistxattr => xattr::llistxattr, (UserAddr, UserAddr, usize);
+    number::__NR_flistxattr => xattr::flistxattr, (i32, UserAddr, usize);
+    number::__NR_removexattr => xattr::removexattr, (UserAddr, UserAddr);
+    number::__NR_lremovexattr => xattr::lremovexattr, (UserAddr, UserAddr);
+    number::__NR_fremovexattr => xattr::fremovexattr, (i32, UserAddr);
     number::__NR_mount_setattr => mount_attributes::mount_setattr, (i32, UserAddr, u32, UserAddr, usize);
     number::__NR_pivot_root => mount::pivot_root, (UserAddr, UserAddr);
     number::__NR_socket => socket::socket, (u32, u32, u32);

@@ -187,3 +187,29 @@ pub fn umount(target: &CStr, flags: u32) -> Result {
 pub fn pivot_root(new_root: &CStr, put_old: &CStr) -> Result {
     call!(__NR_pivot_root, new_root, put_old).map(drop)
 }
+/// mount_setattr(2), relative to the working directory: what is set, what is cleared, how it spreads.
+pub fn mount_setattr(path: &CStr, flags: u32, set: u32, clear: u32, propagation: u32) -> Result {
+    let attributes = [u64::from(set), u64::from(clear), u64::from(propagation), 0];
+    call!(__NR_mount_setattr, AT_FDCWD, path, flags, Arg::read(&attributes), size_of_val(&attributes)).map(drop)
+}
+/// statfs(2): its flags.
+pub fn statfs_flags(path: &CStr) -> Result<u64> {
+    let mut found = [0_u64; 15];
+    call!(__NR_statfs, path, Arg::write(&mut found)).map(|_| found[10])
+}
+/// setxattr(2).
+pub fn setxattr(path: &CStr, name: &CStr, value: &[u8], flags: u32) -> Result {
+    call!(__NR_setxattr, path, name, Arg::read(value), value.len(), flags).map(drop)
+}
+/// getxattr(2).
+pub fn getxattr(path: &CStr, name: &CStr, value: &mut [u8]) -> Result<usize> {
+    call!(__NR_getxattr, path, name, Arg::write(value), value.len())
+}
+/// listxattr(2): the names, each with its NUL.
+pub fn listxattr(path: &CStr, names: &mut [u8]) -> Result<usize> {
+    call!(__NR_listxattr, path, Arg::write(names), names.len())
+}
+/// removexattr(2).
+pub fn removexattr(path: &CStr, name: &CStr) -> Result {
+    call!(__NR_removexattr, path, name).map(drop)
+}

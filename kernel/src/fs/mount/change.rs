@@ -28,7 +28,7 @@ impl Caller<'_> {
     pub fn mount(&self, target: Location, new: &NewMount<'_>) -> Result<(), Errno> {
         self.permit_mount()?;
         let tree = types::tree(new.kind, new.data, self)?;
-        tree.inode().superblock().set_flags(new.superblock)?;
+        tree.inode().superblock().add_flags(new.superblock)?;
         let mount = Mount::of_tree(tree, new.source, new.flags, self.memory)?;
         self.context.namespace.attach(mount, target, self.memory)
     }

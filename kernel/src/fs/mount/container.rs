@@ -12,8 +12,9 @@ use super::{
     topology::Topology,
 };
 use crate::fs::{
-    Caller, Context, Dentry, FileType, Location, change, devfs,
+    Caller, Context, Dentry, FileType, Location, OverlayLayers, change, devfs,
     inode::DeviceNumber,
+    overlay,
     path::{LastKind, Look, Walk},
     tmpfs, types,
 };
@@ -62,6 +63,8 @@ pub enum MountSource {
         /// Its options, as mount(2) takes them.
         data: String,
     },
+    /// A new overlay.
+    Overlay(OverlayLayers),
     /// What is mounted there already.
     Remount {
         /// Whether the flags of the file system stay as they are.
@@ -134,10 +137,11 @@ impl ContainerMounts {
                 let owner = self.context.namespace.owner();
                 tmpfs::tree(&options.mapped(owner)?, owner, caller.memory)?
             }
+            MountSource::Overlay(layers) => overlay::tree(layers, caller)?,
             MountSource::Dev => devfs::tree(&TmpfsOptions::default(), caller.memory)?,
             MountSource::Other { kind, data } => types::tree(kind.as_bytes(), data.as_bytes(), caller)?,
         };
-        tree.inode().superblock().set_flags(request.superblock)?;
+        tree.inode().superblock().add_flags(request.superblock)?;
         let mount = Mount::of_tree(tree, request.name, MountFlags::empty(), caller.memory)?;
         self.place(caller, &request, vec![Bound { mount, origin: Propagation::Private }])
     }

@@ -168,7 +168,7 @@ impl Mount {
 
     /// A further mount of the same file system, showing `root` of it, with the same flags, locked as they
     /// are. It is private.
-    fn bind(&self, root: &Arc<Dentry>, memory: &MemoryGroup) -> Result<Arc<Self>, Errno> {
+    pub(super) fn bind(&self, root: &Arc<Dentry>, memory: &MemoryGroup) -> Result<Arc<Self>, Errno> {
         Self::new(self.tree.clone(), root.clone(), self.source.clone(), self.flags(), self.locks.of_copy(), memory)
     }
 
@@ -278,6 +278,12 @@ impl Mount {
             return;
         }
         let now = Timestamp::now();
+        // A lower layer is not changed, not even its times.
+        let inode = match inode.overlay_node() {
+            Some(node) if !node.is_upper() => return,
+            Some(node) => node.real(),
+            None => inode,
+        };
         let mut attributes = inode.attributes.lock();
         if flags.contains(MountFlags::STRICTATIME)
             || attributes.accessed <= attributes.modified

@@ -4,6 +4,7 @@ mod container;
 mod initrd;
 mod mounts;
 mod names;
+mod overlay;
 mod paths;
 mod permissions;
 mod pipes;

@@ -73,6 +73,39 @@ impl Data {
         Ok(())
     }
 
+    /// A file with the same content in `superblock`; its own frames are copied, and paid for by `memory`, and what is
+    /// the archive's still is.
+    pub fn duplicate(&self, superblock: &Superblock, memory: &MemoryGroup) -> Result<Self, Errno> {
+        let copy = {
+            let pages = self.pages.lock();
+            Pages { length: pages.length, frames: BTreeMap::new(), archived: pages.archived }
+        };
+        let copy = Self { pages: SpinLock::new(copy) };
+        let mut next = 0;
+        let outcome = loop {
+            let found = self.pages.lock().frames.range(next..).next().map(|(&index, frame)| (index, frame.clone()));
+            let Some((index, frame)) = found else { break Ok(()) };
+            next = index + 1;
+            if let Err(errno) = superblock.reserve_page() {
+                break Err(errno);
+            }
+            match memory.copied_frame(Kind::Shmem, &frame) {
+                Ok(frame) => drop(copy.pages.lock().frames.insert(index, frame)),
+                Err(errno) => {
+                    superblock.release_pages(1);
+                    break Err(errno.into());
+                }
+            }
+        };
+        match outcome {
+            Ok(()) => Ok(copy),
+            Err(errno) => {
+                superblock.release_pages(copy.charged_pages());
+                Err(errno)
+            }
+        }
+    }
+
     /// Length in bytes.
     pub fn length_bytes(&self) -> u64 {
         self.pages.lock().length

@@ -2,13 +2,15 @@
 
 use super::{Kernel, root::View};
 use crate::{
-    fs::{self, Location, MountRequest, MountSource, Reflag, Sharing, SuperFlags, TmpfsOptions},
+    fs::{
+        self, Location, MountRequest, MountSource, OverlayLayers, OverlayUpper, Reflag, Sharing, SuperFlags, TmpfsOptions,
+    },
     task::Thread,
 };
 use alloc::{format, string::String};
 use veridian_containers::{
     abi::Errno,
-    config::{DevptsOptions, Filesystem, Mount, Propagation},
+    config::{DevptsOptions, Filesystem, Mount, OverlayOptions, Propagation},
     engine::{Error, House},
 };
 use veridian_hal::PAGE_SIZE;
@@ -40,8 +42,9 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         Filesystem::Sysfs => {
             MountSource::Tree(fs::sysfs::tree(root.with_mounts(|mounts| mounts.context()).namespace.owner()))
         }
+        Filesystem::Overlay(overlay) => MountSource::Overlay(layers(&view, bundle, overlay)?),
         // The configuration refuses these: the kernel has no such file system.
-        Filesystem::Mqueue | Filesystem::Cgroup2 | Filesystem::Overlay(_) => {
+        Filesystem::Mqueue | Filesystem::Cgroup2 => {
             return Err(Error::new(Errno::ENODEV));
         }
     };
@@ -62,6 +65,21 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
             _ => Error::new(errno),
         }
     })?)
+}
+
+/// The layers of an overlay, each resolved once.
+fn layers(view: &View, bundle: &Location, overlay: &OverlayOptions) -> Result<OverlayLayers, Error> {
+    let open = |path: &String| view.open(bundle, path).map_err(|error| error.operand(path.clone()));
+    let lowers = overlay.lower.iter().map(open).collect::<Result<_, _>>()?;
+    let mut options = format!("lowerdir={}", overlay.lower.join(":"));
+    let upper = match &overlay.upper {
+        Some(upper) => {
+            options = format!("{options},upperdir={},workdir={}", upper.directory, upper.work);
+            Some(OverlayUpper { directory: open(&upper.directory)?, work: open(&upper.work)? })
+        }
+        None => None,
+    };
+    Ok(OverlayLayers { lowers, upper, user_xattr: false, options })
 }
 
 /// What the configuration's word means.

@@ -1,0 +1,209 @@
+//! Plain: how mounts spread between mount namespaces, and the flags that mounts and file systems have.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use core::ffi::CStr;
+
+use linux_raw_sys::general::{
+    AT_RECURSIVE, CLONE_NEWNS, MNT_DETACH, MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NOSYMFOLLOW,
+    MOUNT_ATTR_RDONLY, MS_BIND, MS_DIRSYNC, MS_LAZYTIME, MS_MOVE, MS_NOSYMFOLLOW, MS_PRIVATE, MS_RDONLY, MS_REC,
+    MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, O_RDONLY, O_WRONLY,
+};
+use veridian_containers::abi::{Errno, WaitStatus};
+use veridian_userland::check::{Checks, enter_scratch, make_file, wait_for};
+use veridian_userland::program;
+use veridian_userland::sys::{self, AT_FDCWD, Fd, Pid, Start};
+
+program!(main);
+
+fn main(_: &Start) -> i32 {
+    let mut checks = Checks::new();
+    checks.equal("a mount namespace of its own", sys::unshare(CLONE_NEWNS), Ok(()));
+    enter_scratch();
+    for directory in [c"s", c"t", c"u", c"f", c"g"] {
+        sys::mkdir(directory, 0o755).expect("a directory");
+    }
+    peers(&mut checks);
+    slaves(&mut checks);
+    borders(&mut checks);
+    flags(&mut checks);
+    bombs(&mut checks);
+    checks.finish()
+}
+
+fn tmpfs(target: &CStr) -> sys::Result {
+    sys::mount(c"none", target, c"tmpfs", 0, None)
+}
+
+fn bind(source: &CStr, target: &CStr, flags: u32) -> sys::Result {
+    sys::mount(source, target, c"", MS_BIND | flags, None)
+}
+
+fn share(target: &CStr, flags: u32) -> sys::Result {
+    sys::mount(c"", target, c"", flags, None)
+}
+
+fn exists(path: &CStr) -> bool {
+    sys::fstatat(AT_FDCWD, path, 0).is_ok()
+}
+
+/// A child in a mount namespace of its own, which waits between its steps.
+struct Neighbour {
+    pid: Pid,
+    go: Fd,
+    done: Fd,
+}
+
+impl Neighbour {
+    /// Runs `steps` one after the other, each when asked for; the answers are theirs.
+    fn new(steps: &[fn() -> bool]) -> Self {
+        let ((go_read, go), (done, done_write)) = (sys::pipe(0).expect("a pipe"), sys::pipe(0).expect("a pipe"));
+        let pid = sys::spawn(|| {
+            let mut ready = sys::unshare(CLONE_NEWNS).is_ok();
+            for step in steps {
+                if sys::read(go_read, &mut [0; 1]) != Ok(1) {
+                    return 1;
+                }
+                ready = ready && step();
+                let _ = sys::write(done_write, &[u8::from(ready)]);
+            }
+            0
+        });
+        sys::close(go_read).and(sys::close(done_write)).expect("close");
+        Self { pid: pid.expect("a child"), go, done }
+    }
+
+    fn step(&self) -> bool {
+        let mut answer = [0];
+        sys::write(self.go, b"g") == Ok(1) && sys::read(self.done, &mut answer) == Ok(1) && answer == [1]
+    }
+
+    fn end(self) -> bool {
+        sys::close(self.go).and(sys::close(self.done)).expect("close");
+        wait_for(self.pid) == Ok(WaitStatus::Exited(0))
+    }
+}
+
+fn peers(checks: &mut Checks) {
+    tmpfs(c"s").and(share(c"s", MS_SHARED)).expect("a shared mount");
+    for directory in [c"s/a", c"s/b"] {
+        sys::mkdir(directory, 0o755).expect("a directory");
+    }
+    let neighbour = Neighbour::new(&[
+        || true,
+        || exists(c"s/a/from-first"),
+        || tmpfs(c"s/b").is_ok() && make_file(c"s/b/from-second", 0o644, b"").is_ok(),
+        || sys::umount(c"s/a", 0).is_ok(),
+    ]);
+    checks.holds("a neighbour has a copy of the mounts", neighbour.step());
+    tmpfs(c"s/a").and(make_file(c"s/a/from-first", 0o644, b"")).expect("a mount");
+    checks.holds("what is mounted on a shared mount comes to its peer", neighbour.step());
+    checks.holds("the peer mounts", neighbour.step());
+    checks.equal("and it comes back", exists(c"s/b/from-second"), true);
+    checks.holds("the peer unmounts", neighbour.step());
+    checks.equal("and it is gone here", exists(c"s/a/from-first"), false);
+    checks.holds("the neighbour ends", neighbour.end());
+    checks.equal("its end unmounts nothing here", exists(c"s/b/from-second"), true);
+    checks.equal("umount", sys::umount(c"s/b", 0), Ok(()));
+}
+
+fn slaves(checks: &mut Checks) {
+    let neighbour = Neighbour::new(&[
+        || share(c"s", MS_SLAVE).is_ok(),
+        || exists(c"s/a/down"),
+        || tmpfs(c"s/b").is_ok() && make_file(c"s/b/up", 0o644, b"").is_ok(),
+        || share(c"s", MS_PRIVATE).is_ok(),
+        || !exists(c"s/b/later"),
+    ]);
+    checks.holds("a neighbour is a slave", neighbour.step());
+    tmpfs(c"s/a").and(make_file(c"s/a/down", 0o644, b"")).expect("a mount");
+    checks.holds("it receives", neighbour.step());
+    checks.holds("it mounts", neighbour.step());
+    checks.equal("which is not seen here", exists(c"s/b/up"), false);
+    checks.holds("it becomes private", neighbour.step());
+    tmpfs(c"s/b").and(make_file(c"s/b/later", 0o644, b"")).expect("a mount");
+    checks.holds("and receives no more", neighbour.step());
+    checks.holds("the neighbour ends", neighbour.end());
+    checks.equal("umount", sys::umount(c"s/a", 0).and(sys::umount(c"s/b", 0)), Ok(()));
+}
+
+fn borders(checks: &mut Checks) {
+    let inval = Err(Errno::EINVAL);
+    tmpfs(c"s/a").expect("a mount");
+    checks.equal("what peers have too is not moved", sys::mount(c"s/a", c"t", c"", MS_MOVE, None), inval);
+    tmpfs(c"t").and(share(c"t", MS_UNBINDABLE)).expect("a mount");
+    checks.equal("an unbindable mount is not bound", bind(c"t", c"u", 0), inval);
+    checks.equal("nor moved to where it would be copied", sys::mount(c"t", c"s/b", c"", MS_MOVE, None), inval);
+    checks.equal("two kinds at once are EINVAL", share(c"t", MS_SHARED | MS_SLAVE), inval);
+    checks.equal("what is no mount is EINVAL", share(c"u", MS_SHARED), inval);
+    checks.equal("pivot_root onto a shared mount is EINVAL", sys::pivot_root(c"s/a", c"s/a"), inval);
+    checks.equal("umount", sys::umount(c"t", 0).and(sys::umount(c"s", MNT_DETACH)), Ok(()));
+}
+
+fn flags(checks: &mut Checks) {
+    const ST_RDONLY: u64 = 1;
+    const ST_SYNCHRONOUS: u64 = 16;
+    const ST_NOATIME: u64 = 1024;
+    let told = |path, bit| sys::statfs_flags(path).map(|flags| flags & bit != 0);
+    let quiet = MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME | MS_STRICTATIME;
+    checks.equal("flags without effect are taken", sys::mount(c"x", c"f", c"tmpfs", quiet, None), Ok(()));
+    checks.equal("and told", told(c"f", ST_SYNCHRONOUS), Ok(true));
+    sys::symlink(c"target", c"f/link").and(make_file(c"f/target", 0o644, b"")).expect("a link");
+    checks.equal("a link is followed", sys::open(c"f/link", O_RDONLY).and_then(sys::close), Ok(()));
+    sys::mount(c"", c"f", c"", MS_REMOUNT | MS_BIND | MS_NOSYMFOLLOW, None).expect("remounted");
+    checks.equal("with nosymfollow ELOOP", sys::open(c"f/link", O_RDONLY), Err(Errno::ELOOP));
+    sys::mount(c"", c"f", c"", MS_REMOUNT | MS_BIND, None).expect("remounted");
+    bind(c"f", c"g", 0).expect("a mount");
+    let file = sys::open(c"g/target", O_WRONLY).expect("open");
+    let whole = |flags, data| sys::mount(c"", c"f", c"", MS_REMOUNT | flags, data);
+    checks.equal("a file system that is written to is not made read-only", whole(MS_RDONLY, None), Err(Errno::EBUSY));
+    sys::close(file).expect("close");
+    checks.equal("afterwards it is", whole(MS_RDONLY, None), Ok(()));
+    checks.equal("for every mount of it", make_file(c"g/new", 0o644, b""), Err(Errno::EROFS));
+    checks.equal("and told", (told(c"f", ST_RDONLY), told(c"g", ST_RDONLY)), (Ok(true), Ok(true)));
+    sys::mount(c"", c"g", c"", MS_REMOUNT | MS_BIND, None).expect("remounted");
+    checks.equal("which a mount alone cannot undo", make_file(c"g/new", 0o644, b""), Err(Errno::EROFS));
+    checks.equal("the file system can", whole(0, None).and(make_file(c"g/new", 0o644, b"")), Ok(()));
+    checks.equal("no limit is set where there was none", whole(0, Some(c"size=1m")), Err(Errno::EINVAL));
+    tmpfs(c"f/target").expect_err("no directory");
+    sys::mkdir(c"f/d", 0o755).and(tmpfs(c"f/d")).expect("a mount");
+    let set = |flags, set, clear| sys::mount_setattr(c"f", flags, set, clear, 0);
+    let file = sys::openat(AT_FDCWD, c"f/d/file", linux_raw_sys::general::O_CREAT | O_WRONLY, 0o644).expect("a file");
+    checks.equal("a tree is made read-only whole or not", set(AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0), Err(Errno::EBUSY));
+    checks.equal("not", make_file(c"f/still", 0o644, b""), Ok(()));
+    sys::close(file).expect("close");
+    checks.equal("whole", set(AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0), Ok(()));
+    checks.equal("with what is beneath", make_file(c"f/d/new", 0o644, b""), Err(Errno::EROFS));
+    checks.equal("and back", set(AT_RECURSIVE, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY), Ok(()));
+    checks.equal("with another", sys::open(c"f/link", O_RDONLY), Err(Errno::ELOOP));
+    checks.equal("a time alone is EINVAL", set(0, MOUNT_ATTR_NOATIME, 0), Err(Errno::EINVAL));
+    checks.equal("it replaces all times", set(0, MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME), Ok(()));
+    checks.equal("and is told", told(c"f", ST_NOATIME), Ok(true));
+    checks.equal("an unknown attribute is EINVAL", set(0, 0x400, 0), Err(Errno::EINVAL));
+    checks.equal("umount", sys::umount(c"g", 0).and(sys::umount(c"f", MNT_DETACH)), Ok(()));
+}
+
+fn bombs(checks: &mut Checks) {
+    tmpfs(c"u").expect("a mount");
+    sys::mkdir(c"u/x", 0o755).expect("a directory");
+    let mut outcome = Ok(());
+    for _ in 0..64 {
+        outcome = bind(c"u", c"u/x", MS_REC);
+        if outcome.is_err() {
+            break;
+        }
+    }
+    checks.equal("trees that double are bounded", outcome, Err(Errno::ENOSPC));
+    checks.equal("and go at once", sys::umount(c"u", MNT_DETACH), Ok(()));
+    tmpfs(c"u").and(share(c"u", MS_SHARED)).expect("a mount");
+    let names =
+        [c"u/a", c"u/b", c"u/c", c"u/d", c"u/e", c"u/f", c"u/g", c"u/h", c"u/i", c"u/j", c"u/k", c"u/l", c"u/m"];
+    for name in names {
+        sys::mkdir(name, 0o755).expect("a directory");
+    }
+    let refused = names.iter().find_map(|name| bind(c"u", name, MS_REC).err());
+    checks.equal("mounts that spread are bounded", refused, Some(Errno::ENOSPC));
+    checks.equal("and go at once", sys::umount(c"u", MNT_DETACH), Ok(()));
+    checks.equal("there is room again", tmpfs(c"u").and(sys::umount(c"u", 0)), Ok(()));
+}
