@@ -83,6 +83,8 @@ fn duplicate(
         Content::Symlink(target) => Content::Symlink(target.clone()),
         Content::Device(file_type, number) => Content::Device(*file_type, *number),
         Content::Fifo(_) => Content::Fifo(Pipe::new()),
+        // A socket is where it was bound: nobody listens at the copy.
+        Content::Socket(_) => Content::Socket(Arc::default()),
         Content::Anonymous | Content::Synthetic(_) | Content::Overlay(_) => return Err(Errno::EOPNOTSUPP),
     };
     let mut attributes = original.attributes();
