@@ -5,8 +5,6 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use linux_raw_sys::net;
 use veridian_containers::abi::Errno;
 
-/// The most bytes of an address that are looked at (`struct sockaddr_storage`).
-pub const BYTES_MAX: usize = 128;
 /// Bytes of a Unix-domain name (`sun_path`).
 const NAME_MAX: usize = 108;
 

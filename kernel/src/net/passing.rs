@@ -105,8 +105,3 @@ impl Drop for Passed {
         }
     }
 }
-
-/// Files of all users that are under way.
-pub fn under_way() -> usize {
-    UNDER_WAY.lock().values().sum()
-}
