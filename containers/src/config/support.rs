@@ -34,8 +34,8 @@ values! {
     ProcessTerminal Enforced: "false";
     ProcessTerminal NotYet: "true";
     // New namespaces, and those that are joined by their path.
-    Namespace Enforced: "pid" "network" "mount" "ipc" "uts" "user" "time";
-    Namespace NotYet: "cgroup";
+    Namespace Enforced: "pid" "mount" "ipc" "uts" "user" "time";
+    Namespace NotYet: "network" "cgroup";
     Namespace NotYet: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";
     // Types of mounts.
     Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs" "type devpts" "type overlay"

@@ -32,7 +32,7 @@ fn main(start: &Start) -> i32 {
             member(state, "\"pid\":"),
             member(state, "\"id\":\""),
             text_of(&host.nodename),
-            if sys::getpid() == 2 { "2" } else { "other" },
+            if sys::getpid() <= 3 { "inner" } else { "other" },
             seen(c"/bundle/rootfs/bin"),
             seen(c"/bundle/rootfs/dev/null"),
             start.var("HOOK").unwrap_or("-"),

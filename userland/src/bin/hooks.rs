@@ -104,14 +104,14 @@ fn order(checks: &mut Checks) {
     for label in ["prestart", "runtime1", "runtime2"] {
         holds(checks, &created, label, &outside);
     }
-    let around = "creating pid=1 id=order host=inside self=2 bundle=yes inside=yes";
+    let around = "creating pid=1 id=order host=inside self=inner bundle=yes inside=yes";
     holds(checks, &created, "create", around);
     checks.equal("it is created", driver::status("order"), Some(Status::Created));
 
     checks.equal("start", sys::container_start(container), Ok(()));
     let started = log();
     checks.equal("start runs its hooks in order", labels(&started).as_str(), "start poststart ");
-    holds(checks, &started, "start", "created pid=1 host=inside self=2 bundle=no");
+    holds(checks, &started, "start", "created pid=1 host=inside self=inner bundle=no");
     let outside = veridian_userland::text!(64, "running pid={pid} host=outside bundle=yes");
     holds(checks, &started, "poststart", &outside);
     checks.equal("it runs", driver::status("order"), Some(Status::Running));

@@ -30,7 +30,10 @@ fn main(_: &Start) -> i32 {
     checks.equal("a descriptor of the machine's root is open", leaked.is_ok(), true);
 
     for attack in ["/bin/reach", "/bin/escape"] {
-        let end = driver::run("attacker", &driver::config("", &[attack, "inside"]));
+        let end = driver::run(
+            "attacker",
+            &driver::config("capability=default\ncapability=CAP_SYS_ADMIN\n", &[attack, "inside"]),
+        );
         checks.equal(format_args!("{attack} gets nowhere"), end.map(|end| end.status), Ok(WaitStatus::Exited(0)));
     }
 

@@ -474,12 +474,13 @@ fn contained(checks: &mut Checks) {
     for (link, mount) in
         [(c"/bundle/rootfs/proc", "mount=/proc:proc:proc\n"), (c"/bundle/rootfs/sys", "mount=/sys:sysfs:sysfs\n")]
     {
-        // The mount points of the containers before are gone with them.
+        checks.equal("the bundle's own mount point", sys::rmdir(link), Ok(()));
         checks.equal("a link where kernel objects are to be", sys::symlink(c"/tmp", link), Ok(()));
         let made = driver::create("link", &driver::config(mount, &["/bin/hello"]), CreateFlags::empty());
         let refused = made.err().map(|(errno, message)| (errno, message.contains("symbolic link")));
         checks.equal("is refused with the reason", refused, Some((Errno::ELOOP, true)));
         checks.equal("and stays what it was", sys::unlink(link), Ok(()));
+        checks.equal("and can be a directory again", sys::mkdir(link, 0o755), Ok(()));
     }
     checks.equal("nothing remains", driver::count(), Ok(0));
 }

@@ -1,5 +1,6 @@
 //! What this CPU says of itself.
 
+use super::registers::read_register;
 use core::fmt::{self, Write};
 
 /// The lines of Linux's /proc/cpuinfo that a program looks for: who made the CPU, and which it is.

@@ -3,7 +3,8 @@
 use super::{Kernel, root::View};
 use crate::{
     fs::{
-        self, Location, MountRequest, MountSource, OverlayLayers, OverlayUpper, Reflag, Sharing, SuperFlags, TmpfsOptions,
+        self, Location, MountRequest, MountSource, OverlayLayers, OverlayUpper, Reflag, Sharing, SuperFlags,
+        TmpfsOptions,
     },
     task::Thread,
 };
