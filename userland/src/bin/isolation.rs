@@ -29,11 +29,9 @@ fn main(_: &Start) -> i32 {
     let leaked = sys::openat(AT_FDCWD, c"/", linux_raw_sys::general::O_RDONLY, 0);
     checks.equal("a descriptor of the machine's root is open", leaked.is_ok(), true);
 
-    for attack in ["/bin/reach", "/bin/escape"] {
-        let end = driver::run(
-            "attacker",
-            &driver::config("capability=default\ncapability=CAP_SYS_ADMIN\n", &[attack, "inside"]),
-        );
+    // One attacker has what every container has, the other may mount too.
+    for (attack, rights) in [("/bin/reach", ""), ("/bin/escape", "capability=default\ncapability=CAP_SYS_ADMIN\n")] {
+        let end = driver::run("attacker", &driver::config(rights, &[attack, "inside"]));
         checks.equal(format_args!("{attack} gets nowhere"), end.map(|end| end.status), Ok(WaitStatus::Exited(0)));
     }
 
