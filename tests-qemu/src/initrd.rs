@@ -37,29 +37,42 @@ impl Initrd {
     /// An initrd that boots: `/init`, every user program in `/bin` and in the bundle `/bundle/rootfs/bin`, the
     /// mount points in both roots, and the kernel's symbols in `/boot/symbols`.
     pub fn standard(arch: Arch) -> io::Result<Self> {
-        let mut initrd = Self::bare(arch)?;
-        let programs = initrd.programs();
-        for (name, program) in programs {
-            initrd.file(&format!("bundle/rootfs/bin/{name}"), 0o755, program);
-        }
-        initrd.root("bundle/rootfs");
-        Ok(initrd)
+        Ok(Self::bare(arch)?.bundled())
+    }
+
+    /// As [`Initrd::standard`], with these programs alone: what a small machine is given.
+    pub fn small(arch: Arch, programs: &[&str]) -> io::Result<Self> {
+        Ok(Self::with_programs(arch, |name| programs.contains(&name))?.bundled())
     }
 
     /// As [`Initrd::standard`], with no bundle.
     pub fn bare(arch: Arch) -> io::Result<Self> {
+        Self::with_programs(arch, |_| true)
+    }
+
+    fn with_programs(arch: Arch, wanted: impl Fn(&str) -> bool) -> io::Result<Self> {
         let images = Images::of(arch);
         let mut initrd = Self::default();
         for (name, path) in images.programs()? {
-            let program = read(&path)?;
             if name == "init" {
-                initrd.file("init", 0o755, program.clone());
+                initrd.file("init", 0o755, read(&path)?);
             }
-            initrd.file(&format!("bin/{name}"), 0o755, program);
+            if wanted(&name) {
+                initrd.file(&format!("bin/{name}"), 0o755, read(&path)?);
+            }
         }
         initrd.root("");
         initrd.file("boot/symbols", 0o444, image::symbols(&read(&images.kernel())?)?.into_bytes());
         Ok(initrd)
+    }
+
+    /// Adds the bundle, with the programs of `/bin`.
+    fn bundled(mut self) -> Self {
+        for (name, program) in self.programs() {
+            self.file(&format!("bundle/rootfs/bin/{name}"), 0o755, program);
+        }
+        self.root("bundle/rootfs");
+        self
     }
 
     /// The programs of `/bin`.

@@ -54,7 +54,7 @@ fn selftest(guest: &Guest, memory: &str) {
 }
 
 fn hello_runs_in_16_mib(guest: &Guest) {
-    let mut initrd = standard(guest.arch);
+    let mut initrd = Initrd::small(guest.arch, &["hello"]).unwrap_or_else(|error| panic!("{error}"));
     initrd.config(&container(&["/bin/hello"], ""));
     let vm = guest.vm().memory("16M").initrd(initrd.archive()).command_line(Initrd::RUN_CONFIG);
     guest.boot(vm).exits(0).tells(&["Hello from a container!"]);

@@ -43,7 +43,9 @@ fn keys(guest: &Guest) {
             ("echoed\r\nechoed\r\n", "\x03"),
             ("^C# ", "echo interrupted $?\r"),
             ("\ninterrupted 130\r\n# ", "cat\r"),
-            ("cat\r\n", "\x1a"),
+            ("cat\r\n", "held\r"),
+            // Only what cat wrote itself shows that the terminal is its own, so that the key stops it and no other.
+            ("held\r\nheld\r\n", "\x1a"),
             ("\n[1] Stopped  cat\r\n# ", "jobs\r"),
             ("\n[1] Stopped  cat\r\n# ", "fg\r"),
             ("\ncat\r\n", "again\r"),

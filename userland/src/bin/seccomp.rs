@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 use linux_raw_sys::general::{
-    __NR_bpf, __NR_clone, __NR_clone3, __NR_execve, __NR_getpid, __NR_getppid, __NR_io_uring_setup, __NR_keyctl,
-    __NR_kill, __NR_seccomp, __NR_userfaultfd, CLONE_NEWUSER,
+    __NR_bpf, __NR_clone, __NR_execve, __NR_getpid, __NR_getppid, __NR_io_uring_setup, __NR_keyctl, __NR_kill,
+    __NR_seccomp, __NR_userfaultfd, CLONE_NEWUSER,
 };
 use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64};
 use veridian_containers::Signal;
@@ -14,7 +14,7 @@ use veridian_containers::seccomp::bpf::{
     self, ARCHITECTURE, INSTRUCTIONS_MAX, Instruction, JUMP, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument, verdict,
 };
 use veridian_userland::check::{Checks, in_child};
-use veridian_userland::sys::{self, RawArg, Start, Wild};
+use veridian_userland::sys::{self, CloneArgs, RawArg, Start, Wild};
 use veridian_userland::{driver, program};
 
 program!(main);
@@ -341,7 +341,7 @@ fn by_default() -> i32 {
     ] {
         checks.equal(format_args!("{name} is EPERM"), call(number), Err(Errno::EPERM));
     }
-    checks.equal("clone3 is ENOSYS", call(__NR_clone3), Err(Errno::ENOSYS));
+    checks.equal("clone3 is ENOSYS", sys::clone3(CloneArgs::default()), Err(Errno::ENOSYS));
     checks.equal("a new user namespace is EPERM", sys::unshare(CLONE_NEWUSER), Err(Errno::EPERM));
     checks.equal("a container call is EPERM", sys::container_list(0).map(drop), Err(Errno::EPERM));
     for number in [0x3ff, 0x7ff, 0x80e, 0x4000_0000 | __NR_getpid] {
