@@ -1,7 +1,7 @@
 //! Page faults: an access trapped, and either becomes possible here or is the program's own mistake. Fork, too,
 //! whose price is paid here: the child shares every private page until one side writes it.
 
-use alloc::sync::Arc;
+use alloc::{collections::BTreeMap, sync::Arc};
 use core::ops::Range;
 use veridian_containers::abi::Errno;
 use veridian_hal::{
@@ -115,7 +115,7 @@ impl AddressSpace {
                 }
                 Backing::Source { source, first } => {
                     let file = FileRange { range, area, source: &**source, first: *first };
-                    self.map_file_page(&file, page, access)?
+                    self.map_file_page(&file, &state.parked, page, access)?
                 }
             };
         }
@@ -124,7 +124,13 @@ impl AddressSpace {
     }
 
     /// Maps an absent page of a file, and neighbours that cost nothing; tells how many pages.
-    fn map_file_page(&self, file: &FileRange<'_>, page: usize, access: Access) -> Result<usize, FaultError> {
+    fn map_file_page(
+        &self,
+        file: &FileRange<'_>,
+        parked: &BTreeMap<usize, Frame>,
+        page: usize,
+        access: Access,
+    ) -> Result<usize, FaultError> {
         let index = file.index(page);
         if index >= file.source.length_bytes().div_ceil(PAGE_SIZE as u64) {
             return Err(FaultError::Bus);
@@ -146,7 +152,8 @@ impl AddressSpace {
             let at = window + i * PAGE_SIZE;
             if at == page {
                 frame.take()
-            } else if file.range.contains(&at) {
+            } else if file.range.contains(&at) && !parked.contains_key(&at) {
+                // (Over a parked page, which may have been written, the file's would hide what was written.)
                 file.source.resident_page(file.index(at))
             } else {
                 None

@@ -182,15 +182,10 @@ impl Terminal {
         ready
     }
 
-    /// Ends it for all who have it open (a modem's hang-up): SIGHUP to its session, reads end, writes fail.
+    /// Ends it for all who have it open (a modem's hang-up): SIGHUP to its session, then reads end and writes fail.
     pub(super) fn hang_up(&self) {
-        let owner = {
-            let mut state = self.state.lock();
-            state.hung_up = true;
-            state.discipline.flush_input();
-            state.owner.take()
-        };
-        if let Some(owner) = owner {
+        // Signals first: who reads must not see the end and go on before it is killed.
+        while let Some(owner) = self.hang_up_unowned() {
             super::session::forget(owner.session);
             for group in [owner.session, owner.foreground] {
                 task::send_to_group(group, Signal::SIGHUP);
@@ -198,6 +193,17 @@ impl Terminal {
             }
         }
         self.wake();
+    }
+
+    /// Ends it if no session has it; else takes it from its session.
+    fn hang_up_unowned(&self) -> Option<Owner> {
+        let mut state = self.state.lock();
+        let owner = state.owner.take();
+        if owner.is_none() {
+            state.hung_up = true;
+            state.discipline.flush_input();
+        }
+        owner
     }
 
     /// The settings.

@@ -241,6 +241,27 @@ fn a_fault_on_a_file_maps_the_neighbours_that_are_there() {
 }
 
 #[test]
+fn a_fault_on_a_file_leaves_what_was_written_next_to_it_and_is_out_of_reach() {
+    let memory = group(None);
+    let file = TestFile::new(vec![1; 2 * PAGE]);
+    let other = space(&memory);
+    let private = |space: &AddressSpace| {
+        let content = Content::PrivateFile { source: file.clone(), first: 0 };
+        let place = Place::Fixed(UserAddr(0x10_0000));
+        space.map(Mapping { content, ..Mapping::private(place, 2 * PAGE, RW) }).expect("room")
+    };
+    let at = private(&other);
+    other.populate(at..offset(at, 2 * PAGE)).expect("the file has its pages at hand");
+    let space = space(&memory);
+    private(&space);
+    space.write(offset(at, PAGE), &2u8).expect("mapped");
+    space.protect(at, 2 * PAGE, NONE).expect("mapped");
+    space.protect(at, 2 * PAGE, RW).expect("mapped");
+    assert_eq!(byte(&space, at), Ok(1));
+    assert_eq!(byte(&space, offset(at, PAGE)), Ok(2));
+}
+
+#[test]
 fn writes_to_a_shared_file_reach_it_where_it_allows_them() {
     let memory = group(None);
     let file = TestFile::writable(vec![1; PAGE]);
