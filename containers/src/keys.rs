@@ -108,22 +108,22 @@ keys! {
     GidMapping "gid_mapping" repeats Enforced "likewise", "none";
     TimeOffset "time_offset" repeats Enforced
         "`monotonic:SECONDS[:NANOSECONDS]`, `boottime:…`; each once; needs `namespace=time`", "0";
-    CgroupsPath "cgroups_path" once NotYet "path without `.` or `..`, below the caller's cgroup", "the id";
+    CgroupsPath "cgroups_path" once Enforced "path without `.` or `..`, below the caller's cgroup", "the id";
     MemoryLimit "memory_limit" once Enforced
         "bytes, or with K, M, G; `0` and `max` are unlimited", "unlimited";
-    MemoryReservation "memory_reservation" once NotYet "likewise: what it keeps while others can give", "none";
-    MemoryHigh "memory_high" once NotYet "likewise: where it is slowed down", "unlimited";
-    MemorySwap "memory_swap" once NotYet
+    MemoryReservation "memory_reservation" once Enforced "likewise: what it keeps while others can give", "none";
+    MemoryHigh "memory_high" once Enforced "likewise: where it is slowed down", "unlimited";
+    MemorySwap "memory_swap" once Enforced
         "likewise: memory and swap together; no less than `memory_limit`, which it needs", "unlimited";
-    CpuShares "cpu_shares" once NotYet "2 to 262144", "1024";
-    CpuQuota "cpu_quota" once NotYet
+    CpuShares "cpu_shares" once Enforced "2 to 262144", "1024";
+    CpuQuota "cpu_quota" once Enforced
         "microseconds in each period, at least 1000; `0` and `max` are unlimited", "unlimited";
-    CpuPeriod "cpu_period" once NotYet "1000 to 1000000 microseconds", "100000";
-    CpuBurst "cpu_burst" once NotYet "microseconds, at most the quota", "0";
-    CpuIdle "cpu_idle" once NotYet "`true`, `false`: whether it runs only when no one else wants to", "false";
-    CpusetCpus "cpuset_cpus" once NotYet "CPUs and ranges of them, `0-2,5`, up to 63", "the caller's";
+    CpuPeriod "cpu_period" once Enforced "1000 to 1000000 microseconds", "100000";
+    CpuBurst "cpu_burst" once Enforced "microseconds, at most the quota", "0";
+    CpuIdle "cpu_idle" once Enforced "`true`, `false`: whether it runs only when no one else wants to", "false";
+    CpusetCpus "cpuset_cpus" once Enforced "CPUs and ranges of them, `0-2,5`, up to 63", "the caller's";
     PidsLimit "pids_limit" once Enforced "tasks at one time, 1 to 4194304; `max` is unlimited", "unlimited";
-    Unified "unified" repeats NotYet "`FILE=VALUE`: what is written to a file of the cgroup, each once", "none";
+    Unified "unified" repeats Enforced "`FILE=VALUE`: what is written to a file of the cgroup, each once", "none";
     Device "device" repeats NotYet
         "`PATH:c:MAJOR:MINOR[:MODE[:UID:GID]]`, `b` for a block device, `PATH:p[:…]` for a pipe; \
          needs `namespace=mount`", "none";

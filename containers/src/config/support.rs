@@ -34,13 +34,13 @@ values! {
     ProcessTerminal Enforced: "false";
     ProcessTerminal NotYet: "true";
     // New namespaces, and those that are joined by their path.
-    Namespace Enforced: "pid" "mount" "ipc" "uts" "user" "time";
-    Namespace NotYet: "network" "cgroup";
+    Namespace Enforced: "pid" "mount" "ipc" "uts" "user" "cgroup" "time";
+    Namespace NotYet: "network";
     Namespace NotYet: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";
     // Types of mounts.
-    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs" "type devpts" "type overlay"
+    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs" "type cgroup2" "type devpts" "type overlay"
         "remount";
-    Mount NotYet: "type mqueue" "type cgroup2";
+    Mount NotYet: "type mqueue";
     // Options: flags of the mount; of its tree; how it spreads.
     Mount Enforced: "nodev" "dev" "noexec" "exec" "nosuid" "suid" "ro" "rw";
     Mount Enforced: "dirsync" "iversion" "noiversion" "lazytime" "nolazytime" "mand" "nomand" "noatime" "atime"

@@ -7,16 +7,21 @@
 //! Lock order: the hierarchy (one lock for the shape of the tree), then a group's list of tasks. Charges take no lock:
 //! a group's counter first, then its parent's.
 
+mod controllers;
 pub mod devices;
 mod freezer;
 pub mod memory;
 pub mod objects;
 pub mod pids;
+mod migrate;
+mod setting;
 mod tree;
 #[cfg(feature = "containers")]
 mod update;
 
+pub use controllers::Controllers;
 pub use memory::{KernelCharge, MemoryGroup};
 pub use objects::{ObjectCharge, ObjectPool};
 pub use pids::PidsGroup;
+pub use setting::{Change, CpuMax};
 pub use tree::{Admission, Cgroup, Presence};

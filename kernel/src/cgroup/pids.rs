@@ -113,6 +113,15 @@ impl PidsGroup {
         Ok(TaskCharge(self.clone()))
     }
 
+    /// Charges one more task whatever the limits say: for one that comes from another group.
+    pub fn charge_regardless(self: &Arc<Self>) -> TaskCharge {
+        for group in self.to_root() {
+            let before = group.current.fetch_add(1, Ordering::AcqRel);
+            group.peak.fetch_max(before + 1, Ordering::Relaxed);
+        }
+        TaskCharge(self.clone())
+    }
+
     fn to_root(&self) -> impl Iterator<Item = &Self> {
         core::iter::successors(Some(self), |group| group.parent.as_deref())
     }

@@ -1,8 +1,12 @@
 //! The tree of groups: making and removing them, and the tasks that are in them.
 
-use super::{MemoryGroup, PidsGroup, devices::DeviceRules, memory::KernelCharge, pids::TaskCharge};
+use super::{
+    Controllers, MemoryGroup, PidsGroup, controllers::Control, devices::DeviceRules, memory::KernelCharge, pids::TaskCharge,
+    setting::CpuMax,
+};
 use crate::{
-    sched::{Group, WaitQueue},
+    fs::synthetic::Changes,
+    sched::Group,
     task::Thread,
 };
 use alloc::{
@@ -24,9 +28,11 @@ pub const DESCENDANTS_MAX: usize = 65_536;
 const NAME_MAX: usize = 255;
 /// What a group takes of the kernel's heap.
 const GROUP_BYTES: usize = 2048;
+/// What a task takes of it: its registers and what it waits in, its tables, its places in others' tables.
+const TASK_BYTES: usize = 6144;
 
 /// One lock for the shape of all trees: it changes rarely.
-static HIERARCHY: SpinLock<()> = SpinLock::new(());
+pub(super) static HIERARCHY: SpinLock<()> = SpinLock::new(());
 /// Numbers of groups: 1 is the root of the machine.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -43,12 +49,24 @@ pub struct Cgroup {
     tasks: SpinLock<Tasks>,
     /// Live tasks in it and below.
     live: AtomicUsize,
-    /// Woken when `live` changes from or to 0.
-    pub(super) events: WaitQueue,
+    /// Told when what `cgroup.events` or `memory.events` says has changed.
+    pub(super) changes: Arc<Changes>,
     /// `cgroup.freeze`.
     pub(super) frozen: AtomicBool,
     /// No task in it or below lives on, those included that are being made.
     condemned: AtomicBool,
+    /// Which controllers it has files of.
+    pub(super) own_control: SpinLock<Control>,
+    /// Bounds on groups below it: how deep, how many (cgroup.max.depth, cgroup.max.descendants).
+    depth_max: AtomicUsize,
+    descendants_max: AtomicUsize,
+    /// Groups that were below it, are removed, and still used.
+    dying: AtomicUsize,
+    owners: SpinLock<Owners>,
+    /// The group of a container.
+    container: AtomicBool,
+    /// Made only to lead to a container's group.
+    passing: AtomicBool,
     /// What the group itself costs the kernel, paid by its parent.
     _cost: Option<KernelCharge>,
     /// Which devices its tasks may use; `None`: any that the groups above may.
@@ -59,13 +77,24 @@ pub struct Cgroup {
     pub pids: Arc<PidsGroup>,
     /// CPU time.
     pub cpu: Arc<Group>,
+    pub(super) cpu_max: SpinLock<CpuMax>,
+}
+
+/// Users and groups who own the group's directory and files in a cgroup2 file system.
+#[derive(Default)]
+struct Owners {
+    directory: (u32, u32),
+    files: (u32, u32),
+    /// Files that were given to others.
+    given: BTreeMap<&'static str, (u32, u32)>,
 }
 
 /// The tasks directly in a group.
 #[derive(Default)]
 struct Tasks {
-    /// By number in the first pid namespace.
-    threads: BTreeMap<u32, Weak<Thread>>,
+    /// By number in the first pid namespace, with the ticket of the presence that listed it.
+    threads: BTreeMap<u32, (u64, Weak<Thread>)>,
+    tickets: u64,
     /// Those in the list, and those admitted that are not made yet.
     present: usize,
     removed: bool,
@@ -80,6 +109,8 @@ pub struct Admission {
     pub presence: Presence,
     /// Its being counted, until it is waited for.
     pub charge: TaskCharge,
+    /// What the kernel keeps of it, until it is waited for.
+    pub cost: KernelCharge,
 }
 
 /// A live task's being in a group. Dropped when it ends.
@@ -88,7 +119,10 @@ pub struct Presence {
     cgroup: Arc<Cgroup>,
     /// Its number in the list, once it stands there.
     number: Option<u32>,
+    ticket: u64,
     kills: u64,
+    /// A group had no live task before.
+    first: bool,
 }
 
 impl Cgroup {
@@ -105,6 +139,8 @@ impl Cgroup {
         cpu: Arc<Group>,
         cost: Option<KernelCharge>,
     ) -> Self {
+        let own = parent.map_or(Controllers::all(), |parent| parent.subtree_control());
+        let control = Control { own, subtree: Controllers::empty() };
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name,
@@ -114,14 +150,22 @@ impl Cgroup {
             descendants: AtomicUsize::new(0),
             tasks: SpinLock::default(),
             live: AtomicUsize::new(0),
-            events: WaitQueue::new(),
+            changes: Arc::new(Changes::new()),
             frozen: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
+            own_control: SpinLock::new(control),
+            depth_max: AtomicUsize::new(usize::MAX),
+            descendants_max: AtomicUsize::new(usize::MAX),
+            dying: AtomicUsize::new(0),
+            owners: SpinLock::default(),
+            container: AtomicBool::new(false),
+            passing: AtomicBool::new(false),
             _cost: cost,
             devices: SpinLock::new(None),
             memory,
             pids,
             cpu,
+            cpu_max: SpinLock::new(CpuMax::NONE),
         }
     }
 
@@ -143,7 +187,10 @@ impl Cgroup {
         if self.tasks.lock().removed {
             return Err(Errno::ENODEV);
         }
-        let full = |group: &Self| group.descendants.load(Ordering::Relaxed) >= DESCENDANTS_MAX;
+        let full = |group: &Self| {
+            group.descendants() >= group.descendants_max().min(DESCENDANTS_MAX)
+                || self.depth - group.depth >= group.depth_max()
+        };
         if self.depth >= DEPTH_MAX || self.to_root().any(full) {
             return Err(Errno::EAGAIN);
         }
@@ -185,6 +232,7 @@ impl Cgroup {
         let gone = parent.children.lock().remove(&self.name);
         for above in parent.to_root() {
             above.descendants.fetch_sub(1, Ordering::Relaxed);
+            above.dying.fetch_add(1, Ordering::Relaxed);
         }
         drop(hierarchy);
         drop(gone);
@@ -234,6 +282,99 @@ impl Cgroup {
         self.descendants.load(Ordering::Relaxed)
     }
 
+    /// Groups that were below it, are removed, and still used by somebody.
+    pub fn dying_descendants(&self) -> usize {
+        self.dying.load(Ordering::Relaxed)
+    }
+
+    /// How many groups may be below it; `usize::MAX` if nobody has said.
+    pub fn descendants_max(&self) -> usize {
+        self.descendants_max.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Self::descendants_max`].
+    pub fn set_descendants_max(&self, most: usize) {
+        self.descendants_max.store(most, Ordering::Relaxed);
+    }
+
+    /// How deep groups may nest below it; `usize::MAX` if nobody has said.
+    pub fn depth_max(&self) -> usize {
+        self.depth_max.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Self::depth_max`].
+    pub fn set_depth_max(&self, most: usize) {
+        self.depth_max.store(most, Ordering::Relaxed);
+    }
+
+    /// User and group who own its file, or its directory, in a cgroup2 file system.
+    pub fn owner(&self, file: Option<&str>) -> (u32, u32) {
+        let owners = self.owners.lock();
+        match file {
+            None => owners.directory,
+            Some(name) => owners.given.get(name).copied().unwrap_or(owners.files),
+        }
+    }
+
+    /// Gives its file, or its directory, to another user and group.
+    pub fn set_owner(&self, file: Option<&'static str>, owner: (u32, u32)) {
+        let mut owners = self.owners.lock();
+        match file {
+            None => owners.directory = owner,
+            Some(name) => drop(owners.given.insert(name, owner)),
+        }
+    }
+
+    /// Gives its directory and all files to who has made it.
+    pub fn set_maker(&self, owner: (u32, u32)) {
+        let mut owners = self.owners.lock();
+        (owners.directory, owners.files) = (owner, owner);
+    }
+
+    /// Marks it as the group of a container.
+    pub fn set_container(&self) {
+        self.container.store(true, Ordering::Relaxed);
+    }
+
+    /// The group of the innermost container that the group is in.
+    pub fn container(self: &Arc<Self>) -> Option<Arc<Self>> {
+        self.groups_to_root().find(|group| group.container.load(Ordering::Relaxed))
+    }
+
+    /// Marks it as made only to lead to a container's group, and to go with that.
+    pub fn set_passing(&self, passing: bool) {
+        self.passing.store(passing, Ordering::Relaxed);
+    }
+
+    /// See [`Self::set_passing`].
+    pub fn is_passing(&self) -> bool {
+        self.passing.load(Ordering::Relaxed)
+    }
+
+    /// Whether a live task is directly in it.
+    pub fn has_tasks(&self) -> bool {
+        self.tasks.lock().present > 0
+    }
+
+    /// The path of `other` as one sees it for whom this group is the root: `/..` for each group above.
+    pub fn path_of(&self, other: &Self) -> String {
+        let mut common = self;
+        let mut path = String::new();
+        while !common.contains(other)
+            && let Some(parent) = &common.parent
+        {
+            path.push_str("/..");
+            common = parent;
+        }
+        let mut names: Vec<&str> = other.to_root().take_while(|at| !core::ptr::eq(*at, common)).map(Self::name).collect();
+        names.reverse();
+        for name in names {
+            path.push('/');
+            path.push_str(name);
+        }
+        if path.is_empty() { String::from("/") } else { path }
+    }
+
     /// Whether it was removed from the tree.
     pub fn is_removed(&self) -> bool {
         self.tasks.lock().removed
@@ -270,39 +411,40 @@ impl Cgroup {
 
     /// The path from the root group, `/` first.
     pub fn path(&self) -> String {
-        let mut names: Vec<&str> = self.to_root().map(Self::name).collect();
-        names.reverse();
-        if names.len() == 1 { String::from("/") } else { names.join("/") }
+        let root = self.to_root().last().unwrap_or(self);
+        root.path_of(self)
     }
 
     /// A place for one task more.
     ///
     /// # Errors
-    /// EAGAIN: a group is full, as fork(2) answers. ENODEV: the group was removed.
+    /// EAGAIN: a group is full, as fork(2) answers. ENOMEM: there is no memory for what the kernel keeps of a task.
+    /// ENODEV: the group was removed.
     pub fn admit(self: &Arc<Self>) -> Result<Admission, Errno> {
         let charge = self.pids.charge()?;
-        Ok(Admission { presence: self.enter()?, charge })
+        let cost = self.memory.charge_kernel(TASK_BYTES)?;
+        Ok(Admission { presence: self.enter()?, charge, cost })
     }
 
-    fn enter(self: &Arc<Self>) -> Result<Presence, Errno> {
+    pub(super) fn enter(self: &Arc<Self>) -> Result<Presence, Errno> {
         let mut tasks = self.tasks.lock();
         if tasks.removed {
             return Err(Errno::ENODEV);
         }
         tasks.present += 1;
-        let kills = tasks.kills;
+        tasks.tickets += 1;
+        let (ticket, kills) = (tasks.tickets, tasks.kills);
         drop(tasks);
+        let mut first = false;
         for group in self.to_root() {
-            if group.live.fetch_add(1, Ordering::AcqRel) == 0 {
-                group.events.wake_all();
-            }
+            first |= group.live.fetch_add(1, Ordering::AcqRel) == 0;
         }
-        Ok(Presence { cgroup: self.clone(), number: None, kills })
+        Ok(Presence { cgroup: self.clone(), number: None, ticket, kills, first })
     }
 
     /// The tasks directly in it.
     pub fn threads(&self) -> Vec<Arc<Thread>> {
-        self.tasks.lock().threads.values().filter_map(Weak::upgrade).collect()
+        self.tasks.lock().threads.values().filter_map(|(_, thread)| thread.upgrade()).collect()
     }
 
     /// Live tasks in it and below.
@@ -315,9 +457,9 @@ impl Cgroup {
         self.live() > 0
     }
 
-    /// Woken when what `cgroup.events` says has changed.
-    pub fn events(&self) -> &WaitQueue {
-        &self.events
+    /// Told when what `cgroup.events` or `memory.events` says has changed.
+    pub fn changes(&self) -> &Arc<Changes> {
+        &self.changes
     }
 
     /// Kills every task in it and below, those included that are being made (cgroup.kill).
@@ -325,7 +467,7 @@ impl Cgroup {
         for group in self.subtree() {
             let mut tasks = group.tasks.lock();
             tasks.kills += 1;
-            let doomed: Vec<_> = tasks.threads.values().filter_map(Weak::upgrade).collect();
+            let doomed: Vec<_> = tasks.threads.values().filter_map(|(_, thread)| thread.upgrade()).collect();
             drop(tasks);
             doomed.iter().for_each(|thread| crate::task::kill(thread));
         }
@@ -357,9 +499,12 @@ impl Presence {
         let number = thread.pid().global_number();
         self.number = Some(number);
         let mut tasks = self.cgroup.tasks.lock();
-        tasks.threads.insert(number, Arc::downgrade(thread));
+        tasks.threads.insert(number, (self.ticket, Arc::downgrade(thread)));
         let killed = tasks.kills != self.kills;
         drop(tasks);
+        if self.first {
+            self.cgroup.to_root().for_each(|group| group.changes.notify());
+        }
         killed || self.cgroup.to_root().any(|group| group.condemned.load(Ordering::SeqCst))
     }
 }
@@ -367,13 +512,14 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         let mut tasks = self.cgroup.tasks.lock();
-        let gone = self.number.and_then(|number| tasks.threads.remove(&number));
+        let own = |number: &u32| tasks.threads.get(number).is_some_and(|(ticket, _)| *ticket == self.ticket);
+        let gone = self.number.filter(own).and_then(|number| tasks.threads.remove(&number));
         tasks.present -= 1;
         drop(tasks);
         drop(gone);
         for group in self.cgroup.to_root() {
             if group.live.fetch_sub(1, Ordering::AcqRel) == 1 {
-                group.events.wake_all();
+                group.changes.notify();
             }
         }
     }
@@ -381,6 +527,11 @@ impl Drop for Presence {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
+        if self.is_removed() {
+            for above in self.to_root().skip(1) {
+                above.dying.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
         self.memory.close();
     }
 }

@@ -20,6 +20,7 @@
 //! lock, or none.
 
 mod attributes;
+pub mod cgroup;
 mod change;
 mod context;
 mod dentry;

@@ -22,6 +22,7 @@ impl Namespace {
     /// What readlink(2) says: `pid:[4026531836]`.
     pub(super) fn description(&self) -> Vec<u8> {
         let name = match self {
+            Self::Cgroup(_) => "cgroup",
             Self::Ipc(_) => "ipc",
             Self::Mount(_) => "mnt",
             Self::Network(_) => "net",

@@ -1,6 +1,6 @@
 //! The types of file systems, by name (filesystems(5)).
 
-use super::{Caller, Dentry, OverlayLayers, devfs, devpts, mount::TmpfsOptions, overlay, proc, sysfs, tmpfs};
+use super::{Caller, Dentry, OverlayLayers, cgroup, devfs, devpts, mount::TmpfsOptions, overlay, proc, sysfs, tmpfs};
 use crate::security::Capabilities;
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
@@ -23,6 +23,7 @@ pub const TYPES: &[FileSystemType] = &[
     FileSystemType { name: "proc", for_user_namespaces: true, make: proc },
     FileSystemType { name: "sysfs", for_user_namespaces: false, make: sysfs },
     FileSystemType { name: "overlay", for_user_namespaces: false, make: overlay },
+    FileSystemType { name: "cgroup2", for_user_namespaces: true, make: cgroup::tree },
 ];
 
 /// A new file system of type `kind` with the options `data`, mounted nowhere yet. ENODEV for a type that there is not,

@@ -48,7 +48,7 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM; this space is as it was.
     pub fn fork(&self, memory: Arc<MemoryGroup>) -> Result<Arc<Self>, Errno> {
-        Self::with_state(memory.clone(), |table| {
+        Self::with_state(&memory, |table| {
             let state = self.state.lock();
             let mut books = memory.kernel_charge();
             books.cover(state.areas.count() * AREA_BYTES)?;
@@ -57,6 +57,7 @@ impl AddressSpace {
             // back, as nobody else holds the frames then.
             let resident = self.table.share_with(table, ranges).map_err(|_| Errno::ENOMEM)?;
             Ok(State {
+                memory: memory.clone(),
                 areas: state.areas.clone(),
                 parked: state.parked.clone(),
                 limits: state.limits,
@@ -99,7 +100,7 @@ impl AddressSpace {
                 Claim::Absent => false,
                 Claim::Granted => true,
                 Claim::Shared(original) => {
-                    let copy = self.memory.copied_frame(Kind::Anon, &original)?;
+                    let copy = state.memory.copied_frame(Kind::Anon, &original)?;
                     self.table.map(UserAddr(page), copy, area.protection)?;
                     true
                 }
@@ -110,11 +111,11 @@ impl AddressSpace {
         if !present {
             mapped += match &area.backing {
                 Backing::Anonymous => {
-                    self.table.map(UserAddr(page), self.memory.zeroed_frame(Kind::Anon)?, area.protection)?;
+                    self.table.map(UserAddr(page), state.memory.zeroed_frame(Kind::Anon)?, area.protection)?;
                     1
                 }
                 Backing::Source { source, first } => {
-                    let file = FileRange { range, area, source: &**source, first: *first };
+                    let file = FileRange { range, area, source: &**source, first: *first, memory: &state.memory };
                     self.map_file_page(&file, &state.parked, page, access)?
                 }
             };
@@ -135,13 +136,13 @@ impl AddressSpace {
         if index >= file.source.length_bytes().div_ceil(PAGE_SIZE as u64) {
             return Err(FaultError::Bus);
         }
-        let frame = file.source.page(index, &self.memory).map_err(|error| match error {
+        let frame = file.source.page(index, file.memory).map_err(|error| match error {
             Errno::ENOMEM => FaultError::OutOfMemory,
             _ => FaultError::Bus,
         })?;
         if access == Access::Write && !file.area.shared {
             // A source that keeps no handle has made the frame for us.
-            let own = if frame.is_shared() { self.memory.copied_frame(Kind::Anon, &frame)? } else { frame };
+            let own = if frame.is_shared() { file.memory.copied_frame(Kind::Anon, &frame)? } else { frame };
             self.table.map(UserAddr(page), own, file.area.protection)?;
             return Ok(1);
         }
@@ -169,6 +170,7 @@ struct FileRange<'a> {
     area: &'a Area,
     source: &'a dyn PageSource,
     first: u64,
+    memory: &'a MemoryGroup,
 }
 
 impl FileRange<'_> {

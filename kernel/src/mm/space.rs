@@ -24,12 +24,13 @@ use linux_raw_sys::general::{RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 /// What a process sees as its memory. Shared by `Arc` among the threads that run in it.
 pub struct AddressSpace {
     pub(super) table: Arc<PageTable>,
-    pub(super) memory: Arc<MemoryGroup>,
     pub(super) state: SpinLock<State>,
 }
 
 /// What the space's lock guards.
 pub(super) struct State {
+    /// The group that is charged for what is mapped from now on.
+    pub memory: Arc<MemoryGroup>,
     pub areas: Areas,
     /// Private pages that PROT_NONE keeps from the program. hal maps no page without rights, so that their frames
     /// wait here until the program gets at them again.
@@ -173,6 +174,7 @@ impl AddressSpace {
     /// ENOMEM.
     pub fn new(memory: Arc<MemoryGroup>, limits: Limits) -> Result<Arc<Self>, Errno> {
         let state = State {
+            memory: memory.clone(),
             areas: Areas::default(),
             parked: BTreeMap::new(),
             limits,
@@ -182,17 +184,17 @@ impl AddressSpace {
             resident: 0,
             peak_resident: 0,
         };
-        Self::with_state(memory, |_| Ok(state))
+        Self::with_state(&memory, |_| Ok(state))
     }
 
     /// A space whose state is what `state` makes of its fresh page table.
     pub(super) fn with_state(
-        memory: Arc<MemoryGroup>,
+        memory: &Arc<MemoryGroup>,
         state: impl FnOnce(&PageTable) -> Result<State, Errno>,
     ) -> Result<Arc<Self>, Errno> {
         let table = PageTable::new(memory.clone()).map_err(|_| Errno::ENOMEM)?;
         let state = SpinLock::new(state(&table)?);
-        Ok(Arc::new(Self { table, memory, state }))
+        Ok(Arc::new(Self { table, state }))
     }
 
     /// The page table, to run user code with.
@@ -200,9 +202,15 @@ impl AddressSpace {
         &self.table
     }
 
-    /// The group that is charged for the space's frames.
-    pub fn memory(&self) -> &Arc<MemoryGroup> {
-        &self.memory
+    /// The group that is charged for what is mapped from now on.
+    pub fn memory(&self) -> Arc<MemoryGroup> {
+        self.state.lock().memory.clone()
+    }
+
+    /// Charges another group for what is mapped from now on. (Its page table still draws on the first one.)
+    pub fn charge_to(&self, memory: Arc<MemoryGroup>) {
+        let old = core::mem::replace(&mut self.state.lock().memory, memory);
+        drop(old);
     }
 
     /// The limits in force.

@@ -1,12 +1,14 @@
 //! Namespaces: what a task sees of names that others use too.
 //!
-//! Owns: [`IpcNamespace`], [`NetworkNamespace`], [`PidNamespace`], [`TimeNamespace`], [`UserNamespace`], [`UtsNamespace`] and the set that a
+//! Owns: [`CgroupNamespace`], [`IpcNamespace`], [`NetworkNamespace`], [`PidNamespace`], [`TimeNamespace`],
+//! [`UserNamespace`], [`UtsNamespace`] and the set that a
 //! task carries. (The mount namespace lives in `fs`.) Every namespace object has an inode number and an owner: the user
 //! namespace it was made in, whose capabilities rule it.
 //! May call: nothing above hal's locks. Called by: `security`, `fs`, `task`, `syscall`, `virt`.
 //!
 //! Lock order: a child pid namespace's table before its parent's.
 
+pub mod cgroup;
 pub mod id_map;
 pub mod ipc;
 pub mod network;
@@ -15,6 +17,7 @@ pub mod time;
 pub mod user;
 pub mod uts;
 
+pub use cgroup::CgroupNamespace;
 pub use ipc::IpcNamespace;
 pub use network::NetworkNamespace;
 pub use pid::{Pid, PidNamespace};
@@ -22,6 +25,7 @@ pub use time::TimeNamespace;
 pub use user::{IdKind, UserNamespace};
 pub use uts::UtsNamespace;
 
+use crate::cgroup::Cgroup;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::{NamespaceSet, abi::Errno};
@@ -34,6 +38,8 @@ pub struct Namespaces {
     pub uts: Arc<UtsNamespace>,
     /// Where the task's next child gets its pid; its own pids are in its [`Pid`].
     pub pid_for_children: Arc<PidNamespace>,
+    /// Which part of the cgroup hierarchy is seen.
+    pub cgroup: Arc<CgroupNamespace>,
     /// Shared memory, semaphores and message queues.
     pub ipc: Arc<IpcNamespace>,
     /// The loopback interface, ports and names of sockets.
@@ -51,17 +57,19 @@ impl Namespaces {
         .union(NamespaceSet::NETWORK)
         .union(NamespaceSet::PID)
         .union(NamespaceSet::TIME)
+        .union(NamespaceSet::CGROUP)
         .union(NamespaceSet::MOUNT)
         .union(NamespaceSet::USER);
 
     /// These, but for those of `kinds`, which are new ones that `owner` rules. (A mount and a user namespace are not
     /// made here.) A new pid namespace is below `pid`, that of the process that makes it: EINVAL when its children go
-    /// elsewhere already, ENOSPC when it is nested too deep.
+    /// elsewhere already, ENOSPC when it is nested too deep. A new cgroup namespace has `cgroup` as its root.
     pub fn with_new(
         &self,
         kinds: NamespaceSet,
         pid: &Arc<PidNamespace>,
         owner: &Arc<UserNamespace>,
+        cgroup: &Arc<Cgroup>,
     ) -> Result<Self, Errno> {
         let mut new = self.clone();
         if kinds.contains(NamespaceSet::UTS) {
@@ -78,6 +86,9 @@ impl Namespaces {
                 return Err(Errno::EINVAL);
             }
             new.pid_for_children = PidNamespace::child(pid, owner)?;
+        }
+        if kinds.contains(NamespaceSet::CGROUP) {
+            new.cgroup = CgroupNamespace::new(cgroup.clone(), owner);
         }
         if kinds.contains(NamespaceSet::TIME) {
             new.time_for_children = Arc::new(self.time_for_children.child(owner));

@@ -4,9 +4,11 @@
 
 use super::Thread;
 use crate::{
-    cgroup::MemoryGroup,
+    cgroup::Cgroup,
     fs,
-    namespace::{IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace},
+    namespace::{
+        CgroupNamespace, IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace,
+    },
     security::{Capabilities, Credentials},
 };
 use alloc::sync::Arc;
@@ -16,6 +18,7 @@ use veridian_containers::{NamespaceKind, NamespaceSet, abi::Errno};
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "named for the kinds")]
 pub enum Namespace {
+    Cgroup(Arc<CgroupNamespace>),
     Ipc(Arc<IpcNamespace>),
     Mount(Arc<fs::MountNamespace>),
     Network(Arc<NetworkNamespace>),
@@ -29,6 +32,7 @@ impl Namespace {
     /// Which kind it is.
     pub fn kind(&self) -> NamespaceKind {
         match self {
+            Self::Cgroup(_) => NamespaceKind::Cgroup,
             Self::Ipc(_) => NamespaceKind::Ipc,
             Self::Mount(_) => NamespaceKind::Mount,
             Self::Network(_) => NamespaceKind::Network,
@@ -42,6 +46,7 @@ impl Namespace {
     /// Unlike that of any other namespace.
     pub fn inode(&self) -> u64 {
         match self {
+            Self::Cgroup(namespace) => namespace.inode(),
             Self::Ipc(namespace) => namespace.inode(),
             Self::Mount(namespace) => namespace.inode(),
             Self::Network(namespace) => namespace.inode(),
@@ -55,6 +60,7 @@ impl Namespace {
     /// The user namespace whose capabilities rule it; for a user namespace, the one above, which the first has not.
     pub fn owner(&self) -> Option<&Arc<UserNamespace>> {
         match self {
+            Self::Cgroup(namespace) => Some(namespace.owner()),
             Self::Ipc(namespace) => Some(namespace.owner()),
             Self::Mount(namespace) => Some(namespace.owner()),
             Self::Network(namespace) => Some(namespace.owner()),
@@ -67,10 +73,10 @@ impl Namespace {
 }
 
 impl Thread {
-    /// Its namespace of a kind: of pids, its own. ESRCH for a mount namespace when it has ended; EINVAL for a kind that
-    /// there is not.
+    /// Its namespace of a kind: of pids, its own. ESRCH for a mount namespace when it has ended.
     pub fn namespace(&self, kind: NamespaceKind) -> Result<Namespace, Errno> {
         Ok(match kind {
+            NamespaceKind::Cgroup => Namespace::Cgroup(self.namespaces().cgroup),
             NamespaceKind::Ipc => Namespace::Ipc(self.namespaces().ipc),
             NamespaceKind::Network => Namespace::Network(self.namespaces().network),
             NamespaceKind::Mount => Namespace::Mount(self.try_with_fs(|fs| fs.namespace.clone()).ok_or(Errno::ESRCH)?),
@@ -78,7 +84,6 @@ impl Thread {
             NamespaceKind::Time => Namespace::Time(self.namespaces().time),
             NamespaceKind::User => Namespace::User(self.credentials().user_namespace.clone()),
             NamespaceKind::Uts => Namespace::Uts(self.namespaces().uts),
-            _ => return Err(Errno::EINVAL),
         })
     }
 }
@@ -91,8 +96,8 @@ pub struct Scene {
     pub namespaces: Namespaces,
     /// Its files' view, with the mount namespace.
     pub fs: fs::Context,
-    /// Who pays for what is new.
-    memory: Arc<MemoryGroup>,
+    /// Where it is charged.
+    cgroup: Arc<Cgroup>,
 }
 
 impl Scene {
@@ -102,7 +107,7 @@ impl Scene {
             credentials: thread.credentials(),
             namespaces: thread.namespaces(),
             fs: thread.with_fs(|fs| fs.clone()),
-            memory: thread.memory(),
+            cgroup: thread.cgroup(),
         }
     }
 
@@ -127,9 +132,9 @@ impl Scene {
             return Err(Errno::EPERM);
         }
         let owner = &self.credentials.user_namespace;
-        self.namespaces = self.namespaces.with_new(others, pid, owner)?;
+        self.namespaces = self.namespaces.with_new(others, pid, owner, &self.cgroup)?;
         if others.contains(NamespaceSet::MOUNT) {
-            self.fs = self.fs.with_new_namespace(owner, &self.memory)?;
+            self.fs = self.fs.with_new_namespace(owner, &self.cgroup.memory)?;
         }
         Ok(self)
     }
@@ -165,6 +170,7 @@ impl Scene {
                 self.namespaces.time_for_children = time;
                 self.namespaces.enter_time();
             }
+            Namespace::Cgroup(cgroup) => self.namespaces.cgroup = cgroup,
             Namespace::Ipc(ipc) => self.namespaces.ipc = ipc,
             Namespace::Network(network) => self.namespaces.network = network,
             Namespace::Uts(uts) => self.namespaces.uts = uts,

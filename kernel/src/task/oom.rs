@@ -3,7 +3,9 @@
 
 use super::{Thread, run::kill};
 use crate::cgroup::{Cgroup, MemoryGroup, memory::Event};
+use crate::sched;
 use alloc::{sync::Arc, vec::Vec};
+use veridian_hal::clock;
 
 /// What was done for a thread that was refused memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +42,30 @@ pub(super) fn refused(thread: &Arc<Thread>) -> Relief {
     if thread.signals().is_killed() { Relief::Killed } else { Relief::OtherKilled }
 }
 
+/// Has processes of `group` killed until what it has fits `memory.max`, which was lowered.
+pub fn fit_memory(group: &Arc<Cgroup>) {
+    const PAUSE_NS: u64 = 1_000_000;
+    let group = group.clone();
+    if !group.memory.is_over_max() {
+        return;
+    }
+    sched::spawn(async move {
+        while group.memory.is_over_max() && group.is_populated() {
+            relieve(&group, &group.memory);
+            sched::sleep_until(clock::now_ns() + PAUSE_NS).await;
+        }
+    });
+}
+
 /// Kills the process of `group` and below that frees most, or all of the topmost group below `group` that the process
 /// is in and that lives or dies as one.
 pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) {
-    memory.count(Event::Oom);
     let threads: Vec<_> = group.subtree().iter().flat_map(|group| group.threads()).collect();
     if threads.iter().any(|thread| thread.signals().is_killed() && !thread.has_ended()) {
         // Somebody ends already.
         return;
     }
+    memory.count(Event::Oom);
     let Some(victim) = threads.iter().max_by_key(|thread| thread.resident_bytes()) else { return };
     let cgroup = victim.cgroup();
     let inside = cgroup.groups_to_root().take_while(|above| group.contains(above));
@@ -69,4 +86,5 @@ pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) {
             kill(victim);
         }
     }
+    group.groups_to_root().for_each(|above| above.changes().notify());
 }

@@ -2,7 +2,7 @@
 
 use super::{Guard, Signals, Usage};
 use crate::{
-    cgroup::{Admission, Cgroup, MemoryGroup, Presence, pids::TaskCharge},
+    cgroup::{Admission, Cgroup, KernelCharge, MemoryGroup, Presence, pids::TaskCharge},
     fs,
     mm::{AddressSpace, Limits},
     namespace::{Namespaces, Pid, TimeNamespace},
@@ -18,7 +18,10 @@ use alloc::{
 use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use linux_raw_sys::general::RLIMIT_NOFILE;
-use veridian_containers::{Signal, abi::WaitStatus};
+use veridian_containers::{
+    Signal,
+    abi::{Errno, WaitStatus},
+};
 use veridian_hal::{
     cpu,
     sync::{Once, SpinLock},
@@ -72,6 +75,7 @@ struct Membership {
     presence: Option<Presence>,
     /// Until it has been waited for, as Linux counts it.
     charge: Option<TaskCharge>,
+    cost: Option<KernelCharge>,
 }
 
 /// Memory, files and places of a live process.
@@ -137,7 +141,7 @@ impl Thread {
             Some(parent) => (parent.group(), parent.session()),
             None => (new.pid.global_number(), new.pid.global_number()),
         };
-        let Admission { mut presence, charge } = new.admission;
+        let Admission { mut presence, charge, cost } = new.admission;
         let thread = Arc::new(Self {
             pid: new.pid,
             container: new.container,
@@ -162,6 +166,7 @@ impl Thread {
                 cgroup: presence.cgroup().clone(),
                 presence: None,
                 charge: Some(charge),
+                cost: Some(cost),
             }),
             usage: Usage::new(),
         });
@@ -187,6 +192,36 @@ impl Thread {
     /// What it is charged to.
     pub fn cgroup(&self) -> Arc<Cgroup> {
         self.membership.lock().cgroup.clone()
+    }
+
+    /// Makes it a member of another group; gives back what it was of the old one, to be dropped without any lock. ESRCH
+    /// if it has ended.
+    pub fn change_group(
+        self: &Arc<Self>,
+        mut presence: Presence,
+        charge: TaskCharge,
+    ) -> Result<(Option<Presence>, Option<TaskCharge>), Errno> {
+        let group = presence.cgroup().clone();
+        let doomed = presence.list(self);
+        let mut membership = self.membership.lock();
+        if membership.presence.is_none() {
+            drop(membership);
+            return Err(Errno::ESRCH);
+        }
+        membership.cgroup = group.clone();
+        let old = (membership.presence.replace(presence), membership.charge.replace(charge));
+        drop(membership);
+        if let Some(task) = self.task.get() {
+            task.move_to(&group.cpu);
+        }
+        let space = self.body.lock().as_ref().map(|body| body.space.clone());
+        if let Some(space) = space {
+            space.charge_to(group.memory.clone());
+        }
+        if doomed {
+            super::kill(self);
+        }
+        Ok(old)
     }
 
     /// What its memory is charged to.
@@ -240,7 +275,7 @@ impl Thread {
         let limits = self.confinement.limits();
         let space = self.body.lock().as_mut().map(|body| {
             body.files.set_limit(limits.soft(RLIMIT_NOFILE));
-            body.files.set_payer(body.space.memory());
+            body.files.set_payer(&body.space.memory());
             body.space.clone()
         });
         if let Some(space) = space {
@@ -421,8 +456,10 @@ impl Thread {
     pub(super) fn depart(&self) {
         self.pid.release();
         self.confinement.depart();
-        let charge = self.membership.lock().charge.take();
-        drop(charge);
+        let mut membership = self.membership.lock();
+        let (charge, cost) = (membership.charge.take(), membership.cost.take());
+        drop(membership);
+        drop((charge, cost));
     }
 
     /// Whether it has given back its numbers.

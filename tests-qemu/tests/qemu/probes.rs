@@ -20,6 +20,7 @@ const fn probe(program: &'static str, sentence: &'static str) -> Probe {
 
 /// Run on machines with one CPU and with four.
 pub const ALL: &[Probe] = &[
+    probe("cgroups", "cgroups_divide_limit_freeze_and_kill_and_only_who_may_changes_them"),
     probe("clocks", "clocks_run_sleeps_last_and_processes_take_turns"),
     probe("configs", "every_kind_of_wrong_configuration_is_refused_with_its_line_and_leaves_nothing"),
     probe("container-faults", "wild_pointers_and_descriptors_to_each_container_call_are_refused"),

@@ -49,13 +49,18 @@ impl Limit {
     /// All limits.
     pub const ALL: [Self; 5] = [Self::Max, Self::High, Self::Low, Self::Min, Self::SwapMax];
 
-    /// What holds before anybody says so, in frames.
-    const fn default(self) -> usize {
+    /// What holds before anybody says so, in bytes; `None` for no limit.
+    pub const fn default(self) -> Option<u64> {
         match self {
-            Self::Max | Self::High | Self::SwapMax => usize::MAX,
-            Self::Low | Self::Min => 0,
+            Self::Max | Self::High | Self::SwapMax => None,
+            Self::Low | Self::Min => Some(0),
         }
     }
+}
+
+/// A limit in whole frames.
+fn frames_of(bytes: Option<u64>) -> usize {
+    bytes.and_then(|bytes| usize::try_from(bytes).ok()).map_or(usize::MAX, |bytes| bytes / PAGE_SIZE)
 }
 
 /// Bits of an owner number that tell the kind of memory.
@@ -83,7 +88,7 @@ impl MemoryGroup {
         let number = u32::try_from(entry.key() + 1).expect("fewer than 2^29 groups");
         let group = Arc::new(Self {
             parent,
-            limits: Limit::ALL.map(|limit| AtomicUsize::new(limit.default())),
+            limits: Limit::ALL.map(|limit| AtomicUsize::new(frames_of(limit.default()))),
             current: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             kinds: Default::default(),
@@ -140,8 +145,7 @@ impl MemoryGroup {
 
     /// Sets a limit, rounded down to whole frames as Linux does; `None` for no limit. What is charged already stays.
     pub fn set_limit(&self, limit: Limit, bytes: Option<u64>) {
-        let frames = bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).map_or(usize::MAX, |n| n / PAGE_SIZE));
-        self.limits[limit as usize].store(frames, Ordering::Relaxed);
+        self.limits[limit as usize].store(frames_of(bytes), Ordering::Relaxed);
     }
 
     /// Whether an out-of-memory kill takes the whole group (memory.oom.group).

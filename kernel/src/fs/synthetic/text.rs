@@ -36,6 +36,11 @@ impl Changes {
         self.watchers.wake_all();
     }
 
+    /// Waits until `ready` gives a value; it is asked again after each change.
+    pub async fn wait_until<T>(&self, ready: impl FnMut() -> Option<T>) -> T {
+        self.watchers.wait_until(ready).await
+    }
+
     fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }

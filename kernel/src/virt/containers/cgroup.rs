@@ -25,19 +25,56 @@ pub fn create(
     path: Option<&str>,
     resources: &Resources,
 ) -> Result<Arc<Cgroup>, Error> {
-    if path.is_some() {
-        return Err(Error::new(Errno::ENOSYS).reason("a cgroup's path cannot be chosen yet"));
-    }
-    let group = caller.cgroup().create(id.as_str())?;
+    let group = make(&caller.cgroup(), path.unwrap_or(id.as_str()))?;
     // A container never lives on in part.
     group.memory.set_kills_whole(true);
     group.set_devices(resources.devices.iter().map(device_rule).collect());
+    group.set_container();
     match group.update(resources) {
         Ok(()) => Ok(group),
         Err(errno) => {
-            group.remove_tree();
+            remove(&group);
             Err(errno.into())
         }
+    }
+}
+
+/// Makes the group at `path` below `top`, and those on the way that are missing, which go with it again. EEXIST if it is
+/// there already.
+fn make(top: &Arc<Cgroup>, path: &str) -> Result<Arc<Cgroup>, Errno> {
+    let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
+    let mut at = top.clone();
+    while let Some(name) = names.next() {
+        let there = at.child(name).filter(|_| names.peek().is_some());
+        at = match there {
+            Some(group) => group,
+            None => match at.create(name) {
+                Ok(group) => {
+                    group.own_all_controllers();
+                    group.set_passing(names.peek().is_some());
+                    group
+                }
+                Err(errno) => {
+                    remove_passing(Some(&at));
+                    return Err(errno);
+                }
+            },
+        };
+    }
+    if Arc::ptr_eq(&at, top) { Err(Errno::EINVAL) } else { Ok(at) }
+}
+
+/// Removes the group, those that the container has made below it, and those that were made only to lead to it.
+pub fn remove(group: &Arc<Cgroup>) {
+    group.remove_tree();
+    remove_passing(group.parent());
+}
+
+fn remove_passing(mut group: Option<&Arc<Cgroup>>) {
+    while let Some(passing) = group.filter(|group| group.is_passing())
+        && passing.remove().is_ok()
+    {
+        group = passing.parent();
     }
 }
 
@@ -47,9 +84,9 @@ pub fn charge(caller: &Thread, bytes: usize) -> Result<KernelCharge, Error> {
 }
 
 /// Freezes the group; ready when nothing in it runs any more. Dropped before, it is as it was.
-pub async fn freeze(cgroup: &Cgroup) {
+pub async fn freeze(cgroup: &Arc<Cgroup>) {
     /// Thaws again unless disarmed.
-    struct Thawing<'a>(Option<&'a Cgroup>);
+    struct Thawing<'a>(Option<&'a Arc<Cgroup>>);
 
     impl Drop for Thawing<'_> {
         fn drop(&mut self) {
@@ -77,7 +114,7 @@ pub fn stats(cgroup: &Cgroup) -> Stats {
         memory_max_events: memory.event(Event::Max),
         memory_oom_events: memory.event(Event::Oom),
         memory_oom_kills: memory.event(Event::OomKill),
-        cpu_usage_ns: cpu.times.user_ns + cpu.times.system_ns,
+        cpu_usage_ns: cpu.times.total_ns(),
         cpu_user_ns: cpu.times.user_ns,
         cpu_system_ns: cpu.times.system_ns,
         cpu_periods: cpu.periods,
@@ -87,7 +124,7 @@ pub fn stats(cgroup: &Cgroup) -> Stats {
         pids_peak: pids.peak,
         pids_limit: limit(pids.max),
         pids_max_events: pids.refused,
-        ..Stats::default()
+        memory_low_events: 0,
     }
 }
 

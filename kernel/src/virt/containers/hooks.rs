@@ -136,7 +136,7 @@ impl Drop for Group {
         }
         let group = group.clone();
         sched::spawn(async move {
-            group.events().wait_until(|| (!group.is_populated()).then_some(())).await;
+            group.changes().wait_until(|| (!group.is_populated()).then_some(())).await;
             group.remove_tree();
         });
     }

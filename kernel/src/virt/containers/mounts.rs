@@ -40,12 +40,13 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
             let instance = fs::proc::Options::default();
             MountSource::Tree(fs::proc::tree(&house.namespaces.set.pid_for_children, instance, &owner))
         }
+        Filesystem::Cgroup2 => MountSource::Tree(fs::cgroup::tree_of(&house.namespaces.set.cgroup)),
         Filesystem::Sysfs => {
             MountSource::Tree(fs::sysfs::tree(root.with_mounts(|mounts| mounts.context()).namespace.owner()))
         }
         Filesystem::Overlay(overlay) => MountSource::Overlay(layers(&view, bundle, overlay)?),
         // The configuration refuses these: the kernel has no such file system.
-        Filesystem::Mqueue | Filesystem::Cgroup2 => {
+        Filesystem::Mqueue => {
             return Err(Error::new(Errno::ENODEV));
         }
     };

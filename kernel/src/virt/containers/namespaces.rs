@@ -55,7 +55,7 @@ impl ContainerNamespaces {
 /// those that are made with it.
 pub fn create(
     caller: &Thread,
-    _cgroup: &Arc<Cgroup>,
+    cgroup: &Arc<Cgroup>,
     request: NamespaceRequest<'_>,
 ) -> Result<ContainerNamespaces, Error> {
     let asker = caller.credentials();
@@ -79,7 +79,7 @@ pub fn create(
         });
         found.unwrap_or_else(|| asker.user_namespace.clone())
     };
-    let mut set = caller.namespaces().with_new(new - NamespaceSet::USER, caller.pid().namespace(), &user)?;
+    let mut set = caller.namespaces().with_new(new - NamespaceSet::USER, caller.pid().namespace(), &user, cgroup)?;
     if new.contains(NamespaceSet::TIME) {
         set_clocks(&set, &request)?;
     }
@@ -97,6 +97,7 @@ pub fn create(
                 set.pid_for_children = namespace;
             }
             Namespace::Time(namespace) => set.time_for_children = namespace,
+            Namespace::Cgroup(namespace) => set.cgroup = namespace,
             Namespace::Ipc(namespace) => set.ipc = namespace,
             Namespace::Network(namespace) => set.network = namespace,
             Namespace::Uts(namespace) => set.uts = namespace,

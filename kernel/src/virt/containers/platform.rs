@@ -217,6 +217,6 @@ impl Platform for Kernel {
     }
 
     fn remove_cgroup(&self, cgroup: Arc<Cgroup>) {
-        cgroup.remove_tree();
+        cgroup::remove(&cgroup);
     }
 }

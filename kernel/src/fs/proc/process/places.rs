@@ -57,9 +57,12 @@ pub fn mountinfo(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
 }
 
 /// `cgroup`: the one hierarchy of cgroup v2.
-pub fn cgroup(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
+pub fn cgroup(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let thread = process.live()?;
-    Ok(text(|to| writeln!(to, "0::{}", thread.cgroup().path())))
+    let viewer = opener.thread.upgrade().ok_or(Errno::ESRCH)?;
+    let group = thread.cgroup();
+    let gone = if group.is_removed() { " (deleted)" } else { "" };
+    Ok(text(|to| writeln!(to, "0::{}{gone}", viewer.namespaces().cgroup.path_of(&group))))
 }
 
 /// `ns`: a magic link for each namespace.
@@ -84,7 +87,7 @@ macro_rules! rows {
 
 type Of = fn(&Process) -> Result<Namespace, Errno>;
 
-static NAMESPACES: [Row<Process>; 9] = rows! {
+static NAMESPACES: [Row<Process>; 10] = rows! {
     "ipc" => |process| Ok(Namespace::Ipc(set(process)?.ipc));
     "mnt" => |process| Ok(Namespace::Mount(context(process)?.namespace));
     "pid" => |process| Ok(Namespace::Pid(process.live()?.pid().namespace().clone()));
@@ -94,6 +97,7 @@ static NAMESPACES: [Row<Process>; 9] = rows! {
     "time_for_children" => |process| Ok(Namespace::Time(set(process)?.time_for_children));
     "user" => |process| Ok(Namespace::User(process.live()?.credentials().user_namespace.clone()));
     "net" => |process| Ok(Namespace::Network(set(process)?.network));
+    "cgroup" => |process| Ok(Namespace::Cgroup(set(process)?.cgroup));
     "uts" => |process| Ok(Namespace::Uts(set(process)?.uts));
 };
 
