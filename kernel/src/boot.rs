@@ -12,7 +12,8 @@ use crate::{
     device::random,
     fs, log as messages,
     namespace::{
-        CgroupNamespace, IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace,
+        CgroupNamespace, IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace,
+        UtsNamespace,
     },
     sched,
     security::{Bounds, Confinement, Credentials},

@@ -104,9 +104,11 @@ pub(super) struct Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cgroup::memory;
 
     #[test]
     fn controllers_are_handed_down_and_taken_back_from_below() {
+        memory::tests::machine();
         let root = Cgroup::root();
         assert_eq!(root.controllers().names(), "cpuset cpu memory pids");
         let outer = root.create("outer").expect("a group");
@@ -126,6 +128,7 @@ mod tests {
 
     #[test]
     fn a_group_with_tasks_hands_nothing_on() {
+        memory::tests::machine();
         let root = Cgroup::root();
         let group = root.create("group").expect("a group");
         root.control_subtree("+cpu").expect("the root may");

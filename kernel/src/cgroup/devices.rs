@@ -82,6 +82,7 @@ impl Cgroup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cgroup::memory;
 
     const CHARACTER: FileType = FileType::CharacterDevice;
     const BLOCK: FileType = FileType::BlockDevice;
@@ -113,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_group_is_held_to_the_rules_of_those_above_it() {
+        memory::tests::machine();
         let root = Cgroup::root();
         let outer = root.create("outer").expect("a group");
         let inner = outer.create("inner").expect("a group");

@@ -11,9 +11,9 @@ mod controllers;
 pub mod devices;
 mod freezer;
 pub mod memory;
+mod migrate;
 pub mod objects;
 pub mod pids;
-mod migrate;
 mod setting;
 mod tree;
 #[cfg(feature = "containers")]

@@ -290,9 +290,11 @@ fn cpu_list(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cgroup::memory;
 
     #[test]
     fn what_is_written_is_checked_as_linux_does() {
+        memory::tests::machine();
         let group = Cgroup::root().create("g").expect("a group");
         let mut change = Change::of(&group);
         for (file, text) in [
@@ -321,6 +323,7 @@ mod tests {
 
     #[test]
     fn what_is_right_is_set_together() {
+        memory::tests::machine();
         let group = Cgroup::root().create("g").expect("a group");
         let mut change = Change::of(&group);
         for (file, text) in [

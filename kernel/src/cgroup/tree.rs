@@ -1,14 +1,10 @@
 //! The tree of groups: making and removing them, and the tasks that are in them.
 
 use super::{
-    Controllers, MemoryGroup, PidsGroup, controllers::Control, devices::DeviceRules, memory::KernelCharge, pids::TaskCharge,
-    setting::CpuMax,
+    Controllers, MemoryGroup, PidsGroup, controllers::Control, devices::DeviceRules, memory::KernelCharge,
+    pids::TaskCharge, setting::CpuMax,
 };
-use crate::{
-    fs::synthetic::Changes,
-    sched::Group,
-    task::Thread,
-};
+use crate::{fs::synthetic::Changes, sched::Group, task::Thread};
 use alloc::{
     boxed::Box,
     collections::BTreeMap,
@@ -366,7 +362,8 @@ impl Cgroup {
             path.push_str("/..");
             common = parent;
         }
-        let mut names: Vec<&str> = other.to_root().take_while(|at| !core::ptr::eq(*at, common)).map(Self::name).collect();
+        let mut names: Vec<&str> =
+            other.to_root().take_while(|at| !core::ptr::eq(*at, common)).map(Self::name).collect();
         names.reverse();
         for name in names {
             path.push('/');
@@ -545,9 +542,11 @@ impl core::fmt::Debug for Cgroup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cgroup::memory;
 
     #[test]
     fn groups_are_made_by_name_and_removed_when_nobody_is_in_them() {
+        memory::tests::machine();
         let root = Cgroup::root();
         let outer = root.create("outer").expect("a group");
         let inner = outer.create("inner").expect("a group");
@@ -571,6 +570,7 @@ mod tests {
 
     #[test]
     fn groups_nest_only_so_deep() {
+        memory::tests::machine();
         let mut group = Cgroup::root();
         for level in 0..DEPTH_MAX {
             group = group.create("g").unwrap_or_else(|errno| panic!("level {level}: {errno}"));
@@ -580,6 +580,7 @@ mod tests {
 
     #[test]
     fn a_tree_of_groups_goes_at_once() {
+        memory::tests::machine();
         let root = Cgroup::root();
         let top = root.create("top").expect("a group");
         for name in ["a", "b"] {

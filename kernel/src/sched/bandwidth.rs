@@ -23,6 +23,8 @@ pub(super) struct Bandwidth {
     begin: u64,
     /// Since when tasks have been waiting for the next period.
     pub throttled_since: Option<u64>,
+    /// Tasks had to wait in this period: counted once in it.
+    waited: bool,
     pub periods: u64,
     pub throttled: u64,
     pub throttled_ns: u64,
@@ -39,6 +41,7 @@ impl Bandwidth {
             at_begin: left,
             begin: now,
             throttled_since: None,
+            waited: false,
             periods: 0,
             throttled: 0,
             throttled_ns: 0,
@@ -62,9 +65,12 @@ impl Bandwidth {
             return;
         }
         self.begin += elapsed * self.quota.period_ns;
-        self.periods += elapsed;
         let quota = self.quota.quota_ns as i64;
         let taken = self.at_begin.saturating_sub(self.left);
+        let waits = self.throttled_since.is_some();
+        // Periods in which nobody wants or owes time do not count.
+        let all = waits || self.left < 0;
+        self.periods += if all { elapsed } else { u64::from(self.waited || taken > 0) };
         if self.quota.burst_ns > 0 && taken > quota {
             self.bursts += 1;
             self.burst_ns += (taken - quota) as u64;
@@ -72,6 +78,9 @@ impl Bandwidth {
         let given = i64::try_from(elapsed).unwrap_or(i64::MAX).saturating_mul(quota);
         self.left = self.left.saturating_add(given).min(quota.saturating_add(self.quota.burst_ns as i64));
         self.at_begin = self.left;
+        // Who waits on because time is owed has waited in all of them, and waits in this one.
+        self.waited = waits && self.left <= 0;
+        self.throttled += if waits { elapsed - u64::from(!self.waited) } else { 0 };
     }
 
     /// Takes time from the account; less than nothing gives back, as far as there is room.
@@ -94,10 +103,8 @@ impl Bandwidth {
 
     /// Tasks wait for the next period from now on.
     pub fn begin_wait(&mut self, now: u64) {
-        if self.throttled_since.is_none() {
-            self.throttled_since = Some(now);
-            self.throttled += 1;
-        }
+        self.throttled_since.get_or_insert(now);
+        self.throttled += u64::from(!core::mem::replace(&mut self.waited, true));
     }
 
     pub fn end_wait(&mut self, now: u64) {
@@ -155,5 +162,23 @@ mod tests {
         account.end_wait(25);
         account.end_wait(99);
         assert_eq!((account.throttled, account.throttled_ns), (1, 20));
+        account.begin_wait(30);
+        assert_eq!(account.throttled, 1, "once in a period");
+        account.refill(100 * MS);
+        account.end_wait(100 * MS);
+        account.refill(1000 * MS);
+        assert_eq!((account.periods, account.throttled), (1, 1), "only those in which somebody wants time");
+    }
+
+    #[test]
+    fn who_owes_waits_in_each_period_until_it_is_paid() {
+        let mut account = account(0);
+        account.take(35 * MS as i64);
+        account.begin_wait(30 * MS);
+        account.refill(100 * MS);
+        assert_eq!((account.periods, account.throttled), (1, 2));
+        account.refill(300 * MS);
+        account.end_wait(300 * MS);
+        assert_eq!((account.periods, account.throttled, account.throttled_ns), (3, 3, 270 * MS));
     }
 }

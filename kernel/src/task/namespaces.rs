@@ -7,7 +7,8 @@ use crate::{
     cgroup::Cgroup,
     fs,
     namespace::{
-        CgroupNamespace, IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace, UtsNamespace,
+        CgroupNamespace, IpcNamespace, Namespaces, NetworkNamespace, PidNamespace, TimeNamespace, UserNamespace,
+        UtsNamespace,
     },
     security::{Capabilities, Credentials},
 };

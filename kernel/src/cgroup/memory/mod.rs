@@ -69,4 +69,4 @@ pub fn take_slowdown() -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,7 +6,8 @@ use veridian_hal::{PAGE_SIZE, arch::hosted};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
-fn machine() {
+/// Gives the tests their memory. Each that makes groups begins with it.
+pub fn machine() {
     hosted::init(16 << 20);
     mem::set_ledger(&Books);
 }

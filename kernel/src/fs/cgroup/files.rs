@@ -2,11 +2,7 @@
 
 use super::{Opener, permit_change};
 use crate::{
-    cgroup::{
-        Cgroup, Change, Controllers,
-        memory::Limit,
-        pids,
-    },
+    cgroup::{Cgroup, Change, Controllers, memory::Limit, pids},
     sched::CpuMask,
     security::Credentials,
     task::{self, Thread},
