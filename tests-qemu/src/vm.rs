@@ -23,7 +23,7 @@ pub struct Vm {
     initrd: Option<Vec<u8>>,
     command_line: String,
     time_limit: Option<Duration>,
-    count_instructions: bool,
+    instruction_shift: Option<u32>,
     interactive: bool,
     all_keys: bool,
     dialogue: Vec<(String, String)>,
@@ -43,7 +43,7 @@ impl Vm {
             initrd: None,
             command_line: String::new(),
             time_limit: Some(Duration::from_secs(60)),
-            count_instructions: false,
+            instruction_shift: None,
             interactive: false,
             all_keys: false,
             dialogue: Vec::new(),
@@ -99,8 +99,14 @@ impl Vm {
     }
 
     /// Makes the guest's clock count its instructions, one a nanosecond, equal on every run (QEMU's `-icount`).
-    pub fn count_instructions(mut self) -> Self {
-        self.count_instructions = true;
+    pub fn count_instructions(self) -> Self {
+        self.slow_instructions(0)
+    }
+
+    /// As [`count_instructions`](Self::count_instructions), each lasting 2 to the power of `shift` nanoseconds: for what is
+    /// long and does little.
+    pub fn slow_instructions(mut self, shift: u32) -> Self {
+        self.instruction_shift = Some(shift);
         self
     }
 
@@ -182,8 +188,8 @@ impl Vm {
             add(&["-cpu", cpu]);
         }
         add(&["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
-        if self.count_instructions {
-            add(&["-icount", "shift=0,sleep=off"]);
+        if let Some(shift) = self.instruction_shift {
+            add(&["-icount", &format!("shift={shift},sleep=off")]);
         }
         match self.arch {
             Arch::X86_64 => {

@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod check;
 pub mod containers;
 pub mod driver;
+pub mod groups;
 pub mod io;
 pub mod shell;
 #[expect(unsafe_code, reason = "the shim is where a program leaves what Rust can check")]

@@ -2,13 +2,14 @@
 
 use super::{
     bandwidth::{Bandwidth, Quota},
-    tree::{CpuMask, GroupId, TaskId, Times, Tree},
+    tree::{CpuMask, GroupId, GroupNode, TaskId, Times, Tree},
+    weight,
 };
 use alloc::{boxed::Box, vec::Vec};
 
 impl<T> Tree<T> {
     pub fn set_weight(&mut self, group: GroupId, cpu_weight: u32) {
-        self.groups[group].cpu_weight = cpu_weight;
+        self.reweigh(group, |node| node.cpu_weight = cpu_weight);
     }
 
     pub fn weight(&self, group: GroupId) -> u32 {
@@ -17,7 +18,23 @@ impl<T> Tree<T> {
 
     /// Whether the group runs only where nobody else wants to.
     pub fn set_idle(&mut self, group: GroupId, idle: bool) {
-        self.groups[group].idle = idle;
+        self.reweigh(group, |node| node.idle = idle);
+    }
+
+    fn reweigh(&mut self, group: GroupId, change: impl FnOnce(&mut GroupNode<T>)) {
+        let node = &mut self.groups[group];
+        let before = node.weight();
+        change(node);
+        let (after, virtual_time) = (node.weight(), node.virtual_time);
+        if let Some(parent) = node.parent {
+            let queued = node.key.take();
+            let floor = self.groups[parent].floor;
+            self.groups[group].virtual_time = weight::rescaled(virtual_time, floor, before, after);
+            if let Some(key) = queued {
+                self.groups[parent].queue.remove(&key);
+                self.insert_group(group, parent);
+            }
+        }
     }
 
     pub fn is_idle(&self, group: GroupId) -> bool {
@@ -65,8 +82,15 @@ impl<T> Tree<T> {
         self.current.iter().position(|&current| current == Some(task))
     }
 
-    pub fn set_task_weight(&mut self, task: TaskId, weight: u64) {
-        self.tasks[task].weight = weight;
+    pub fn set_task_weight(&mut self, task: TaskId, weight: u64, now: u64) {
+        let payload = self.dequeue(task);
+        let node = &mut self.tasks[task];
+        let floor = self.groups[node.group].floor;
+        node.virtual_time = weight::rescaled(node.virtual_time, floor, node.weight, weight);
+        node.weight = weight;
+        if let Some(payload) = payload {
+            self.enqueue(task, payload, now);
+        }
     }
 
     /// The CPUs that a group's tasks may run on, as far as it says itself.

@@ -80,7 +80,7 @@ impl Task {
     /// Sets the nice value: its share of what its group gets.
     pub fn set_nice(&self, nice: i32) {
         self.nice.store(nice, Ordering::Relaxed);
-        tree().set_task_weight(self.id, weight::of_nice(nice));
+        tree().set_task_weight(self.id, weight::of_nice(nice), clock::now_ns());
     }
 
     /// Takes over what a process hands on to its children: nice value and CPUs.

@@ -467,7 +467,7 @@ impl<T> Tree<T> {
         }
     }
 
-    fn insert_group(&mut self, group: GroupId, parent: GroupId) {
+    pub(super) fn insert_group(&mut self, group: GroupId, parent: GroupId) {
         let earliest = self.groups[parent].earliest(self.groups[group].weight());
         self.tickets += 1;
         let node = &mut self.groups[group];
@@ -588,7 +588,7 @@ impl<T> GroupNode<T> {
         }
     }
 
-    fn weight(&self) -> u64 {
+    pub(super) fn weight(&self) -> u64 {
         if self.idle { weight::IDLE } else { weight::of_group(self.cpu_weight) }
     }
 

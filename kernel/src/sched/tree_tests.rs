@@ -240,11 +240,25 @@ fn a_sleeper_runs_soon_but_gets_no_more_than_its_share() {
 }
 
 #[test]
+fn a_new_weight_counts_at_once_whatever_the_old_one_was() {
+    let mut machine = Machine::new(1);
+    let (light, other) = (machine.group(ROOT, 1), machine.group(ROOT, 100));
+    machine.task(light);
+    machine.task(other);
+    machine.run_until(100 * MS);
+    // By its old weight it has had enough for longer than this.
+    machine.tree.set_weight(light, 10_000);
+    let before = machine.ran_ms(light);
+    machine.run_until(200 * MS);
+    assert!(machine.ran_ms(light) - before >= 92, "{}", machine.ran_ms(light) - before);
+}
+
+#[test]
 fn nice_divides_what_the_group_gets() {
     let mut machine = Machine::new(1);
     let group = machine.group(ROOT, 100);
     let (nice, other) = (machine.task(group), machine.task(group));
-    machine.tree.set_task_weight(nice, weight::of_nice(5));
+    machine.tree.set_task_weight(nice, weight::of_nice(5), machine.now);
     machine.run_until(2000 * MS);
     let (nice, other) = (machine.tree.times(nice).total_ns(), machine.tree.times(other).total_ns());
     assert!(near(other * 100 / nice, 305, 10), "{other} : {nice}");

@@ -28,6 +28,13 @@ pub(super) const fn virtual_ns(ns: i64, weight: u64) -> i64 {
     ns.saturating_mul(NOMINAL as i64) / weight as i64
 }
 
+/// The virtual time of one whose weight changes: as far ahead of `floor`, or behind it, in CPU time as it was.
+pub(super) fn rescaled(virtual_time: u64, floor: u64, before: u64, after: u64) -> u64 {
+    let ahead = i128::from(virtual_time) - i128::from(floor);
+    let rescaled = i128::from(floor) + ahead * i128::from(before) / i128::from(after.max(1));
+    rescaled.clamp(0, i128::from(u64::MAX)) as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

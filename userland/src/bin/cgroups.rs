@@ -1,21 +1,19 @@
-//! Driver: control groups through the cgroup2 file system: CPU time by weight and quota, freezing, memory, tasks,
-//! who may change what, and a container's keys.
+//! Driver: control groups through the cgroup2 file system: their tree, freezing, memory, tasks, who may change what,
+//! and a container's keys.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
-use core::ffi::CStr;
 use core::fmt::Write;
-use core::hint::black_box;
 
-use heapless::{String, Vec};
-use linux_raw_sys::general::{
-    CLONE_NEWCGROUP, CLOCK_PROCESS_CPUTIME_ID, O_DIRECTORY, O_RDONLY, O_WRONLY, POLLPRI, SIGKILL, WNOHANG,
-};
-use veridian_containers::Signal;
+use heapless::String;
+use linux_raw_sys::general::{CLONE_NEWCGROUP, O_DIRECTORY, O_RDONLY, POLLPRI, WNOHANG};
 use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
 use veridian_userland::check::{Checks, in_child, wait_for};
-use veridian_userland::sys::{self, Pid, Region, Result, Start};
+use veridian_userland::groups::{
+    self, KILLED, Path, burner, end, field, get, is, join, make, number, put, remove, usage,
+};
+use veridian_userland::sys::{self, Region, Start};
 use veridian_userland::{driver, program};
 
 program!(main);
@@ -24,88 +22,10 @@ program!(main);
 const MILLISECOND: u64 = 1_000_000;
 const PAGE: usize = 4096;
 
-/// A path below `/cg`, with its NUL.
-type Path = String<128>;
-
-fn path(name: &str) -> Path {
-    let mut path = Path::new();
-    write!(path, "/cg/{name}\0").expect("the path fits");
-    path
-}
-
-fn c_str(path: &Path) -> &CStr {
-    CStr::from_bytes_with_nul(path.as_bytes()).expect("one NUL, at the end")
-}
-
-fn make(name: &str) -> Result {
-    sys::mkdir(c_str(&path(name)), 0o755)
-}
-
-fn remove(name: &str) -> Result {
-    sys::rmdir(c_str(&path(name)))
-}
-
-fn put(name: &str, text: &str) -> Result {
-    let file = sys::open(c_str(&path(name)), O_WRONLY)?;
-    let written = sys::write(file, text.as_bytes());
-    sys::close(file)?;
-    written.map(drop)
-}
-
-fn get(name: &str) -> Result<String<512>> {
-    let file = sys::open(c_str(&path(name)), O_RDONLY)?;
-    let mut bytes = [0; 512];
-    let read = sys::read(file, &mut bytes);
-    sys::close(file)?;
-    let text = core::str::from_utf8(&bytes[..read?]).map_err(|_| Errno::EILSEQ)?;
-    String::try_from(text).map_err(|_| Errno::E2BIG)
-}
-
-/// What stands behind `key` in a file of `key value` lines.
-fn field(name: &str, key: &str) -> u64 {
-    let Ok(text) = get(name) else { return u64::MAX };
-    let mut values = text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-    values.next().and_then(|value| value.parse().ok()).unwrap_or(u64::MAX)
-}
-
-fn is(name: &str, expected: &str) -> bool {
-    get(name).is_ok_and(|text| text.trim_end() == expected)
-}
-
-fn join(group: &str) -> Result {
-    let mut file = String::<96>::new();
-    write!(file, "{group}/cgroup.procs").expect("the path fits");
-    put(&file, "0")
-}
-
-/// A child in `group` that computes until it is killed.
-fn burner(group: &str) -> Pid {
-    let child = sys::spawn(|| {
-        if join(group).is_err() {
-            return 1;
-        }
-        let mut x = 0u64;
-        loop {
-            x = black_box(x.wrapping_mul(6364136223846793005).wrapping_add(1));
-        }
-    });
-    child.expect("a child")
-}
-
-fn end(child: Pid) -> Result<WaitStatus> {
-    sys::kill(child, SIGKILL)?;
-    wait_for(child)
-}
-
-const KILLED: Result<WaitStatus> = Ok(WaitStatus::Signaled(Signal::SIGKILL));
-
 fn main(_: &Start) -> i32 {
     let mut checks = Checks::new();
-    sys::mkdir(c"/cg", 0o755).expect("a mount point");
-    checks.equal("cgroup2 is mounted", sys::mount(c"cg", c"/cg", c"cgroup2", 0, None), Ok(()));
+    checks.equal("cgroup2 is mounted", groups::mount(), Ok(()));
     tree(&mut checks);
-    shares(&mut checks);
-    quota(&mut checks);
     freezer(&mut checks);
     tasks(&mut checks);
     memory(&mut checks);
@@ -119,10 +39,17 @@ fn tree(checks: &mut Checks) {
     checks.equal("a group is made", make("t"), Ok(()));
     checks.equal("its name is taken", make("t"), Err(Errno::EEXIST));
     checks.equal("a file's name is taken too", make("t/cgroup.procs"), Err(Errno::EEXIST));
-    checks.equal("it has no controllers' files before they are handed on", get("t/memory.max").map(drop), Err(Errno::ENOENT));
+    checks.equal(
+        "it has no controllers' files before they are handed on",
+        get("t/memory.max").map(drop),
+        Err(Errno::ENOENT),
+    );
     checks.equal("no such controller", put("cgroup.subtree_control", "+disk"), Err(Errno::EINVAL));
     checks.equal("controllers are handed on", put("cgroup.subtree_control", "+cpuset +cpu +memory +pids"), Ok(()));
-    checks.holds("it has them now", is("t/memory.max", "max") && is("t/cpu.max", "max 100000") && is("t/pids.max", "max"));
+    checks.holds(
+        "it has them now",
+        is("t/memory.max", "max") && is("t/cpu.max", "max 100000") && is("t/pids.max", "max"),
+    );
     for (file, text, errno) in [
         ("t/cpu.max", "10 100000", Errno::EINVAL),
         ("t/cpu.weight", "0", Errno::ERANGE),
@@ -171,76 +98,6 @@ fn tree(checks: &mut Checks) {
         remove(&deep).expect("an empty group");
         depth -= 1;
     }
-}
-
-fn shares(checks: &mut Checks) {
-    make("s").expect("a group");
-    put("s/cpuset.cpus", "0").expect("one CPU");
-    checks.holds("which is in force", is("s/cpuset.cpus.effective", "0"));
-    put("s/cgroup.subtree_control", "+cpu").expect("handed on");
-    for (name, weight) in [("s/one", "100"), ("s/three", "300")] {
-        make(name).expect("a group");
-        let mut file = Path::new();
-        write!(file, "{name}/cpu.weight").expect("the path fits");
-        put(&file, weight).expect("a weight");
-    }
-    let burners = [burner("s/one"), burner("s/three"), burner("s/three")];
-    // A stalled host makes a slice long; the next ones make up for it. So the middle one of several looks counts.
-    while usage("s/one").min(usage("s/three")) < 10_000 {
-        sys::sleep(MILLISECOND).expect("time passes");
-    }
-    let before = (usage("s/one"), usage("s/three"));
-    let share = || {
-        let (one, three) = (usage("s/one") - before.0, usage("s/three") - before.1);
-        three * 1000 / (one + three).max(1)
-    };
-    let mut looks = Vec::<u64, 9>::new();
-    sys::sleep(600 * MILLISECOND).expect("time passes");
-    while looks.push(share()).is_ok() {
-        sys::sleep(100 * MILLISECOND).expect("time passes");
-    }
-    looks.sort_unstable();
-    let middle = looks[looks.len() / 2];
-    checks.holds(format_args!("shares of 1:3 hold within 2 %: {middle} per mille"), (730..=770).contains(&middle));
-    for burner in burners {
-        checks.equal("a burner ends", end(burner), KILLED);
-    }
-    for name in ["s/one", "s/three", "s"] {
-        checks.equal(format_args!("{name} is removed"), remove(name), Ok(()));
-    }
-}
-
-/// CPU time of a group in microseconds.
-fn usage(group: &str) -> u64 {
-    let mut file = Path::new();
-    write!(file, "{group}/cpu.stat").expect("the path fits");
-    field(&file, "usage_usec")
-}
-
-fn quota(checks: &mut Checks) {
-    make("q").expect("a group");
-    put("q/cpu.max", "10000 100000").expect("a quota");
-    let burners = [burner("q"), burner("q")];
-    sys::sleep(250 * MILLISECOND).expect("time passes");
-    // What it gets in a second, in parts of a million. No window may have more than a tenth; a stalled host can take
-    // time away, so that one must have that much.
-    let windows = [(); 3].map(|()| {
-        let (begin, before) = (sys::now(), usage("q"));
-        sys::sleep(1000 * MILLISECOND).expect("time passes");
-        (usage("q") - before) * 1_000_000 / ((sys::now() - begin) / 1000).max(1)
-    });
-    let most = windows.into_iter().max().unwrap_or(0);
-    checks.holds(format_args!("a quota of 10 % holds within 1 %: {windows:?}"), (90_000..=110_000).contains(&most));
-    let waits = field("q/cpu.stat", "nr_throttled");
-    checks.holds(format_args!("the group has waited for its periods: {waits}"), (20..100).contains(&waits));
-    for burner in burners {
-        checks.equal("a burner ends", end(burner), KILLED);
-    }
-    checks.equal("the group is removed", remove("q"), Ok(()));
-    let begin = sys::clock(CLOCK_PROCESS_CPUTIME_ID);
-    let mut x = 1u64;
-    (0..100_000u32).for_each(|_| x = black_box(x * 3 % 1_000_003));
-    checks.holds("the clock of CPU time goes", sys::clock(CLOCK_PROCESS_CPUTIME_ID) > begin);
 }
 
 fn freezer(checks: &mut Checks) {
@@ -314,8 +171,7 @@ fn memory(checks: &mut Checks) {
     let (small, large) = (member(64 << 10), member(64 << 20));
     checks.equal("the largest of a group at its limit is killed", wait_for(large), KILLED);
     checks.equal("the others live", sys::wait4(small, WNOHANG), Ok((0, 0)));
-    let peak = get("m/memory.peak").ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
-    checks.equal("it was killed at the limit, to the page", peak, LIMIT);
+    checks.equal("it was killed at the limit, to the page", number("m/memory.peak"), LIMIT);
     checks.equal("one was killed", field("m/memory.events", "oom_kill"), 1);
     checks.equal("and no group", field("m/memory.events", "oom_group_kill"), 0);
     checks.holds("what it has is told by kind", field("m/memory.stat", "anon") >= 64 << 10);
@@ -328,7 +184,7 @@ fn memory(checks: &mut Checks) {
     let slow = member(3 << 20);
     sys::sleep(300 * MILLISECOND).expect("time passes");
     checks.holds("who goes over memory.high is slowed", field("m/memory.events", "high") >= 1);
-    let current = get("m/memory.current").ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(u64::MAX);
+    let current = number("m/memory.current");
     checks.holds(format_args!("to a crawl: {current}"), current < 2 << 20);
     checks.equal("it can be killed meanwhile", end(slow), KILLED);
     checks.equal("a limit is lowered below what is used", put("m/memory.high", "max"), Ok(()));

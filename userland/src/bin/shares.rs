@@ -1,0 +1,198 @@
+//! Driver: how CPU time is divided among groups: by weight at each level, by quota, with bursts, and what is idle. To be
+//! run where the clock counts instructions: a host that is busy with other things takes no time from anybody then.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use heapless::Vec;
+use linux_raw_sys::general::{CLOCK_PROCESS_CPUTIME_ID, MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE};
+use veridian_containers::abi::Errno;
+use veridian_userland::check::Checks;
+use veridian_userland::groups::{
+    self, KILLED, burner, cpu_stat, end, get, is, make, number, put, remove, set, usage, worker,
+};
+use veridian_userland::program;
+use veridian_userland::sys::{self, Pid, Region, Start};
+
+program!(main);
+
+const MILLISECOND: u64 = 1_000_000;
+
+type Children = Vec<Pid, 16>;
+
+fn main(_: &Start) -> i32 {
+    let mut checks = Checks::new();
+    checks.equal("cgroup2 is mounted", groups::mount(), Ok(()));
+    checks.equal("groups have controllers", put("cgroup.subtree_control", "+cpuset +cpu"), Ok(()));
+    weights(&mut checks);
+    levels(&mut checks);
+    quota(&mut checks);
+    burst(&mut checks);
+    idle(&mut checks);
+    clocks(&mut checks);
+    checks.finish()
+}
+
+/// Whether `value` is `expected` within so many parts of a thousand of it.
+fn near(value: u64, expected: u64, per_mille: u64) -> bool {
+    value.abs_diff(expected) * 1000 <= expected * per_mille
+}
+
+fn pause(milliseconds: u64) {
+    sys::sleep(milliseconds * MILLISECOND).expect("time passes");
+}
+
+/// Waits until each group has run for a while: what comes first is not measured.
+fn settle(groups: &[&str]) {
+    while groups.iter().any(|group| usage(group) < 20_000) {
+        pause(5);
+    }
+}
+
+fn leave(checks: &mut Checks, children: Children, groups: &[&str]) {
+    let killed = children.into_iter().all(|child| end(child) == KILLED);
+    let removed = groups.iter().all(|group| remove(group) == Ok(()));
+    checks.equal("all end and their groups are removed", (killed, removed), (true, true));
+}
+
+/// One CPU, two groups, weights 1:3; the heavier group has two processes.
+fn weights(checks: &mut Checks) {
+    make("s").expect("a group");
+    put("s/cpuset.cpus", "0").expect("one CPU");
+    checks.holds("a group has one CPU", is("s/cpuset.cpus.effective", "0"));
+    put("s/cgroup.subtree_control", "+cpu").expect("handed on");
+    for (name, weight) in [("s/one", "100"), ("s/three", "300")] {
+        make(name).expect("a group");
+        set(name, "cpu.weight", weight).expect("a weight");
+    }
+    let counters = Region::map(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, None).expect("memory");
+    let working = |group, slot: usize| worker(group, |pieces| counters.fill(8 * slot, &pieces.to_ne_bytes()));
+    let done = |slot: usize| u64::from_ne_bytes(core::array::from_fn(|byte| counters.get(8 * slot + byte)));
+    let children: Children = [working("s/one", 0), working("s/three", 1), working("s/three", 2)].into_iter().collect();
+    settle(&["s/one", "s/three"]);
+    let look = || (usage("s/one"), usage("s/three"), done(0), done(1) + done(2));
+    let before = look();
+    pause(2000);
+    let after = look();
+    let (one, three) = (after.0 - before.0, after.1 - before.1);
+    checks.holds(format_args!("shares of 1:3 hold within 2 %: {one}:{three} us"), near(three, 3 * one, 20));
+    checks.holds("and nothing is lost", near(one + three, 2_000_000, 20));
+    let (one, three) = (after.2 - before.2, after.3 - before.3);
+    checks.holds(format_args!("in work done, too: {one}:{three}"), near(three, 3 * one, 20));
+    put("s/one/cpu.weight", "900").expect("another weight");
+    let before = look();
+    pause(2000);
+    let after = look();
+    let (one, three) = (after.0 - before.0, after.1 - before.1);
+    checks.holds(format_args!("a new weight counts at once, 3:1: {one}:{three} us"), near(one, 3 * three, 20));
+    leave(checks, children, &["s/one", "s/three", "s"]);
+}
+
+/// All CPUs, weights at two levels.
+fn levels(checks: &mut Checks) {
+    let cpus = cpus();
+    for name in ["a", "b"] {
+        make(name).expect("a group");
+    }
+    put("a/cgroup.subtree_control", "+cpu").expect("handed on");
+    for (name, weight) in [("a/x", "100"), ("a/y", "300")] {
+        make(name).expect("a group");
+        set(name, "cpu.weight", weight).expect("a weight");
+    }
+    let leaves = ["a/x", "a/y", "b"];
+    let children: Children = leaves.iter().flat_map(|leaf| (0..cpus).map(|_| burner(leaf))).collect();
+    settle(&leaves);
+    let look = || ["a", "a/x", "a/y", "b"].map(usage);
+    let (begin, before) = (sys::now(), look());
+    pause(3000);
+    let (after, us) = (look(), (sys::now() - begin) / 1000);
+    let [a, x, y, b] = core::array::from_fn(|index| after[index] - before[index]);
+    checks.holds(format_args!("two groups have the same: {a}:{b} us"), near(a, b, 20));
+    checks.holds(format_args!("groups in one of them have 1:3 of its part: {x}:{y} us"), near(y, 3 * x, 20));
+    checks.holds("and no CPU rests", near(a + b, us * cpus as u64, 20));
+    leave(checks, children, &["a/x", "a/y", "a", "b"]);
+}
+
+/// How many CPUs the machine has.
+fn cpus() -> usize {
+    let list = get("cpuset.cpus.effective").expect("the root's CPUs");
+    list.trim().rsplit('-').next().and_then(|last| last.parse().ok()).map_or(1, |last: usize| last + 1)
+}
+
+/// A tenth of one CPU, with more processes than there are CPUs: over a second on one CPU; over some seconds on all, which
+/// the emulator gives turns that are as long as a slice.
+fn quota(checks: &mut Checks) {
+    for (cpus, seconds) in [("0", 1), ("", 5)] {
+        make("q").expect("a group");
+        put("q/cpu.max", "10000 100000").expect("a quota");
+        put("q/cpuset.cpus", cpus).expect("CPUs");
+        let children: Children = (0..=self::cpus()).map(|_| burner("q")).collect();
+        pause(250);
+        let look = || (sys::now(), usage("q"), cpu_stat("q", "nr_periods"), cpu_stat("q", "nr_throttled"));
+        let before = look();
+        pause(seconds * 1000);
+        let after = look();
+        let (us, used) = ((after.0 - before.0) / 1000, after.1 - before.1);
+        checks.holds(format_args!("a quota of 10 % holds within 1 %: {used} us in {us}"), near(used, us / 10, 10));
+        let (periods, waits) = (after.2 - before.2, after.3 - before.3);
+        checks.holds(format_args!("its periods are counted: {periods}"), periods.abs_diff(10 * seconds) <= 1);
+        checks.holds(format_args!("in each it waits: {waits}"), waits.abs_diff(10 * seconds) <= 1);
+        leave(checks, children, &["q"]);
+    }
+}
+
+/// What a quota may save up.
+fn burst(checks: &mut Checks) {
+    make("u").expect("a group");
+    put("u/cpu.max", "20000 100000").expect("a quota");
+    checks.equal("no more than the quota is saved up", put("u/cpu.max.burst", "20001"), Err(Errno::EINVAL));
+    checks.equal("as much is", put("u/cpu.max.burst", "20000"), Ok(()));
+    checks.holds("which is told", number("u/cpu.max.burst") == 20_000);
+    pause(500);
+    let children: Children = core::iter::once(burner("u")).collect();
+    // One period may begin meanwhile.
+    pause(95);
+    let first = usage("u");
+    checks.holds(format_args!("what was saved up is spent at once: {first} us"), (39_000..=61_000).contains(&first));
+    pause(300);
+    let bursts = (cpu_stat("u", "nr_bursts"), cpu_stat("u", "burst_usec"));
+    checks.holds(format_args!("as a burst: {bursts:?}"), (1..=2).contains(&bursts.0) && near(bursts.1, 20_000, 100));
+    let (begin, before) = (sys::now(), usage("u"));
+    pause(1000);
+    let (used, us) = (usage("u") - before, (sys::now() - begin) / 1000);
+    checks.holds(format_args!("then the quota holds: {used} us in {us}"), near(used, us / 5, 10));
+    leave(checks, children, &["u"]);
+}
+
+/// A group that runs only where nobody else wants to.
+fn idle(checks: &mut Checks) {
+    make("i").expect("a group");
+    put("i/cpuset.cpus", "0").expect("one CPU");
+    put("i/cgroup.subtree_control", "+cpu").expect("handed on");
+    for name in ["i/idle", "i/busy"] {
+        make(name).expect("a group");
+    }
+    checks.equal("a group is idle", put("i/idle/cpu.idle", "1"), Ok(()));
+    checks.holds("it has no weight", is("i/idle/cpu.weight", "0") && is("i/idle/cpu.idle", "1"));
+    checks.equal("and is given none", put("i/idle/cpu.weight", "100"), Err(Errno::EINVAL));
+    let mut children = Children::from_iter([burner("i/idle")]);
+    settle(&["i/idle"]);
+    children.push(burner("i/busy")).expect("room");
+    settle(&["i/busy"]);
+    let before = (usage("i/idle"), usage("i/busy"));
+    pause(1000);
+    let (idle, busy) = (usage("i/idle") - before.0, usage("i/busy") - before.1);
+    checks.holds(format_args!("it has next to nothing: {idle} of {busy} us"), idle * 100 <= busy && busy >= 900_000);
+    leave(checks, children, &["i/idle", "i/busy", "i"]);
+}
+
+fn clocks(checks: &mut Checks) {
+    let clock = || sys::clock(CLOCK_PROCESS_CPUTIME_ID).expect("the clock of CPU time");
+    let begin = clock();
+    pause(50);
+    let slept = clock();
+    let mut x = 1u64;
+    (0..100_000u32).for_each(|_| x = core::hint::black_box(x * 3 % 1_000_003));
+    checks.holds("the clock of CPU time goes with work", clock() > slept);
+    checks.holds("and not with sleep", slept - begin < 5 * MILLISECOND);
+}
