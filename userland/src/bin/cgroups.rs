@@ -168,7 +168,7 @@ fn memory(checks: &mut Checks) {
     make("m").expect("a group");
     put("m/memory.max", "4M").expect("a limit");
     let member = |bytes| sys::spawn(move || if join("m").is_ok() { hog(bytes) } else { 1 }).expect("a child");
-    let (small, large) = (member(64 << 10), member(64 << 20));
+    let (small, large) = (member(64 << 10), member(16 << 20));
     checks.equal("the largest of a group at its limit is killed", wait_for(large), KILLED);
     checks.equal("the others live", sys::wait4(small, WNOHANG), Ok((0, 0)));
     checks.equal("it was killed at the limit, to the page", number("m/memory.peak"), LIMIT);
@@ -176,7 +176,7 @@ fn memory(checks: &mut Checks) {
     checks.equal("and no group", field("m/memory.events", "oom_group_kill"), 0);
     checks.holds("what it has is told by kind", field("m/memory.stat", "anon") >= 64 << 10);
     put("m/memory.oom.group", "1").expect("as one");
-    let large = member(64 << 20);
+    let large = member(16 << 20);
     checks.equal("of a group that dies as one the largest dies", wait_for(large), KILLED);
     checks.equal("and the others", wait_for(small), KILLED);
     checks.equal("the group was killed", field("m/memory.events", "oom_group_kill"), 1);
