@@ -52,6 +52,21 @@ impl<'a> Object<'a> {
         self.member(name, format_args!("{}", value.into()));
     }
 
+    /// A member that is true or false.
+    pub(crate) fn boolean(&mut self, name: &str, value: bool) {
+        self.member(name, format_args!("{value}"));
+    }
+
+    /// A member that is an array of strings.
+    pub(crate) fn strings(&mut self, name: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+        self.member(name, format_args!("["));
+        for (index, value) in values.into_iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(self.text, "{comma}{}", Quoted(value.as_ref())).expect("a string takes what there is memory for");
+        }
+        self.text.push(']');
+    }
+
     /// A member that is an object, which `fill` fills.
     pub(crate) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
         self.member(name, format_args!(""));

@@ -47,6 +47,8 @@ pub mod abi;
 pub mod config;
 #[cfg(feature = "alloc")]
 pub mod engine;
+#[cfg(feature = "alloc")]
+pub mod features;
 mod id;
 #[cfg(feature = "alloc")]
 mod json;

@@ -20,6 +20,7 @@ use veridian_containers::{
     },
     config::{self, Config, ConfigError, Process, Resources},
     engine::{CreateRequest, Error, ExecRequest},
+    features,
 };
 use veridian_hal::UserAddr;
 
@@ -48,7 +49,7 @@ pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Resul
         Call::List => list(thread, words[0] as u64, UserAddr(words[1])),
         Call::Exec => exec(thread, &*container()?, UserAddr(words[1])).await,
         Call::Update => update(thread, &*container()?, UserAddr(words[1])).await,
-        Call::Features => Err(Errno::ENOSYS),
+        Call::Features => write_text(thread, &features::json(), UserAddr(words[0]), words[1]),
     }
 }
 
@@ -274,13 +275,18 @@ async fn wait(thread: &Thread, container: &Container, to: UserAddr, flags: u32) 
 
 fn state(thread: &Arc<Thread>, container: &Container, to: UserAddr, room: usize) -> Result<usize, Errno> {
     let json = boot::engine().state_json(container, thread).map_err(|error| error.errno())?;
+    write_text(thread, &json, to, room)
+}
+
+/// Writes a text if there is room for all of it: ERANGE if not; its length. Without any room, the length alone.
+fn write_text(thread: &Thread, text: &str, to: UserAddr, room: usize) -> Result<usize, Errno> {
     if room > 0 {
-        if room < json.len() {
+        if room < text.len() {
             return Err(Errno::ERANGE);
         }
-        thread.space().write_bytes(to, json.as_bytes())?;
+        thread.space().write_bytes(to, text.as_bytes())?;
     }
-    Ok(json.len())
+    Ok(text.len())
 }
 
 fn stats(thread: &Thread, container: &Container, to: UserAddr) -> Result<usize, Errno> {

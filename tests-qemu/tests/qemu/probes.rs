@@ -1,8 +1,9 @@
 //! The probes of userland/: programs that try, from user mode, what must and must not be possible. Each says
 //! `ok: …` or `FAIL: …` for what it tried and exits with 0 only if all was as it should be.
 
-use crate::{Test, guest::Guest, guest::TIME_LIMIT};
+use crate::{Test, boot, configuration, guest::Guest, guest::TIME_LIMIT, lifecycle, shell, vctl};
 use std::{collections::BTreeSet, time::Duration};
+use veridian_containers::features::FEATURES;
 use veridian_tests_qemu::{Images, Vm};
 
 /// A probe, and what it proves.
@@ -36,6 +37,7 @@ pub const ALL: &[Probe] = &[
     probe("files", "files_directories_and_links_work_in_a_tmpfs"),
     probe("forkbomb", "a_fork_bomb_is_held_and_others_can_still_fork"),
     probe("granted", "a_containers_processes_may_what_its_configuration_grants_and_nothing_more"),
+    probe("guests", "containers_are_entered_paused_limited_measured_and_nested"),
     probe("hogs", "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed"),
     probe("hooks", "hooks_run_in_order_and_in_their_namespaces_and_what_fails_is_undone"),
     probe("ipc", "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own"),
@@ -71,13 +73,14 @@ pub const ALL: &[Probe] = &[
 const NO_CONTAINERS: Probe = probe("no-containers", "");
 
 /// Programs that are no probes of their own: what init, probes and tests run.
-const OTHERS: [&str; 8] = ["escape", "hello", "hook", "init", "network", "reach", "sh", "worker"];
+const OTHERS: [&str; 9] = ["escape", "hello", "hook", "init", "network", "reach", "sh", "vctl", "worker"];
 
 /// Run once.
 pub const ONCE: &[Test] = &[
     ("devices_in_a_container_read_and_write_as_on_linux", devices_in_a_container),
     ("a_kernel_without_the_engine_answers_each_container_call_with_enosys", without_the_engine),
     ("each_probe_is_run_by_a_test", each_probe_is_run),
+    ("each_feature_names_a_test_that_there_is", each_feature_has_its_test),
 ];
 
 impl Probe {
@@ -101,6 +104,14 @@ fn devices_in_a_container(guest: &Guest) {
 
 fn without_the_engine(guest: &Guest) {
     NO_CONTAINERS.run_on(guest, guest.vm().kernel(Images::of(guest.arch).kernel_without_containers()));
+}
+
+fn each_feature_has_its_test(_: &Guest) {
+    let lists = [lifecycle::TESTS, boot::ONCE, configuration::TESTS, vctl::TESTS, shell::TESTS].concat();
+    let tests: BTreeSet<_> =
+        lists.iter().map(|(name, _)| *name).chain(ALL.iter().map(|probe| probe.sentence)).collect();
+    let missing: Vec<_> = FEATURES.iter().map(|feature| feature.test).filter(|test| !tests.contains(test)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
 }
 
 fn each_probe_is_run(guest: &Guest) {

@@ -26,7 +26,6 @@ fn main(_: &Start) -> i32 {
     ids(&mut checks);
     several(&mut checks);
     last_close(&mut checks);
-    not_yet(&mut checks);
     checks.equal("there is no container at last", driver::count(), Ok(0));
     checks.finish()
 }
@@ -178,12 +177,4 @@ fn last_close(checks: &mut Checks) {
         sys::sched_yield();
     }
     checks.equal("ends and deletes it, as KILL_ON_CLOSE says", driver::status("closing"), None);
-}
-
-/// What the ABI has a number for and no one has built yet.
-fn not_yet(checks: &mut Checks) {
-    for call in [Call::Features] {
-        let refused = sys::raw_container_call(call, &[RawArg::Number(0), RawArg::Number(0), RawArg::Number(0)]);
-        checks.equal(format_args!("{} is ENOSYS", call.name()), refused, Err(Errno::ENOSYS));
-    }
 }

@@ -21,6 +21,8 @@ program!(main);
 
 /// 20 ms, in nanoseconds.
 const SHORT: u64 = 20_000_000;
+/// Long enough for anything that should come, in nanoseconds.
+const LONG: u64 = 10_000_000_000;
 
 fn main(_: &Start) -> i32 {
     let mut checks = Checks::new();
@@ -85,7 +87,7 @@ fn clear(settings: &mut [u8; 64], word: usize, flags: u32) {
 /// What there is to read now.
 fn reads(fd: Fd, expected: &[u8]) -> bool {
     let mut buffer = [0; 64];
-    poll(fd, POLLIN, Some(SHORT)).is_ok_and(|ready| ready & POLLIN != 0)
+    poll(fd, POLLIN, Some(LONG)).is_ok_and(|ready| ready & POLLIN != 0)
         && read(fd, &mut buffer).is_ok_and(|count| &buffer[..count] == expected)
 }
 

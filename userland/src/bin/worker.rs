@@ -5,10 +5,11 @@
 
 use linux_raw_sys::auxvec::{AT_PAGESZ, AT_RANDOM};
 use linux_raw_sys::general::{O_CREAT, O_RDWR, POLLIN, SIGKILL};
+use veridian_containers::abi::CreateFlags;
 use veridian_userland::check::{in_child, wait_for};
 use veridian_userland::heapless::CString;
 use veridian_userland::sys::{self, Errno, PAGE, Region, Start};
-use veridian_userland::{println, program, text};
+use veridian_userland::{driver, println, program, text};
 
 program!(main);
 
@@ -58,6 +59,7 @@ const TASKS: &[(&str, Task)] = &[
     ("hog-tmpfs", |_| hog_tmpfs()),
     ("fork-bomb", |_| fork_bomb()),
     ("fill", |_| fill()),
+    ("contain", |start| contain(start.arg(2).unwrap_or("left"))),
 ];
 
 fn main(start: &Start) -> i32 {
@@ -74,6 +76,18 @@ fn main(start: &Start) -> i32 {
 /// Argument `index` as a number; 0 if there is none.
 fn number(start: &Start, index: usize) -> i32 {
     start.arg(index).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Makes a container that runs, and leaves it alone.
+fn contain(id: &str) -> i32 {
+    let config = driver::config("", &["/bin/worker", "forever"]);
+    match driver::create(id, &config, CreateFlags::empty()) {
+        Ok(container) => sys::container_start(container).map_or(4, |()| 0),
+        Err((errno, message)) => {
+            println!("create {id}: {errno}: {message}");
+            3
+        }
+    }
 }
 
 /// Sleeps until a signal ends it.
