@@ -22,6 +22,8 @@ mod interface;
 mod passing;
 mod ports;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use address::{Address, Family, UnixName};
