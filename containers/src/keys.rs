@@ -138,7 +138,7 @@ keys! {
     Seccomp "seccomp" repeats Enforced
         "`ACTION:CALL[,CALL][:CONDITION,…]`, a condition being `0==5`, with `!=`, `<`, `<=`, `>`, `>=` or \
          `1&MASK==5`; or alone `default`, `unconfined`", "default";
-    Sysctl "sysctl" repeats NotYet
+    Sysctl "sysctl" repeats Enforced
         "`NAME=VALUE`, of a new ipc, network, uts or user namespace; each once", "none";
     MaskedPath "masked_path" repeats Enforced "absolute path; `default`, `none`; needs `namespace=mount`", "default";
     ReadonlyPath "readonly_path" repeats Enforced "likewise", "default";

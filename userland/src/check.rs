@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::{Debug, Display};
 
+use heapless::String;
 use linux_raw_sys::general::{O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY};
 use veridian_containers::Signal;
 use veridian_containers::abi::WaitStatus;
@@ -104,6 +105,43 @@ pub fn enter_scratch() {
     let _ = sys::mkdir(c"/tmp", 0o777);
     sys::mount(c"scratch", c"/tmp", c"tmpfs", 0, None).expect("a tmpfs on /tmp");
     sys::chdir(c"/tmp").expect("/tmp");
+}
+
+/// What a file says, as far as `N` bytes hold it.
+pub fn read_text<const N: usize>(path: &CStr) -> Result<String<N>> {
+    let file = sys::open(path, O_RDONLY)?;
+    let mut text = String::new();
+    let mut buffer = [0; 256];
+    let outcome = loop {
+        match sys::read(file, &mut buffer) {
+            Ok(0) => break Ok(()),
+            Err(errno) => break Err(errno),
+            Ok(count) => {
+                for byte in buffer[..count].iter().take(N - text.len()) {
+                    text.push(char::from(byte & 0x7f)).expect("there is room");
+                }
+            }
+        }
+    };
+    sys::close(file)?;
+    outcome.map(|()| text)
+}
+
+/// Writes `text` to a file that is there, at once.
+pub fn write_text(path: &CStr, text: &str) -> Result {
+    let file = sys::open(path, O_WRONLY)?;
+    let outcome = sys::write(file, text.as_bytes());
+    sys::close(file)?;
+    outcome.map(drop)
+}
+
+/// Waits until a child sleeps in a call, as the procfs that is mounted at `proc` tells.
+pub fn await_sleep(proc: &str, child: Pid) {
+    let path: String<64> = crate::text!(64, "{proc}/{child}/stat\0");
+    let path = CStr::from_bytes_until_nul(path.as_bytes()).expect("a NUL at its end");
+    while !read_text::<256>(path).is_ok_and(|stat| stat.contains(") S ")) {
+        sys::sched_yield();
+    }
 }
 
 /// Makes a file with these bytes in it.

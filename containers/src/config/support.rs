@@ -34,13 +34,11 @@ values! {
     ProcessTerminal Enforced: "false";
     ProcessTerminal NotYet: "true";
     // New namespaces, and those that are joined by their path.
-    Namespace Enforced: "pid" "mount" "ipc" "uts" "user" "cgroup" "time";
-    Namespace NotYet: "network";
+    Namespace Enforced: "pid" "mount" "ipc" "uts" "user" "cgroup" "time" "network";
     Namespace NotYet: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";
     // Types of mounts.
-    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs" "type cgroup2" "type devpts" "type overlay"
-        "remount";
-    Mount NotYet: "type mqueue";
+    Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs" "type cgroup2" "type devpts"
+        "type mqueue" "type overlay" "remount";
     // Options: flags of the mount; of its tree; how it spreads.
     Mount Enforced: "nodev" "dev" "noexec" "exec" "nosuid" "suid" "ro" "rw";
     Mount Enforced: "dirsync" "iversion" "noiversion" "lazytime" "nolazytime" "mand" "nomand" "noatime" "atime"

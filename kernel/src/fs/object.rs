@@ -35,6 +35,8 @@ bitflags! {
         const RDNORM = 0x040;
         /// As `OUT`.
         const WRNORM = 0x100;
+        /// The other side sends nothing more.
+        const RDHUP = 0x2000;
     }
 }
 

@@ -1,5 +1,7 @@
-//! sysfs (sysfs(5)), as far as runtimes and shells read it: the CPUs, the one memory node, and the directories that
-//! programs expect. Nothing in it can be written.
+//! sysfs (sysfs(5)), as far as runtimes and shells read it: the CPUs, the one memory node, the loopback interface, and
+//! the directories that programs expect. Nothing in it can be written.
+
+mod net;
 
 use super::{
     Caller, Dentry, FileType,
@@ -40,13 +42,15 @@ static NOTHING: [Row<Machine>; 0] = [];
 static ROOT: [Row<Machine>; 8] = [
     Row::directory("block", |_| directory(&NOTHING)),
     Row::directory("bus", |_| directory(&NOTHING)),
-    Row::directory("class", |_| directory(&NOTHING)),
+    Row::directory("class", |_| directory(&CLASS)),
     Row::directory("dev", |_| directory(&DEV)),
     Row::directory("devices", |_| directory(&DEVICES)),
     Row::directory("fs", |_| directory(&FS)),
     Row::directory("kernel", |_| directory(&NOTHING)),
     Row::directory("module", |_| directory(&NOTHING)),
 ];
+
+static CLASS: [Row<Machine>; 1] = [Row::directory("net", net::class)];
 
 static DEV: [Row<Machine>; 2] =
     [Row::directory("block", |_| directory(&NOTHING)), Row::directory("char", |_| directory(&NOTHING))];
@@ -55,7 +59,7 @@ static DEV: [Row<Machine>; 2] =
 static FS: [Row<Machine>; 1] = [Row::directory("cgroup", |_| directory(&NOTHING))];
 
 static DEVICES: [Row<Machine>; 2] =
-    [Row::directory("system", |_| directory(&SYSTEM)), Row::directory("virtual", |_| directory(&NOTHING))];
+    [Row::directory("system", |_| directory(&SYSTEM)), Row::directory("virtual", |_| directory(net::VIRTUAL))];
 
 static SYSTEM: [Row<Machine>; 2] =
     [Row::directory("cpu", |_| Arc::new(Cpus)), Row::directory("node", |_| directory(&NODES))];

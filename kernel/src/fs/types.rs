@@ -1,6 +1,8 @@
 //! The types of file systems, by name (filesystems(5)).
 
-use super::{Caller, Dentry, OverlayLayers, cgroup, devfs, devpts, mount::TmpfsOptions, overlay, proc, sysfs, tmpfs};
+use super::{
+    Caller, Dentry, OverlayLayers, cgroup, devfs, devpts, mount::TmpfsOptions, mqueue, overlay, proc, sysfs, tmpfs,
+};
 use crate::security::Capabilities;
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
@@ -20,6 +22,7 @@ pub const TYPES: &[FileSystemType] = &[
     FileSystemType { name: "tmpfs", for_user_namespaces: true, make: tmpfs },
     FileSystemType { name: "dev", for_user_namespaces: false, make: dev },
     FileSystemType { name: "devpts", for_user_namespaces: true, make: devpts::tree },
+    FileSystemType { name: "mqueue", for_user_namespaces: true, make: mqueue::mounted },
     FileSystemType { name: "proc", for_user_namespaces: true, make: proc },
     FileSystemType { name: "sysfs", for_user_namespaces: false, make: sysfs },
     FileSystemType { name: "overlay", for_user_namespaces: false, make: overlay },

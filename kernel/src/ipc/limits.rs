@@ -57,42 +57,26 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The sysctls that are these limits.
-    pub const SYSCTLS: [&'static str; 12] = [
-        "kernel.shmmax",
-        "kernel.shmall",
-        "kernel.shmmni",
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "fs.mqueue.queues_max",
-        "fs.mqueue.msg_max",
-        "fs.mqueue.msgsize_max",
-        "fs.mqueue.msg_default",
-        "fs.mqueue.msgsize_default",
-    ];
-
     /// What a sysctl shows, without a line end; `None` for one that is none of these.
-    pub fn get(&self, sysctl: &str) -> Option<String> {
-        match sysctl {
-            "kernel.shmmax" => Some(self.segment_bytes.to_string()),
-            "kernel.shmall" => Some(self.segment_pages.to_string()),
-            "kernel.sem" => {
+    pub fn get(&self, path: &str) -> Option<String> {
+        match path {
+            "kernel/shmmax" => Some(self.segment_bytes.to_string()),
+            "kernel/shmall" => Some(self.segment_pages.to_string()),
+            "kernel/sem" => {
                 let [per_set, all, operations, sets] = self.semaphores;
                 Some(format!("{per_set}\t{all}\t{operations}\t{sets}"))
             }
-            _ => Self::word(&mut self.clone(), sysctl).map(|(word, ..)| word.to_string()),
+            _ => Self::word(&mut self.clone(), path).map(|(word, ..)| word.to_string()),
         }
     }
 
     /// Sets a sysctl: ENOENT for one that is none of these, EINVAL for a value that it does not take.
-    pub fn set(&mut self, sysctl: &str, value: &str) -> Result<(), Errno> {
+    pub fn set(&mut self, path: &str, value: &str) -> Result<(), Errno> {
         let invalid = |_| Errno::EINVAL;
-        match sysctl {
-            "kernel.shmmax" => self.segment_bytes = value.trim_ascii().parse().map_err(invalid)?,
-            "kernel.shmall" => self.segment_pages = value.trim_ascii().parse().map_err(invalid)?,
-            "kernel.sem" => {
+        match path {
+            "kernel/shmmax" => self.segment_bytes = value.trim_ascii().parse().map_err(invalid)?,
+            "kernel/shmall" => self.segment_pages = value.trim_ascii().parse().map_err(invalid)?,
+            "kernel/sem" => {
                 const MAX: [u32; 4] = [65536, i32::MAX as u32, 1000, TABLE_MAX as u32];
                 let mut words = value.split_ascii_whitespace();
                 let mut new = [0; 4];
@@ -106,7 +90,7 @@ impl Limits {
                 self.semaphores = new;
             }
             _ => {
-                let (word, min, max) = self.word(sysctl).ok_or(Errno::ENOENT)?;
+                let (word, min, max) = self.word(path).ok_or(Errno::ENOENT)?;
                 let value: u32 = value.trim_ascii().parse().map_err(invalid)?;
                 *word = Some(value).filter(|value| (min..=max).contains(value)).ok_or(Errno::EINVAL)?;
             }
@@ -115,20 +99,20 @@ impl Limits {
     }
 
     /// A limit that is one number, with what it may be set to.
-    fn word(&mut self, sysctl: &str) -> Option<(&mut u32, u32, u32)> {
+    fn word(&mut self, path: &str) -> Option<(&mut u32, u32, u32)> {
         const ANY: u32 = i32::MAX as u32;
         const TABLE: u32 = TABLE_MAX as u32;
-        Some(match sysctl {
-            "kernel.shmmni" => (&mut self.segments, 0, TABLE),
+        Some(match path {
+            "kernel/shmmni" => (&mut self.segments, 0, TABLE),
             // Linux sets no bound of its own; a message lies on the kernel heap in one piece here.
-            "kernel.msgmax" => (&mut self.message_bytes, 0, 1 << 16),
-            "kernel.msgmnb" => (&mut self.queue_bytes, 0, ANY),
-            "kernel.msgmni" => (&mut self.queues, 0, TABLE),
-            "fs.mqueue.queues_max" => (&mut self.posix_queues, 0, ANY),
-            "fs.mqueue.msg_max" => (&mut self.posix_messages, 1, 65536),
-            "fs.mqueue.msgsize_max" => (&mut self.posix_message_bytes, 128, 1 << 20),
-            "fs.mqueue.msg_default" => (&mut self.posix_messages_default, 1, 65536),
-            "fs.mqueue.msgsize_default" => (&mut self.posix_message_bytes_default, 128, 1 << 20),
+            "kernel/msgmax" => (&mut self.message_bytes, 0, 1 << 16),
+            "kernel/msgmnb" => (&mut self.queue_bytes, 0, ANY),
+            "kernel/msgmni" => (&mut self.queues, 0, TABLE),
+            "fs/mqueue/queues_max" => (&mut self.posix_queues, 0, ANY),
+            "fs/mqueue/msg_max" => (&mut self.posix_messages, 1, 65536),
+            "fs/mqueue/msgsize_max" => (&mut self.posix_message_bytes, 128, 1 << 20),
+            "fs/mqueue/msg_default" => (&mut self.posix_messages_default, 1, 65536),
+            "fs/mqueue/msgsize_default" => (&mut self.posix_message_bytes_default, 128, 1 << 20),
             _ => return None,
         })
     }
@@ -138,12 +122,27 @@ impl Limits {
 mod tests {
     use super::*;
 
+    const SYSCTLS: [&str; 12] = [
+        "kernel/shmmax",
+        "kernel/shmall",
+        "kernel/shmmni",
+        "kernel/msgmax",
+        "kernel/msgmnb",
+        "kernel/msgmni",
+        "kernel/sem",
+        "fs/mqueue/queues_max",
+        "fs/mqueue/msg_max",
+        "fs/mqueue/msgsize_max",
+        "fs/mqueue/msg_default",
+        "fs/mqueue/msgsize_default",
+    ];
+
     #[test]
     fn each_sysctl_shows_what_it_was_set_to() {
         let mut limits = Limits::default();
-        assert_eq!(limits.get("kernel.shmmax").as_deref(), Some("18446744073692774399"));
-        for sysctl in Limits::SYSCTLS {
-            let value = if sysctl == "kernel.sem" { "1\t2\t3\t4" } else { "200" };
+        assert_eq!(limits.get("kernel/shmmax").as_deref(), Some("18446744073692774399"));
+        for sysctl in SYSCTLS {
+            let value = if sysctl == "kernel/sem" { "1\t2\t3\t4" } else { "200" };
             assert_eq!(limits.set(sysctl, value), Ok(()), "{sysctl}");
             assert_eq!(limits.get(sysctl).as_deref(), Some(value), "{sysctl}");
         }
@@ -153,17 +152,17 @@ mod tests {
     fn values_out_of_range_change_nothing() {
         let mut limits = Limits::default();
         for (sysctl, value, errno) in [
-            ("kernel.shmmni", "32769", Errno::EINVAL),
-            ("kernel.shmmni", "-1", Errno::EINVAL),
-            ("kernel.sem", "1 2 3", Errno::EINVAL),
-            ("kernel.sem", "1 2 3 4 5", Errno::EINVAL),
-            ("kernel.sem", "1 2 1001 4", Errno::EINVAL),
-            ("fs.mqueue.msgsize_max", "127", Errno::EINVAL),
-            ("kernel.hostname", "x", Errno::ENOENT),
+            ("kernel/shmmni", "32769", Errno::EINVAL),
+            ("kernel/shmmni", "-1", Errno::EINVAL),
+            ("kernel/sem", "1 2 3", Errno::EINVAL),
+            ("kernel/sem", "1 2 3 4 5", Errno::EINVAL),
+            ("kernel/sem", "1 2 1001 4", Errno::EINVAL),
+            ("fs/mqueue/msgsize_max", "127", Errno::EINVAL),
+            ("kernel/hostname", "x", Errno::ENOENT),
         ] {
             assert_eq!(limits.set(sysctl, value), Err(errno), "{sysctl}={value}");
         }
         assert_eq!(limits, Limits::default());
-        assert_eq!(limits.get("kernel.hostname"), None);
+        assert_eq!(limits.get("kernel/hostname"), None);
     }
 }

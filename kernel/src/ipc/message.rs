@@ -1,7 +1,7 @@
 //! System V message queues (msgget(2), msgop(2), msgctl(2)).
 
-use super::{Caller, Limits, Permissions, Remembered, now_s, table::*};
-use crate::{cgroup::ObjectCharge, sched::WaitQueue, security::Capabilities, task::Thread};
+use super::{Caller, Limits, Permissions, Remembered, Viewer, now_s, table::*};
+use crate::{cgroup::ObjectCharge, sched::WaitQueue, security::Capabilities};
 use alloc::{boxed::Box, collections::VecDeque, format, string::String, sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
@@ -278,8 +278,8 @@ impl Queues {
         self.table.lock().iter().map(|(_, queue)| queue.status()).collect()
     }
 
-    /// `/proc/sysvipc/msg`, for `viewer`.
-    pub fn text(&self, viewer: &Thread) -> String {
+    /// `/proc/sysvipc/msg`.
+    pub fn text(&self, viewer: &Viewer<'_>) -> String {
         let mut text = String::from(
             "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime\
              \u{20}     ctime\n",
@@ -287,18 +287,15 @@ impl Queues {
         for one in self.all() {
             let p = one.permissions;
             let ([sent, received, changed], [bytes, count, _]) = (one.times, one.fill);
+            let [uid, gid, creator_uid, creator_gid] = viewer.owners(&p);
             text += &format!(
-                "{:10} {:10}  {:4o}  {bytes:10} {count:10} {:5} {:5} {:5} {:5} {:5} {:5} {sent:10} {received:10} \
-                 {changed:10}\n",
+                "{:10} {:10}  {:4o}  {bytes:10} {count:10} {:5} {:5} {uid:5} {gid:5} {creator_uid:5} {creator_gid:5} \
+                 {sent:10} {received:10} {changed:10}\n",
                 p.key,
                 one.id.0,
                 p.mode,
-                one.last_sender.number_for(viewer),
-                one.last_receiver.number_for(viewer),
-                p.uid,
-                p.gid,
-                p.creator_uid,
-                p.creator_gid,
+                one.last_sender.number_in(viewer.pids),
+                one.last_receiver.number_in(viewer.pids),
             );
         }
         text

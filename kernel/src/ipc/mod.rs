@@ -42,6 +42,8 @@ pub struct Caller<'a> {
     pub pid: &'a Pid,
     /// Where objects are paid for.
     pub pool: &'a Arc<ObjectPool>,
+    /// Bytes that the POSIX queues of its user may come to (RLIMIT_MSGQUEUE).
+    pub queue_bytes_max: u64,
 }
 
 /// A process that an object remembers, whether it still lives or not.
@@ -58,14 +60,40 @@ impl Remembered {
         Self { namespace: Arc::downgrade(pid.namespace()), number: pid.number(), global: pid.global_number() }
     }
 
-    /// Its number for a viewer; 0 if it has none there, or is gone from another namespace.
-    pub fn number_for(&self, viewer: &Thread) -> u32 {
-        let namespace = viewer.pid().namespace();
-        if core::ptr::eq(self.namespace.as_ptr(), Arc::as_ptr(namespace)) {
+    /// Its number for who counts in `viewer`; 0 if it has none there, or is gone from another namespace.
+    pub fn number_in(&self, viewer: &Arc<PidNamespace>) -> u32 {
+        if core::ptr::eq(self.namespace.as_ptr(), Arc::as_ptr(viewer)) {
             return self.number;
         }
         let thread = crate::boot::pid_namespace().thread(self.global);
-        thread.and_then(|thread| thread.pid().number_in(namespace)).unwrap_or(0)
+        thread.and_then(|thread| thread.pid().number_in(viewer)).unwrap_or(0)
+    }
+
+    /// As [`Self::number_in`], for a process.
+    pub fn number_for(&self, viewer: &Thread) -> u32 {
+        self.number_in(viewer.pid().namespace())
+    }
+}
+
+/// In whose numbers a text tells of processes and users.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewer<'a> {
+    /// Processes.
+    pub pids: &'a Arc<PidNamespace>,
+    /// Users and groups.
+    pub users: &'a UserNamespace,
+}
+
+impl Viewer<'_> {
+    /// Owner, owning group, creator and creator's group of an object.
+    fn owners(&self, of: &Permissions) -> [u32; 4] {
+        let Self { users, .. } = self;
+        [
+            users.shown_user(of.uid),
+            users.shown_group(of.gid),
+            users.shown_user(of.creator_uid),
+            users.shown_group(of.creator_gid),
+        ]
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
         Access, FileObject, Readiness,
         io::{Sink, moved},
     },
+    namespace::{Pid, PidNamespace},
     sched::{self, WaitQueue},
     security::Capabilities,
     task::{self, Thread},
@@ -17,12 +18,14 @@ use alloc::{
     boxed::Box,
     collections::{BTreeMap, VecDeque},
     format,
+    string::String,
     sync::{Arc, Weak},
     vec::Vec,
 };
 use core::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     task::{Context, Poll},
 };
 use veridian_containers::{Signal, abi::Errno};
@@ -32,8 +35,6 @@ use veridian_hal::sync::SpinLock;
 pub const PRIORITY_MAX: u32 = 32768;
 /// The longest name, without its slash.
 const NAME_MAX: usize = 255;
-/// Bytes that the queues of a user may come to (RLIMIT_MSGQUEUE, its default).
-pub const USER_BYTES_MAX: u64 = 819_200;
 /// What a queue takes of the kernel heap, at most, its messages aside.
 const QUEUE_BYTES: usize = 1024;
 /// What a message takes besides its bytes.
@@ -75,6 +76,7 @@ pub struct OpenRequest {
 pub struct PosixQueue {
     permissions: SpinLock<Permissions>,
     attributes: Attributes,
+    unlinked: AtomicBool,
     state: SpinLock<State>,
     /// Woken when a message has come.
     arrival: WaitQueue,
@@ -112,14 +114,14 @@ struct UserBytes {
 }
 
 impl UserBytes {
-    /// EMFILE over the allowance.
-    fn take(uid: u32, attributes: Attributes) -> Result<Self, Errno> {
+    /// EMFILE when all of the user's would come to more than `most`.
+    fn take(uid: u32, attributes: Attributes, most: u64) -> Result<Self, Errno> {
         // The formula of getrlimit(2), RLIMIT_MSGQUEUE: Linux's msg_msg and posix_msg_tree_node are 48 bytes each.
         let Attributes { messages, message_bytes } = attributes;
         let bytes = messages * 48 + messages.min(PRIORITY_MAX.into()) * 48 + messages * message_bytes;
         let mut users = USERS.lock();
         let used = users.get(&uid).copied().unwrap_or(0);
-        if used + bytes > USER_BYTES_MAX {
+        if used + bytes > most {
             return Err(Errno::EMFILE);
         }
         users.insert(uid, used + bytes);
@@ -171,7 +173,7 @@ impl PosixQueues {
                 return Err(Errno::EEXIST);
             }
             queue.permissions.lock().permit(caller.credentials, caller.owner, wanted(request.access))?;
-            return Ok(Arc::new(OpenQueue(queue.clone())));
+            return Ok(Arc::new(OpenQueue::new(queue, caller.pid)));
         }
         if request.create.is_none() {
             return Err(Errno::ENOENT);
@@ -197,15 +199,16 @@ impl PosixQueues {
         let queue = Arc::new(PosixQueue {
             permissions: SpinLock::new(Permissions::new(0, request.mode, caller.credentials)),
             attributes,
+            unlinked: AtomicBool::new(false),
             state: SpinLock::default(),
             arrival: WaitQueue::new(),
             room: WaitQueue::new(),
             pool: caller.pool.clone(),
-            _bytes: UserBytes::take(caller.credentials.uid, attributes)?,
+            _bytes: UserBytes::take(caller.credentials.uid, attributes, caller.queue_bytes_max)?,
             _charge: caller.pool.charge(QUEUE_BYTES, caller.memory)?,
         });
         queues.insert(name.into(), queue.clone());
-        Ok(Arc::new(OpenQueue(queue)))
+        Ok(Arc::new(OpenQueue::new(&queue, caller.pid)))
     }
 
     /// mq_unlink(2). The directory of queues is sticky: EACCES unless `caller` owns the queue or stands above owners.
@@ -220,6 +223,9 @@ impl PosixQueues {
             }
             queues.remove(name)
         };
+        if let Some(queue) = &gone {
+            queue.unlinked.store(true, Ordering::Relaxed);
+        }
         drop(gone);
         Ok(())
     }
@@ -246,20 +252,36 @@ impl PosixQueue {
         *self.permissions.lock()
     }
 
+    /// chown(2) and chmod(2) of its file, already permitted.
+    pub fn set_owner(&self, new: [u32; 3]) {
+        self.permissions.lock().set(new);
+    }
+
+    /// Whether it has no name any more.
+    pub fn is_unlinked(&self) -> bool {
+        self.unlinked.load(Ordering::Relaxed)
+    }
+
     /// Messages in it.
     pub fn count(&self) -> u64 {
         self.state.lock().count
     }
 
-    /// What a read of its file shows, for `viewer`.
-    pub fn text(&self) -> alloc::string::String {
+    /// What a read of its file shows, in the numbers of `viewer`.
+    fn text(&self, viewer: &PidNamespace) -> String {
+        const SIGEV_SIGNAL: u32 = 0;
+        const SIGEV_NONE: u32 = 1;
         let state = self.state.lock();
-        let (notify, signal) = match &state.notification {
-            Some(Notification { signal: Some(signal), .. }) => (0, signal.number()),
-            Some(_) => (1, 0),
+        let told = state.notification.as_ref().and_then(|told| Some((told.process.upgrade()?, told.signal)));
+        let (notify, signal) = match told {
+            Some((_, Some(signal))) => (SIGEV_SIGNAL, signal.number()),
+            Some((_, None)) => (SIGEV_NONE, 0),
             None => (0, 0),
         };
-        format!("QSIZE:{:<10} NOTIFY:{notify:<5} SIGNO:{signal:<5} NOTIFY_PID:{:<6}\n", state.bytes, 0)
+        let bytes = state.bytes;
+        drop(state);
+        let process = told.and_then(|(process, _)| process.pid().number_in(viewer)).unwrap_or(0);
+        format!("QSIZE:{bytes:<10} NOTIFY:{notify:<5} SIGNO:{signal:<5} NOTIFY_PID:{process:<6}\n")
     }
 
     fn put(&self, priority: u32, bytes: Box<[u8]>, charge: ObjectCharge) -> Option<Notification> {
@@ -367,12 +389,23 @@ impl Drop for Receiver<'_> {
 
 /// What stands behind a queue's descriptor.
 #[derive(Debug)]
-pub struct OpenQueue(Arc<PosixQueue>);
+pub struct OpenQueue {
+    queue: Arc<PosixQueue>,
+    /// In whose numbers a read tells of processes.
+    viewer: Weak<PidNamespace>,
+    /// How much of the text has been read.
+    read: AtomicUsize,
+}
 
 impl OpenQueue {
+    /// `queue`, opened by a process.
+    pub fn new(queue: &Arc<PosixQueue>, opener: &Pid) -> Self {
+        Self { queue: queue.clone(), viewer: Arc::downgrade(opener.namespace()), read: AtomicUsize::new(0) }
+    }
+
     /// The queue.
     pub fn queue(&self) -> &Arc<PosixQueue> {
-        &self.0
+        &self.queue
     }
 
     fn mark(&self) -> usize {
@@ -382,7 +415,7 @@ impl OpenQueue {
     /// mq_notify(2): has `process` told of the next message that comes to the empty queue, by a signal or not at all
     /// (SIGEV_NONE); EBUSY when somebody is told already.
     pub fn notify(&self, process: &Arc<Thread>, signal: Option<Signal>) -> Result<(), Errno> {
-        let mut state = self.0.state.lock();
+        let mut state = self.queue.state.lock();
         let taken = |told: &Notification| told.process.upgrade().is_some_and(|process| !process.has_ended());
         if state.notification.as_ref().is_some_and(taken) {
             return Err(Errno::EBUSY);
@@ -393,7 +426,7 @@ impl OpenQueue {
 
     /// mq_notify(2) without a way: `process` is not to be told any more.
     pub fn forget(&self, process: &Arc<Thread>) {
-        let mut state = self.0.state.lock();
+        let mut state = self.queue.state.lock();
         let own = |told: &mut Notification| core::ptr::eq(told.process.as_ptr(), Arc::as_ptr(process));
         let gone = state.notification.take_if(own);
         drop(state);
@@ -405,32 +438,34 @@ impl Drop for OpenQueue {
     /// The last descriptor is closed: so is what was asked through it.
     fn drop(&mut self) {
         let mark = self.mark();
-        let gone = self.0.state.lock().notification.take_if(|told| told.through == mark);
+        let gone = self.queue.state.lock().notification.take_if(|told| told.through == mark);
         drop(gone);
     }
 }
 
 impl FileObject for OpenQueue {
-    /// Linux shows the queue's state; each read begins anew.
+    /// The queue's state, as Linux shows it.
     fn poll_read(&self, _: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
-        let text = self.0.text();
+        let text = self.viewer.upgrade().map(|viewer| self.queue.text(&viewer)).unwrap_or_default();
+        let rest = text.as_bytes().get(self.read.load(Ordering::Relaxed)..).unwrap_or(&[]);
         let before = sink.remaining();
-        let count = text.len().min(before);
-        let result = sink.put(&text.as_bytes()[..count]);
-        Poll::Ready(moved(before - sink.remaining(), result))
+        let result = sink.put(&rest[..rest.len().min(before)]);
+        let done = before - sink.remaining();
+        self.read.fetch_add(done, Ordering::Relaxed);
+        Poll::Ready(moved(done, result))
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness {
         if interest.intersects(Readiness::READABLE) {
-            self.0.arrival.register(cx);
+            self.queue.arrival.register(cx);
         }
         if interest.intersects(Readiness::WRITABLE) {
-            self.0.room.register(cx);
+            self.queue.room.register(cx);
         }
-        let count = self.0.count();
+        let count = self.queue.count();
         let mut ready = Readiness::empty();
         ready.set(Readiness::READABLE, count > 0);
-        ready.set(Readiness::WRITABLE, count < self.0.attributes.messages);
+        ready.set(Readiness::WRITABLE, count < self.queue.attributes.messages);
         ready
     }
 }

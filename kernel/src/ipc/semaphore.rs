@@ -3,7 +3,7 @@
 //! The operations of a call are done together or not at all. Who has to wait leaves a waker with the set and tries again
 //! whenever it has changed. What SEM_UNDO is to take back stands with the set, under the process that it is for.
 
-use super::{Caller, Limits, Permissions, Remembered, now_s, table::*};
+use super::{Caller, Limits, Permissions, Remembered, Viewer, now_s, table::*};
 use crate::{
     cgroup::ObjectCharge,
     namespace::Pid,
@@ -435,16 +435,17 @@ impl Semaphores {
     }
 
     /// `/proc/sysvipc/sem`.
-    pub fn text(&self) -> String {
+    pub fn text(&self, viewer: &Viewer<'_>) -> String {
         let mut text =
             String::from("       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
         let all: Vec<Status> = self.table.lock().iter().map(|(_, set)| set.status()).collect();
         for one in all {
             let p = one.permissions;
             let [operated, changed] = one.times;
+            let [uid, gid, creator_uid, creator_gid] = viewer.owners(&p);
             text += &format!(
-                "{:10} {:10}  {:4o} {:10} {:5} {:5} {:5} {:5} {operated:10} {changed:10}\n",
-                p.key, one.id.0, p.mode, one.count, p.uid, p.gid, p.creator_uid, p.creator_gid,
+                "{:10} {:10}  {:4o} {:10} {uid:5} {gid:5} {creator_uid:5} {creator_gid:5} {operated:10} {changed:10}\n",
+                p.key, one.id.0, p.mode, one.count,
             );
         }
         text

@@ -3,11 +3,10 @@
 //! A segment is a source of pages. Each area that maps it holds a handle to it, so that what `shm_nattch` tells is the
 //! number of handles, and the last area of a segment that was marked for removal takes it along.
 
-use super::{Caller, Limits, Permissions, Remembered, now_s, table::*};
+use super::{Caller, Limits, Permissions, Remembered, Viewer, now_s, table::*};
 use crate::{
     cgroup::{MemoryGroup, ObjectCharge},
     mm::{PageSource, SharedPages},
-    task::Thread,
 };
 use alloc::{
     format,
@@ -258,8 +257,8 @@ impl Segments {
         self.table.lock().iter().filter_map(|(_, handle)| Seen::new(handle)).collect()
     }
 
-    /// `/proc/sysvipc/shm`, for `viewer`.
-    pub fn text(&self, viewer: &Thread) -> String {
+    /// `/proc/sysvipc/shm`.
+    pub fn text(&self, viewer: &Viewer<'_>) -> String {
         let mut text = String::from(
             "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      \
              dtime      ctime                   rss                  swap\n",
@@ -267,20 +266,17 @@ impl Segments {
         for one in self.seen().iter().map(Seen::status) {
             let p = one.permissions;
             let [attached, detached, changed] = one.times;
+            let [uid, gid, creator_uid, creator_gid] = viewer.owners(&p);
             text += &format!(
-                "{:10} {:10}  {:4o} {:21} {:5} {:5}  {:5} {:5} {:5} {:5} {:5} {attached:10} {detached:10} {changed:10} \
-                 {:21} {:21}\n",
+                "{:10} {:10}  {:4o} {:21} {:5} {:5}  {:5} {uid:5} {gid:5} {creator_uid:5} {creator_gid:5} {attached:10} \
+                 {detached:10} {changed:10} {:21} {:21}\n",
                 p.key,
                 one.id.0,
                 p.mode,
                 one.bytes,
-                one.creator.number_for(viewer),
-                one.last.number_for(viewer),
+                one.creator.number_in(viewer.pids),
+                one.last.number_in(viewer.pids),
                 one.attachments,
-                p.uid,
-                p.gid,
-                p.creator_uid,
-                p.creator_gid,
                 one.resident * PAGE_SIZE as u64,
                 0,
             );

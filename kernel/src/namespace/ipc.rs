@@ -57,13 +57,13 @@ impl IpcNamespace {
         *self.limits.lock()
     }
 
-    /// What a sysctl of this namespace shows; `None` for one that is not its.
-    pub fn sysctl(&self, name: &str) -> Option<String> {
-        self.limits().get(name)
+    /// What a sysctl of this namespace shows, by its path beneath `/proc/sys`; `None` for one that is not its.
+    pub fn sysctl(&self, path: &str) -> Option<String> {
+        self.limits().get(path)
     }
 
     /// Sets a sysctl of this namespace: ENOENT, EINVAL.
-    pub fn set_sysctl(&self, name: &str, value: &str) -> Result<(), Errno> {
-        self.limits.lock().set(name, value)
+    pub fn set_sysctl(&self, path: &str, value: &str) -> Result<(), Errno> {
+        self.limits.lock().set(path, value)
     }
 }

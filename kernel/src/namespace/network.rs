@@ -1,32 +1,29 @@
 //! The network namespace (network_namespaces(7)): a loopback interface, ports, and abstract names of Unix-domain sockets.
 //! It costs no more than its tables until there are sockets.
 
-use super::{UserNamespace, next_inode};
+use super::{IdKind, UserNamespace, next_inode};
 use crate::{
     cgroup::ObjectPool,
-    net::{AbstractNames, Interface, Ports},
+    net::{AbstractNames, Interface, Ports, Settings, Sockets},
+    security::Credentials,
 };
-use alloc::{
-    string::{String, ToString},
-    sync::Arc,
-};
-use core::sync::atomic::{AtomicU32, Ordering};
+use alloc::{string::String, sync::Arc};
+use core::ops::RangeInclusive;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
-
-/// The sysctl of the first port that needs no capability.
-const UNPRIVILEGED_PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
 
 /// What sockets of the namespace see of each other.
 #[derive(Debug)]
 pub struct NetworkNamespace {
     inode: u64,
     owner: Arc<UserNamespace>,
-    unprivileged_port_start: AtomicU32,
+    settings: SpinLock<Settings>,
     /// What its sockets and packets are paid for from.
     pub pool: Arc<ObjectPool>,
     /// `lo`.
     pub loopback: Interface,
+    /// All sockets that were made in it.
+    pub sockets: SpinLock<Sockets>,
     /// Bound TCP and UDP sockets.
     pub ports: SpinLock<Ports>,
     /// Bound Unix-domain sockets without a path.
@@ -39,9 +36,10 @@ impl NetworkNamespace {
         Self {
             inode: next_inode(),
             owner: owner.clone(),
-            unprivileged_port_start: AtomicU32::new(1024),
+            settings: SpinLock::default(),
             pool: Arc::default(),
             loopback: Interface::default(),
+            sockets: SpinLock::default(),
             ports: SpinLock::default(),
             names: SpinLock::default(),
         }
@@ -59,24 +57,35 @@ impl NetworkNamespace {
 
     /// Whether binding `port` needs CAP_NET_BIND_SERVICE.
     pub fn is_privileged(&self, port: u16) -> bool {
-        u32::from(port) < self.unprivileged_port_start.load(Ordering::Relaxed)
+        u32::from(port) < self.settings.lock().unprivileged_port_start
     }
 
-    /// What a sysctl of this namespace shows; `None` for one that is not its.
-    pub fn sysctl(&self, name: &str) -> Option<String> {
-        (name == UNPRIVILEGED_PORT_START).then(|| self.unprivileged_port_start.load(Ordering::Relaxed).to_string())
+    /// The ports that the kernel gives out.
+    pub fn local_ports(&self) -> RangeInclusive<u16> {
+        let (first, last) = self.settings.lock().local_ports;
+        first..=last
+    }
+
+    /// The most connections that wait to be accepted, whatever listen(2) was told.
+    pub fn backlog_max(&self) -> usize {
+        self.settings.lock().backlog_max as usize
+    }
+
+    /// Whether somebody may make sockets for echo requests: one of their groups, as the owner counts them, is among those.
+    pub fn may_ping(&self, who: &Credentials) -> bool {
+        let (first, last) = self.settings.lock().ping_groups;
+        let own = |gid: u32| self.owner.from_kernel(IdKind::Group, gid);
+        let mut groups = who.groups.iter().copied().chain([who.egid]);
+        groups.any(|gid| own(gid).is_some_and(|gid| (first..=last).contains(&gid)))
+    }
+
+    /// What a sysctl of this namespace shows, by its path beneath `/proc/sys`; `None` for one that is not its.
+    pub fn sysctl(&self, path: &str) -> Option<String> {
+        self.settings.lock().get(path)
     }
 
     /// Sets a sysctl of this namespace: ENOENT for one that is not its, EINVAL for a value that it does not take.
-    pub fn set_sysctl(&self, name: &str, value: &str) -> Result<(), Errno> {
-        if name != UNPRIVILEGED_PORT_START {
-            return Err(Errno::ENOENT);
-        }
-        let port: u32 = value.trim_ascii().parse().map_err(|_| Errno::EINVAL)?;
-        if port > 65535 {
-            return Err(Errno::EINVAL);
-        }
-        self.unprivileged_port_start.store(port, Ordering::Relaxed);
-        Ok(())
+    pub fn set_sysctl(&self, path: &str, value: &str) -> Result<(), Errno> {
+        self.settings.lock().set(path, value)
     }
 }

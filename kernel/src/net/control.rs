@@ -15,11 +15,8 @@ struct Request {
     value: [u8; 24],
 }
 
-const FLAG_UP: u16 = 1;
-const FLAG_LOOPBACK: u16 = 8;
+/// IFF_RUNNING.
 const FLAG_RUNNING: u16 = 0x40;
-/// ARPHRD_LOOPBACK.
-const HARDWARE: u16 = 772;
 
 impl Request {
     fn of_loopback(value: &[u8]) -> Self {
@@ -74,25 +71,25 @@ pub(super) fn ioctl(thread: &Thread, socket: &Socket, request: u32, at: UserAddr
     if !found {
         return Err(Errno::ENODEV);
     }
-    let up = if loopback.is_up() { FLAG_UP | FLAG_RUNNING } else { 0 };
+    let up = if loopback.is_up() { Interface::UP | FLAG_RUNNING } else { 0 };
     let told = match request {
         requests::SIOCGIFNAME => Request::of_loopback(&Interface::INDEX.to_ne_bytes()),
-        requests::SIOCGIFFLAGS => Request::of_loopback(&(FLAG_LOOPBACK | up).to_ne_bytes()),
+        requests::SIOCGIFFLAGS => Request::of_loopback(&(Interface::LOOPBACK | up).to_ne_bytes()),
         requests::SIOCSIFFLAGS => {
             let who = thread.credentials();
             if !who.capable_in(socket.namespace().owner(), Capabilities::NET_ADMIN) {
                 return Err(Errno::EPERM);
             }
             let flags = asked.value.first_chunk().map_or(0, |flags| u16::from_ne_bytes(*flags));
-            loopback.set_up(flags & FLAG_UP != 0);
+            loopback.set_up(flags & Interface::UP != 0);
             return Ok(());
         }
         requests::SIOCGIFADDR | requests::SIOCGIFNETMASK if !loopback.is_up() => return Err(Errno::EADDRNOTAVAIL),
         requests::SIOCGIFADDR => Request::of_loopback(&address([127, 0, 0, 1])),
         requests::SIOCGIFNETMASK => Request::of_loopback(&address([255, 0, 0, 0])),
         requests::SIOCGIFMTU => Request::of_loopback(&Interface::MTU.to_ne_bytes()),
-        requests::SIOCGIFHWADDR => Request::of_loopback(&HARDWARE.to_ne_bytes()),
-        requests::SIOCGIFTXQLEN => Request::of_loopback(&1000_u32.to_ne_bytes()),
+        requests::SIOCGIFHWADDR => Request::of_loopback(&Interface::HARDWARE.to_ne_bytes()),
+        requests::SIOCGIFTXQLEN => Request::of_loopback(&Interface::QUEUE_LENGTH.to_ne_bytes()),
         requests::SIOCGIFINDEX => Request::of_loopback(&Interface::INDEX.to_ne_bytes()),
         _ => Request::of_loopback(&[0; 4]),
     };

@@ -20,6 +20,14 @@ impl Interface {
     pub const INDEX: u32 = 1;
     /// Bytes of a packet at most.
     pub const MTU: u32 = 65536;
+    /// What kind of hardware it is (ARPHRD_LOOPBACK).
+    pub const HARDWARE: u16 = 772;
+    /// Packets that wait to be sent at most, as Linux tells it; none waits here.
+    pub const QUEUE_LENGTH: u32 = 1000;
+    /// That it is up (IFF_UP).
+    pub const UP: u16 = 1;
+    /// That it is a loopback (IFF_LOOPBACK).
+    pub const LOOPBACK: u16 = 8;
 
     /// Whether it is up: whether there are any addresses.
     pub fn is_up(&self) -> bool {

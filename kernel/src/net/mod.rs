@@ -16,24 +16,37 @@
 //! under them, and no packet and no handle to a socket is dropped.
 
 mod address;
+mod bind;
+mod connect;
 mod control;
+mod echo;
+mod file;
 mod inbox;
 mod interface;
 mod passing;
 mod ports;
+mod settings;
 mod socket;
 #[cfg(test)]
 mod tests;
-mod text;
+pub mod text;
+mod transfer;
 
 pub use address::{Address, Family, UnixName};
+pub use bind::SocketNode;
+pub use connect::Outgoing;
 pub use inbox::{Packet, Sender};
 pub use interface::Interface;
 pub use passing::{FILES_MAX, Passed};
 pub use ports::Ports;
-pub use socket::{Asker, Kind, Options, Outgoing, Received, Socket, SocketNode};
+pub use settings::Settings;
+pub use socket::{Asker, KEPT_MAX, Kind, Options, Socket};
+pub use transfer::Received;
 
 use alloc::{boxed::Box, collections::BTreeMap, sync::Weak};
 
 /// Abstract names of a namespace (unix(7)).
 pub type AbstractNames = BTreeMap<Box<[u8]>, Weak<Socket>>;
+
+/// All sockets of a namespace, by their address in memory.
+pub type Sockets = BTreeMap<usize, Weak<Socket>>;

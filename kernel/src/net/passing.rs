@@ -13,8 +13,6 @@ use veridian_hal::sync::SpinLock;
 
 /// The most files that a message takes along (SCM_MAX_FD).
 pub const FILES_MAX: usize = 253;
-/// The most files of a user that are under way at once: as many as a process may have open.
-const UNDER_WAY_MAX: usize = crate::fs::DESCRIPTORS_MAX;
 
 /// Files under way, by user on the whole machine. Held over every change of a [`Passage`].
 static UNDER_WAY: SpinLock<BTreeMap<u32, usize>> = SpinLock::new(BTreeMap::new());
@@ -42,11 +40,12 @@ fn socket_of(file: &File) -> Option<&Socket> {
 }
 
 impl Passed {
-    /// Sends `files` of the user `uid` to the queue of `to`; `waits` says that `to` stands in a listener's queue itself.
+    /// Sends `files` of the user `uid` to the queue of `to`; `waits` says that `to` stands in a listener's queue itself,
+    /// `most` how many of the user's files may be under way.
     ///
     /// # Errors
     /// ETOOMANYREFS: too many of the user's files are under way, or the sockets among them would make a chain.
-    pub fn new(files: Vec<Arc<File>>, uid: u32, to: &Arc<Passage>, waits: bool) -> Result<Self, Errno> {
+    pub fn new(files: Vec<Arc<File>>, uid: u32, to: &Arc<Passage>, waits: bool, most: usize) -> Result<Self, Errno> {
         let mut under_way = UNDER_WAY.lock();
         let sockets = || files.iter().filter_map(|file| socket_of(file));
         let count = sockets().count();
@@ -57,7 +56,7 @@ impl Passed {
             return Err(Errno::ETOOMANYREFS);
         }
         let before = under_way.get(&uid).copied().unwrap_or(0);
-        if before + files.len() > UNDER_WAY_MAX {
+        if before + files.len() > most {
             return Err(Errno::ETOOMANYREFS);
         }
         under_way.insert(uid, before + files.len());
@@ -72,7 +71,7 @@ impl Passed {
     /// The same files once more, for who only looks (MSG_PEEK): they are under way in no further queue.
     pub fn again(&self) -> Result<Self, Errno> {
         let unheld = Arc::new(Passage::default());
-        Self::new(self.files.clone(), self.uid, &unheld, false)
+        Self::new(self.files.clone(), self.uid, &unheld, false, usize::MAX)
     }
 
     /// They have arrived.

@@ -8,17 +8,16 @@ use alloc::{
 };
 use core::{
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     sync::atomic::{AtomicBool, Ordering},
 };
 use veridian_containers::abi::Errno;
 
-/// The ports that the kernel gives out (net.ipv4.ip_local_port_range).
-const EPHEMERAL: core::ops::RangeInclusive<u16> = 32768..=60999;
-
 /// Bound sockets, by kind and port.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ports {
     bound: BTreeMap<(Kind, u16), Vec<Entry>>,
+    /// The one to try next when any will do.
     next: u16,
 }
 
@@ -56,17 +55,18 @@ impl Wish {
     }
 }
 
-impl Default for Ports {
-    fn default() -> Self {
-        Self { bound: BTreeMap::new(), next: *EPHEMERAL.start() }
-    }
-}
-
 impl Ports {
-    /// Binds `socket` to `port`, or to one that is free for 0; gives the port. EADDRINUSE.
-    pub fn bind(&mut self, kind: Kind, port: u16, wish: Wish, socket: &Arc<Socket>) -> Result<u16, Errno> {
+    /// Binds `socket` to `port`, or for 0 to one of `range` that is free; gives the port. EADDRINUSE.
+    pub fn bind(
+        &mut self,
+        kind: Kind,
+        port: u16,
+        wish: Wish,
+        range: RangeInclusive<u16>,
+        socket: &Arc<Socket>,
+    ) -> Result<u16, Errno> {
         let port = match port {
-            0 => self.free_port(kind, &wish)?,
+            0 => self.free_port(kind, &wish, range)?,
             port if self.is_free(kind, port, &wish) => port,
             _ => return Err(Errno::EADDRINUSE),
         };
@@ -87,11 +87,12 @@ impl Ports {
         !self.bound.get(&(kind, port)).is_some_and(|entries| entries.iter().any(taken))
     }
 
-    fn free_port(&mut self, kind: Kind, wish: &Wish) -> Result<u16, Errno> {
+    fn free_port(&mut self, kind: Kind, wish: &Wish, range: RangeInclusive<u16>) -> Result<u16, Errno> {
         let alone = Wish { shared: false, ..*wish };
-        let mut candidates = (self.next..=*EPHEMERAL.end()).chain(*EPHEMERAL.start()..self.next);
+        let first = if range.contains(&self.next) { self.next } else { *range.start() };
+        let mut candidates = (first..=*range.end()).chain(*range.start()..first);
         let port = candidates.find(|port| self.is_free(kind, *port, &alone)).ok_or(Errno::EADDRINUSE)?;
-        self.next = if port == *EPHEMERAL.end() { *EPHEMERAL.start() } else { port + 1 };
+        self.next = port.wrapping_add(1);
         Ok(port)
     }
 
@@ -112,10 +113,5 @@ impl Ports {
         let mut fit: Vec<&Entry> = entries.iter().rev().filter(|entry| entry.wish.takes(to.ip())).collect();
         fit.sort_by_key(|entry| entry.wish.address != to.ip());
         fit.into_iter().filter_map(|entry| entry.socket.upgrade()).collect()
-    }
-
-    /// All that are bound.
-    pub fn sockets(&self) -> Vec<Arc<Socket>> {
-        self.bound.values().flatten().filter_map(|entry| entry.socket.upgrade()).collect()
     }
 }

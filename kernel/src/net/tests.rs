@@ -33,7 +33,7 @@ impl World {
 
     fn asker(&self) -> Asker<'_> {
         let memory: &MemoryGroup = &self.group.memory;
-        Asker { credentials: &self.credentials, memory, pid: &self.pid }
+        Asker { credentials: &self.credentials, memory, pid: &self.pid, files_under_way: 16 }
     }
 
     fn socket(&self, family: Family, kind: Kind) -> Arc<Socket> {
@@ -121,7 +121,7 @@ fn ports_are_taken_by_address_and_given_back() {
     poor.effective = crate::security::Capabilities::empty();
     let asker = Asker { credentials: &poor, ..world.asker() };
     assert_eq!(stranger.bind(&asker, at(1, 1023)), Err(Errno::EACCES));
-    world.namespace.set_sysctl("net.ipv4.ip_unprivileged_port_start", "1023").expect("set");
+    world.namespace.set_sysctl("net/ipv4/ip_unprivileged_port_start", "1023").expect("set");
     assert_eq!(stranger.bind(&asker, at(1, 1023)), Ok(()));
 }
 

@@ -8,6 +8,7 @@ mod attribute;
 mod container;
 mod descriptor;
 mod directory;
+mod epoll;
 mod file;
 mod identity;
 mod ipc;
@@ -269,6 +270,8 @@ table! {
     number::__NR_sendmsg => socket::message::sendmsg, (i32, UserAddr, u32);
     number::__NR_recvfrom => socket::message::recvfrom, (i32, UserAddr, usize, u32, UserAddr, UserAddr);
     number::__NR_recvmsg => socket::message::recvmsg, (i32, UserAddr, u32);
+    number::__NR_sendmmsg => socket::message::sendmmsg, (i32, UserAddr, u32, u32);
+    number::__NR_recvmmsg => socket::message::recvmmsg, (i32, UserAddr, u32, u32, UserAddr);
     number::__NR_setsockopt => socket::option::setsockopt, (i32, u32, u32, UserAddr, u32);
     number::__NR_getsockopt => socket::option::getsockopt, (i32, u32, u32, UserAddr, UserAddr);
     number::__NR_shmget => ipc::shared_memory::shmget, (i32, u64, u32);
@@ -291,6 +294,12 @@ table! {
     number::__NR_mq_getsetattr => ipc::posix::mq_getsetattr, (i32, UserAddr, UserAddr);
     number::__NR_ppoll => poll::ppoll, (UserAddr, u32, UserAddr, UserAddr, usize);
     legacy::POLL => poll::poll, (UserAddr, u32, i32);
+    number::__NR_epoll_create1 => epoll::epoll_create1, (u32);
+    legacy::EPOLL_CREATE => epoll::epoll_create, (i32);
+    number::__NR_epoll_ctl => epoll::epoll_ctl, (i32, u32, i32, UserAddr);
+    number::__NR_epoll_pwait => epoll::epoll_pwait, (i32, UserAddr, i32, i32, UserAddr, usize);
+    number::__NR_epoll_pwait2 => epoll::epoll_pwait2, (i32, UserAddr, i32, UserAddr, UserAddr, usize);
+    legacy::EPOLL_WAIT => epoll::epoll_wait, (i32, UserAddr, i32, i32);
 }
 
 /// Serves the system call that `context` has trapped with, if the thread's filters let it through.

@@ -69,6 +69,8 @@ legacy! {
     MKNOD = __NR_mknod;
     TIME = __NR_time;
     ARCH_PRCTL = __NR_arch_prctl;
+    EPOLL_CREATE = __NR_epoll_create;
+    EPOLL_WAIT = __NR_epoll_wait;
 }
 
 /// renameat(2), which riscv64 came too late for.

@@ -42,16 +42,23 @@ pub async fn ppoll(
         return Err(Errno::EINVAL);
     }
     let mask = SignalSet(thread.space().read::<u64>(mask)?).without(SignalSet::UNSTOPPABLE);
-    let restore = Restore { thread, mask: thread.signals().set_blocked(mask) };
+    let restore = Restore::set(thread, mask);
     let result = wait(thread, at, count, timeout).await;
     drop(restore);
     result
 }
 
 /// Sets a signal mask back, also when the call is given up for a signal.
-struct Restore<'a> {
+pub(super) struct Restore<'a> {
     thread: &'a Thread,
     mask: SignalSet,
+}
+
+impl<'a> Restore<'a> {
+    /// Blocks `mask` instead of what is blocked now, for as long as this lives.
+    pub fn set(thread: &'a Thread, mask: SignalSet) -> Self {
+        Self { thread, mask: thread.signals().set_blocked(mask) }
+    }
 }
 
 impl Drop for Restore<'_> {

@@ -47,6 +47,7 @@ pub const ALL: &[Probe] = &[
     probe("memory", "mappings_are_protected_and_forks_share_memory_until_one_writes"),
     probe("mounts", "mount_flags_are_enforced_and_mount_namespaces_are_apart"),
     probe("names", "host_names_and_pids_are_those_of_the_namespace"),
+    probe("network", "sockets_reach_each_other_in_their_network_namespace_and_nothing_beyond"),
     probe("overlay", "layers_are_merged_as_one_and_only_the_uppermost_changes"),
     probe("pipes", "pipes_descriptors_and_poll_work_as_on_linux"),
     probe("propagation", "mounts_spread_to_peers_and_slaves_of_other_namespaces_and_bombs_are_bounded"),
@@ -73,7 +74,7 @@ pub const ALL: &[Probe] = &[
 const NO_CONTAINERS: Probe = probe("no-containers", "");
 
 /// Programs that are no probes of their own: what init, probes and tests run.
-const OTHERS: [&str; 9] = ["escape", "hello", "hook", "init", "network", "reach", "sh", "vctl", "worker"];
+const OTHERS: [&str; 8] = ["escape", "hello", "hook", "init", "reach", "sh", "vctl", "worker"];
 
 /// Run once.
 pub const ONCE: &[Test] = &[

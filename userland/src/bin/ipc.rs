@@ -4,15 +4,16 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+use core::ffi::CStr;
 use linux_raw_sys::general::{
     CLOCK_REALTIME, CLONE_NEWIPC, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, POLLIN, POLLOUT, SIGKILL,
     SIGTERM,
 };
 use veridian_containers::Signal;
 use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
-use veridian_userland::check::{Checks, in_child, wait_for};
+use veridian_userland::check::{Checks, await_sleep, enter_scratch, in_child, read_text, wait_for, write_text};
 use veridian_userland::sys::{self, IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_PRIVATE, Region, SEM_UNDO, Start};
-use veridian_userland::{driver, program};
+use veridian_userland::{driver, program, text};
 
 program!(main);
 
@@ -34,14 +35,22 @@ fn main(start: &Start) -> i32 {
     match start.arg(1) {
         Some("inside") => return inside(),
         Some("hog") => return hog(),
+        Some("set") => return is_set(),
+        Some("files") => return queue_files_inside(),
         _ => {}
     }
     let mut checks = Checks::new();
+    enter_scratch();
+    let procfs = sys::mkdir(c"/tmp/p", 0o755).and(sys::mount(c"proc", c"/tmp/p", c"proc", 0, None));
+    checks.equal("procfs is mounted", procfs, Ok(()));
     memory(&mut checks);
     semaphores(&mut checks);
     messages(&mut checks);
     queues(&mut checks);
     rights(&mut checks);
+    queue_files(&mut checks);
+    texts(&mut checks);
+    parameters(&mut checks);
     namespaces(&mut checks);
     containers(&mut checks);
     checks.finish()
@@ -160,7 +169,7 @@ fn messages(checks: &mut Checks) {
     checks.equal("a receiver waits", sys::msgsnd(id, 77, b"hello", 0), Ok(()));
     checks.equal("for what comes", wait_for(receiver), Ok(WaitStatus::Exited(0)));
     let receiver = sys::spawn(|| i32::from(sys::msgrcv(id, 64, 78, 0).err() != Some(Errno::EIDRM))).expect("a child");
-    let _ = sys::sleep(5 * MILLISECOND);
+    await_sleep("/tmp/p", receiver);
     checks.equal("a queue is removed", sys::msgrm(id), Ok(()));
     checks.equal("who waits hears of it", wait_for(receiver), Ok(WaitStatus::Exited(0)));
 }
@@ -212,6 +221,125 @@ fn queues(checks: &mut Checks) {
     checks.equal("a user's queues are bounded: EMFILE", large(c"second"), Err(Errno::EMFILE));
     checks.equal("all together", first.and_then(sys::close).and(sys::mq_unlink(c"first")), Ok(()));
     checks.equal("until one is gone", large(c"second").and_then(sys::close).and(sys::mq_unlink(c"second")), Ok(()));
+}
+
+/// The queues as files, in a directory of the probe's own.
+fn queue_files(checks: &mut Checks) {
+    let mounted = sys::mkdir(c"/tmp/q", 0o755).and(sys::mount(c"mqueue", c"/tmp/q", c"mqueue", 0, None));
+    checks.equal("mqueue is mounted", mounted, Ok(()));
+    let mode = sys::fstatat(sys::AT_FDCWD, c"/tmp/q", 0).map(|found| found.st_mode);
+    checks.equal("everybody makes queues, and unlinks their own", mode, Ok(0o41777));
+    let queue = sys::mq_open(c"queue", O_CREAT | O_EXCL | O_RDWR, 0o640, Some((4, 32))).expect("a queue");
+    let mode = sys::fstatat(sys::AT_FDCWD, c"/tmp/q/queue", 0).map(|found| found.st_mode);
+    checks.equal("a queue is a file", mode, Ok(0o100_640));
+    checks.equal("5 bytes are in it", sys::mq_send(queue, b"hello", 1, None), Ok(()));
+    let told = read_text::<128>(c"/tmp/q/queue");
+    let empty = "QSIZE:5          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n";
+    checks.equal("which it tells", told.as_deref(), Ok(empty));
+    let mut buffer = [0; 32];
+    let _ = sys::ignore_signal(SIGTERM, true);
+    let emptied = sys::mq_receive(queue, &mut buffer, None).and(sys::mq_notify(queue, SIGTERM));
+    checks.equal("and whom it notifies", emptied, Ok(()));
+    let told = read_text::<128>(c"/tmp/q/queue");
+    let expected = text!(128, "QSIZE:0          NOTIFY:0     SIGNO:15    NOTIFY_PID:{:<6}\n", sys::getpid());
+    checks.equal("by which signal", told.as_deref(), Ok(expected.as_str()));
+    let opened = sys::open(c"/tmp/q/queue", O_RDWR).expect("a queue that is opened");
+    checks.equal("what is opened is a queue", sys::mq_send(opened, b"x", 0, None), Ok(()));
+    let _ = sys::ignore_signal(SIGTERM, false);
+    checks.equal("but no file to write", sys::write(opened, b"x"), Err(Errno::EINVAL));
+    checks.equal("nor a directory to make others in", sys::mkdir(c"/tmp/q/d", 0o755), Err(Errno::EPERM));
+    checks.succeeds("another user neither opens nor unlinks it", || {
+        let other = sys::setgroups(&[]).and(sys::setresgid(7, 7, 7)).and(sys::setresuid(7, 7, 7));
+        let refused = [
+            sys::open(c"/tmp/q/queue", O_RDWR).map(drop),
+            sys::mq_open(c"queue", O_RDWR, 0, None).map(drop),
+            sys::mq_unlink(c"queue"),
+        ];
+        let unlinked = sys::unlink(c"/tmp/q/queue");
+        let own = sys::open(c"/tmp/q/own", O_RDWR | O_CREAT).and_then(|queue| sys::mq_send(queue, b"x", 0, None));
+        i32::from(
+            other.is_err()
+                || refused != [Err(Errno::EACCES); 3]
+                || unlinked.is_ok()
+                || own.and(sys::unlink(c"/tmp/q/own")).is_err(),
+        )
+    });
+    checks.equal("unlinked as a file", sys::unlink(c"/tmp/q/queue"), Ok(()));
+    checks.equal("it is no queue's name any more", sys::mq_open(c"queue", O_RDWR, 0, None), Err(Errno::ENOENT));
+    checks.equal("and no file", sys::open(c"/tmp/q/queue", O_RDWR), Err(Errno::ENOENT));
+    checks.equal("close", sys::close(queue).and(sys::close(opened)), Ok(()));
+    checks.succeeds("of another namespace's queues nothing is seen", || {
+        let other = sys::unshare(CLONE_NEWIPC).and_then(|()| sys::mq_open(c"other", O_CREAT | O_RDWR, 0o600, None));
+        i32::from(other.is_err() || sys::open(c"/tmp/q/other", O_RDWR) != Err(Errno::ENOENT))
+    });
+}
+
+/// In a container: its queues at the usual place.
+fn queue_files_inside() -> i32 {
+    let made = sys::mq_open(c"queue", O_CREAT | O_RDWR, 0o600, None);
+    let found = sys::fstatat(sys::AT_FDCWD, c"/dev/mqueue/queue", 0).map(|found| found.st_mode & 0o777);
+    i32::from(made.is_err() || found != Ok(0o600))
+}
+
+/// `/proc/sysvipc`.
+fn texts(checks: &mut Checks) {
+    let shm = sys::shmget(IPC_PRIVATE, 5000, 0o640).expect("a segment");
+    let sem = sys::semget(IPC_PRIVATE, 3, 0o640).expect("a set");
+    let msg = sys::msgget(IPC_PRIVATE, 0o640).expect("a queue");
+    checks.equal("a message is in it", sys::msgsnd(msg, 1, b"hello", 0), Ok(()));
+    let of = |name: &CStr, id: i32, want: &[&str]| {
+        read_text::<4096>(name).is_ok_and(|told| {
+            let id = text!(16, "{id}");
+            let line = told.lines().find(|line| line.split_ascii_whitespace().nth(1) == Some(id.as_str()));
+            line.is_some_and(|line| line.split_ascii_whitespace().skip(2).zip(want).all(|(word, want)| word == *want))
+        })
+    };
+    checks.holds("segments are listed", of(c"/tmp/p/sysvipc/shm", shm, &["640", "5000"]));
+    checks.holds("sets are listed", of(c"/tmp/p/sysvipc/sem", sem, &["640", "3", "0", "0"]));
+    checks.holds("queues are listed", of(c"/tmp/p/sysvipc/msg", msg, &["640", "5", "1"]));
+    checks.succeeds("another namespace's are not", || {
+        let left = sys::unshare(CLONE_NEWIPC);
+        let lines = read_text::<512>(c"/tmp/p/sysvipc/shm").map_or(0, |told| told.lines().count());
+        i32::from(left.is_err() || lines != 1)
+    });
+    let gone = sys::shmrm(shm).and(sys::semctl(sem, 0, sys::IPC_RMID, 0)).and(sys::msgrm(msg));
+    checks.equal("all are removed", gone, Ok(()));
+}
+
+/// The limits, which are sysctls.
+fn parameters(checks: &mut Checks) {
+    checks.equal("a limit is read", read_text::<16>(c"/tmp/p/sys/kernel/msgmax").as_deref(), Ok("8192\n"));
+    checks.succeeds("and set in a namespace of one's own, where it binds", || {
+        let Ok(()) = sys::unshare(CLONE_NEWIPC) else { return 1 };
+        let set = [
+            write_text(c"/tmp/p/sys/kernel/msgmax", "10\n"),
+            write_text(c"/tmp/p/sys/kernel/shmmni", "1"),
+            write_text(c"/tmp/p/sys/kernel/sem", "3 10 5 2"),
+            write_text(c"/tmp/p/sys/fs/mqueue/msg_max", "3"),
+        ];
+        let Ok(queue) = sys::msgget(IPC_PRIVATE, 0o600) else { return 2 };
+        let sent = [sys::msgsnd(queue, 1, &[0; 10], 0), sys::msgsnd(queue, 1, &[0; 11], 0)];
+        let segments = [(); 2].map(|()| sys::shmget(IPC_PRIVATE, 1, 0o600).map(drop));
+        let sets = [3, 4].map(|count| sys::semget(IPC_PRIVATE, count, 0o600).map(drop));
+        let bound = set == [Ok(()); 4]
+            && sent == [Ok(()), Err(Errno::EINVAL)]
+            && segments == [Ok(()), Err(Errno::ENOSPC)]
+            && sets == [Ok(()), Err(Errno::EINVAL)];
+        i32::from(!bound) * 3
+    });
+    checks.equal("not here", read_text::<16>(c"/tmp/p/sys/kernel/msgmax").as_deref(), Ok("8192\n"));
+    checks.equal("a value that it does not take", write_text(c"/tmp/p/sys/kernel/shmmni", "-1"), Err(Errno::EINVAL));
+    checks.succeeds("nor does one without rights set it", || {
+        let other = sys::setresuid(7, 7, 7);
+        i32::from(other.is_err() || write_text(c"/tmp/p/sys/kernel/msgmax", "10").is_ok())
+    });
+}
+
+/// In a container: what its configuration has set.
+fn is_set() -> i32 {
+    let Ok(queue) = sys::msgget(IPC_PRIVATE, 0o600) else { return 1 };
+    let sent = [1000, 1001].map(|length| sys::msgsnd(queue, 1, &[0; 1001][..length], 0));
+    i32::from(sent != [Ok(()), Err(Errno::EINVAL)]) * 2
 }
 
 fn rights(checks: &mut Checks) {
@@ -320,6 +448,17 @@ fn containers(checks: &mut Checks) {
     }
     let lost = before.saturating_sub(free_bytes());
     checks.holds(format_args!("their memory is back: {lost} bytes are not"), lost < SEGMENT as u64);
+    let set = driver::config("namespace=ipc\nsysctl=kernel.msgmax=1000\n", &["/bin/ipc", "set"]);
+    let set = driver::run("set", &set).map(|end| end.status);
+    checks.equal("a configuration sets its limits", set, Ok(WaitStatus::Exited(0)));
+    for (name, words) in [("kernel.shm_rmid_forced=1", "no such variable"), ("kernel.shmmni=-1", "does not take")] {
+        let config = driver::config(&text!(128, "namespace=ipc\nsysctl={name}\n"), &["/bin/ipc", "set"]);
+        let refused = driver::create("refused", &config, CreateFlags::empty()).map_err(|(_, message)| message);
+        checks.holds("not what there is not", refused.is_err_and(|message| message.contains(words)));
+    }
+    let mounted = driver::config("namespace=ipc\nmount=/dev/mqueue:mqueue:mqueue:nosuid,noexec,nodev\n", &["/bin/ipc", "files"]);
+    let mounted = driver::run("mounted", &mounted).map(|end| end.status);
+    checks.equal("and its queues are in /dev/mqueue", mounted, Ok(WaitStatus::Exited(0)));
     let hog = driver::run("hog", &driver::config("namespace=ipc\nmemory_limit=4M\n", &["/bin/ipc", "hog"]));
     checks.equal("messages count against the memory limit", hog.map(|end| end.oom), Ok(true));
     let shared = driver::run("shared", &driver::config("", &["/bin/ipc", "inside"])).map(|end| end.status);

@@ -4,17 +4,22 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use linux_raw_sys::general::{CLONE_NEWNET, O_NONBLOCK, O_RDONLY, POLLHUP, POLLIN, POLLOUT, SIGPIPE};
+use core::ffi::CStr;
+use linux_raw_sys::general::{
+    CLONE_NEWNET, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP,
+    O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, POLLHUP, POLLIN, POLLOUT, SIGKILL, SIGPIPE,
+};
 use linux_raw_sys::ioctl::{SIOCGIFFLAGS, SIOCSIFFLAGS};
 use linux_raw_sys::net::{
-    AF_INET, AF_INET6, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SHUT_RD, SHUT_WR, SO_ERROR, SO_PEERCRED,
-    SO_REUSEADDR, SO_TYPE, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
+    AF_INET, AF_INET6, AF_UNIX, IPPROTO_ICMP, IPPROTO_TCP, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SHUT_RD, SHUT_WR,
+    SO_ERROR, SO_PEERCRED, SO_REUSEADDR, SO_TYPE, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
+    TCP_KEEPIDLE, TCP_NODELAY,
 };
 use veridian_containers::Signal;
 use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
-use veridian_userland::check::{Checks, enter_scratch, wait_for};
+use veridian_userland::check::{Checks, enter_scratch, read_text, wait_for, write_text};
 use veridian_userland::sys::{self, Fd, Start, close, read, unix_address, v4_address, v6_address, write};
-use veridian_userland::{driver, program};
+use veridian_userland::{driver, program, text};
 
 program!(main);
 
@@ -31,16 +36,25 @@ fn main(start: &Start) -> i32 {
         Some("serve") => return serve(),
         Some("outside") => return i32::from(!outside_is_reached()),
         Some("hog") => return hog(),
+        Some("set") => return is_set(),
         _ => {}
     }
     let mut checks = Checks::new();
     enter_scratch();
+    for (kind, place) in [(c"proc", c"/tmp/p"), (c"sysfs", c"/tmp/s")] {
+        let mounted = sys::mkdir(place, 0o755).and(sys::mount(kind, place, kind, 0, None));
+        checks.equal("a file system is mounted", mounted, Ok(()));
+    }
     pairs(&mut checks);
     names(&mut checks);
     passing(&mut checks);
     tcp(&mut checks);
     udp(&mut checks);
     refusals(&mut checks);
+    many(&mut checks);
+    events(&mut checks);
+    echoes(&mut checks);
+    texts(&mut checks);
     namespaces(&mut checks);
     containers(&mut checks);
     checks.finish()
@@ -207,14 +221,17 @@ fn passing(checks: &mut Checks) {
     }
     let lost = before.saturating_sub(free_bytes());
     checks.holds(format_args!("closed pairs leave nothing: {lost} bytes are not back"), lost < 64 << 10);
-    let (a, b) = sys::socketpair(SOCK_DGRAM).expect("a pair");
-    let sent = (0..1000).take_while(|_| sys::send_files(a, b"", &[from; 4]).is_ok()).count();
-    checks.equal("1024 files of a user are under way at most", sent, 256);
-    checks.equal("which is", sys::send_files(a, b"", &[from]), Err(Errno::ETOOMANYREFS));
-    checks.equal("over when they are closed", close(a).and(close(b)), Ok(()));
-    let (a, b) = sys::socketpair(SOCK_DGRAM).expect("a pair");
-    checks.equal("so that others go", sys::send_files(a, b"x", &[from]), Ok(1));
-    checks.equal("close", [a, b, from].map(close), [Ok(()); 3]);
+    checks.succeeds("1024 files of a user are under way at most", || {
+        let Ok(()) = sys::setresuid(7, 7, 7) else { return 1 };
+        let pair = || sys::socketpair(SOCK_DGRAM).expect("a pair");
+        let (a, b) = pair();
+        let sent = (0..1000).take_while(|_| sys::send_files(a, b"", &[from; 4]).is_ok()).count();
+        let refused = sys::send_files(a, b"", &[from]);
+        // Closed, they are under way no more.
+        let again = close(a).and(close(b)).and_then(|()| sys::send_files(pair().0, b"x", &[from]));
+        if (sent, refused, again) == (256, Err(Errno::ETOOMANYREFS), Ok(1)) { 0 } else { 2 }
+    });
+    checks.equal("close", close(from), Ok(()));
 }
 
 fn listen_on(domain: u32, address: &sys::Address) -> sys::Result<Fd> {
@@ -336,6 +353,154 @@ fn refusals(checks: &mut Checks) {
     checks.equal("close", close(socket), Ok(()));
 }
 
+/// Several messages in one call.
+fn many(checks: &mut Checks) {
+    let (a, b) = sys::socketpair(SOCK_DGRAM).expect("a pair");
+    checks.equal("two are sent at once", sys::send_two(a, [b"first", b"second"]), Ok(2));
+    let (mut first, mut second) = ([0; 8], [0; 8]);
+    checks.equal("and received", sys::receive_two(b, [&mut first, &mut second]), Ok((2, [5, 6])));
+    checks.holds("each in its place", first.starts_with(b"first") && second.starts_with(b"second"));
+    checks.equal("one is sent", write(a, b"third"), Ok(5));
+    checks.equal("and the other not waited for", sys::receive_two(b, [&mut first, &mut second]), Ok((1, [5, 0])));
+    checks.equal("close", close(a).and(close(b)), Ok(()));
+    let (a, b) = sys::socketpair(SOCK_STREAM).expect("a pair");
+    checks.equal("nobody reads", close(b), Ok(()));
+    let _ = sys::ignore_signal(SIGPIPE, true);
+    checks.equal("an error is told of the first", sys::send_two(a, [b"x", b"y"]), Err(Errno::EPIPE));
+    let _ = sys::ignore_signal(SIGPIPE, false);
+    checks.equal("close", close(a), Ok(()));
+    // What is kept without effect is told as it was set.
+    let socket = sys::socket(AF_INET, SOCK_STREAM, 0).expect("a socket");
+    for (level, name, value) in [(IPPROTO_TCP as u32, TCP_NODELAY, 1), (IPPROTO_TCP as u32, TCP_KEEPIDLE, 60)] {
+        let set = sys::set_socket_option(socket, level, name, value);
+        let told = sys::socket_option(socket, level, name).map(|told| told[0]);
+        checks.equal("an option is kept", (set, told), (Ok(()), Ok(value)));
+    }
+    let refused = sys::set_socket_option(socket, IPPROTO_TCP as u32, TCP_KEEPIDLE, 0);
+    checks.equal("but no value out of its range", refused, Err(Errno::EINVAL));
+    checks.equal("close", close(socket), Ok(()));
+}
+
+/// epoll on sockets and pipes.
+fn events(checks: &mut Checks) {
+    let epoll = sys::epoll().expect("an epoll");
+    let (a, b) = sys::socketpair(SOCK_STREAM).expect("a pair");
+    let watch = |what, fd, events, data| sys::epoll_set(epoll, what, fd, events, data);
+    checks.equal("a socket is watched", watch(EPOLL_CTL_ADD, b, EPOLLIN, 7), Ok(()));
+    checks.equal("once", watch(EPOLL_CTL_ADD, b, EPOLLIN, 7), Err(Errno::EEXIST));
+    checks.equal("not itself", watch(EPOLL_CTL_ADD, epoll, EPOLLIN, 7), Err(Errno::EINVAL));
+    let file = sys::openat(sys::AT_FDCWD, c"/tmp/file", O_CREAT | O_RDWR, 0o600).expect("a file");
+    checks.equal("nor a file", watch(EPOLL_CTL_ADD, file, EPOLLIN, 7), Err(Errno::EPERM));
+    checks.equal("nor what is not open", watch(EPOLL_CTL_ADD, 99, EPOLLIN, 7), Err(Errno::EBADF));
+    checks.equal("what is not watched is not set", watch(EPOLL_CTL_MOD, a, EPOLLIN, 7), Err(Errno::ENOENT));
+    checks.equal("nor is a file an epoll", sys::epoll_set(file, EPOLL_CTL_ADD, b, EPOLLIN, 7), Err(Errno::EINVAL));
+    checks.equal("nothing is ready", sys::epoll_wait(epoll, 0), Ok((0, 0, 0)));
+    let begin = sys::now();
+    checks.equal("and not for a while", sys::epoll_wait(epoll, 20), Ok((0, 0, 0)));
+    checks.holds("that lasts", sys::now() - begin >= 20 * MILLISECOND);
+    let ready = Ok((1, EPOLLIN, 7));
+    checks.equal("bytes come", write(a, b"x"), Ok(1));
+    checks.equal("and are told", [(); 2].map(|()| sys::epoll_wait(epoll, -1)), [ready; 2]);
+    checks.equal("until they are read", read(b, &mut [0]).and(sys::epoll_wait(epoll, 0)), Ok((0, 0, 0)));
+    checks.equal("at an edge", watch(EPOLL_CTL_MOD, b, EPOLLIN | EPOLLET, 7).and(write(a, b"x")), Ok(1));
+    let told = [(); 2].map(|()| sys::epoll_wait(epoll, 0));
+    checks.equal("they are told once", told, [ready, Ok((0, 0, 0))]);
+    checks.equal("and again when more come", write(a, b"x").and(sys::epoll_wait(epoll, 0)), ready);
+    let once = watch(EPOLL_CTL_MOD, b, EPOLLIN | EPOLLONESHOT, 7);
+    let told = [(); 2].map(|()| sys::epoll_wait(epoll, 0));
+    checks.equal("or once and no more", (once, told), (Ok(()), [ready, Ok((0, 0, 0))]));
+    let again = watch(EPOLL_CTL_MOD, b, EPOLLIN | EPOLLONESHOT, 8).and(sys::epoll_wait(epoll, 0));
+    checks.equal("until it is set anew", again, Ok((1, EPOLLIN, 8)));
+    checks.equal("not watched any more", watch(EPOLL_CTL_DEL, b, 0, 0), Ok(()));
+    checks.equal("nothing is told", sys::epoll_wait(epoll, 0), Ok((0, 0, 0)));
+    // A child's write wakes who waits.
+    checks.equal("read", read(b, &mut [0; 8]), Ok(2));
+    checks.equal("watched", watch(EPOLL_CTL_ADD, b, EPOLLIN | EPOLLRDHUP, 9), Ok(()));
+    let child = sys::spawn(|| {
+        let _ = sys::sleep(10 * MILLISECOND);
+        i32::from(write(a, b"late") != Ok(4))
+    });
+    checks.equal("who waits is woken", sys::epoll_wait(epoll, -1), Ok((1, EPOLLIN, 9)));
+    checks.equal("by a child", child.and_then(wait_for), Ok(WaitStatus::Exited(0)));
+    // Epolls watch each other, but not in a circle or a long chain.
+    let outer = sys::epoll().expect("an epoll");
+    checks.equal("an epoll is watched", sys::epoll_set(outer, EPOLL_CTL_ADD, epoll, EPOLLIN, 3), Ok(()));
+    checks.equal("and ready with what it watches", sys::epoll_wait(outer, -1), Ok((1, EPOLLIN, 3)));
+    checks.equal("not in a circle", watch(EPOLL_CTL_ADD, outer, EPOLLIN, 0), Err(Errno::ELOOP));
+    checks.equal("read", read(b, &mut [0; 8]), Ok(4));
+    checks.equal("nor longer than that", sys::epoll_wait(outer, 0), Ok((0, 0, 0)));
+    let hung = sys::shutdown(a, SHUT_WR).and(sys::epoll_wait(epoll, 0));
+    checks.equal("the end is told", hung, Ok((1, EPOLLIN | EPOLLRDHUP, 9)));
+    checks.equal("with its last descriptor a watch ends", close(b).and(sys::epoll_wait(epoll, 0)), Ok((0, 0, 0)));
+    checks.equal("close", [a, epoll, outer, file].map(close), [Ok(()); 4]);
+    // Watches are paid for, and go with their epoll.
+    let before = free_bytes();
+    let (from, to) = sys::pipe(0).expect("a pipe");
+    for _ in 0..64 {
+        let epoll = sys::epoll().expect("an epoll");
+        let _ = sys::epoll_set(epoll, EPOLL_CTL_ADD, from, EPOLLIN, 0);
+        let _ = sys::epoll_set(epoll, EPOLL_CTL_ADD, to, EPOLLOUT | EPOLLET, 0);
+        let _ = close(epoll);
+    }
+    checks.equal("close", close(from).and(close(to)), Ok(()));
+    let lost = before.saturating_sub(free_bytes());
+    checks.holds(format_args!("closed epolls leave nothing: {lost} bytes are not back"), lost < 64 << 10);
+}
+
+/// A request whose sum and identifier the kernel fills in.
+const ECHO: &[u8] = b"\x08\0\0\0\0\0\0\x01payload";
+
+/// Echo requests without a raw socket.
+fn echoes(checks: &mut Checks) {
+    const ICMP: u32 = IPPROTO_ICMP as u32;
+    checks.equal("nobody may ping at first: EACCES", sys::socket(AF_INET, SOCK_DGRAM, ICMP), Err(Errno::EACCES));
+    checks.succeeds("but in a namespace that lets them", || {
+        let made = sys::unshare(CLONE_NEWNET).and(write_text(c"/tmp/p/sys/net/ipv4/ping_group_range", "0 2147483647\n"));
+        let Ok(socket) = made.and_then(|()| sys::socket(AF_INET, SOCK_DGRAM, ICMP)) else { return 1 };
+        let localhost = v4_address(LOCALHOST, 0);
+        if sys::send(socket, ECHO, 0, Some(&localhost)) != Err(Errno::ENETUNREACH) {
+            return 2;
+        }
+        let _ = sys::interface(socket, SIOCSIFFLAGS, b"lo", 1);
+        if sys::send(socket, b"no request", 0, Some(&localhost)) != Err(Errno::EINVAL)
+            || sys::send(socket, ECHO, 0, Some(&v4_address([8, 8, 8, 8], 0))) != Err(Errno::ENETUNREACH)
+            || sys::send(socket, ECHO, 0, Some(&localhost)) != Ok(ECHO.len())
+        {
+            return 3;
+        }
+        let mut answer = [0; 64];
+        let Ok((length, from)) = sys::receive_from(socket, &mut answer) else { return 4 };
+        let is_answer = length == ECHO.len() && answer[0] == 0 && answer[6..length] == ECHO[6..];
+        i32::from(!is_answer || from[4..8] != LOCALHOST) * 5
+    });
+}
+
+/// What procfs and sysfs tell.
+fn texts(checks: &mut Checks) {
+    let listener = listen_on(AF_INET, &v4_address(LOCALHOST, PORT)).expect("a port");
+    let bound = sys::socket(AF_INET6, SOCK_DGRAM, 0).expect("a socket");
+    checks.equal("a UDP socket is bound", sys::bind(bound, &v6_address(PORT)), Ok(()));
+    let named = listen_on(AF_UNIX, &unix_address(NAME)).expect("a name");
+    let has = |path: &CStr, word: &str| read_text::<8192>(path).is_ok_and(|told| told.contains(word));
+    let tcp = "0100007F:1092 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 ";
+    checks.holds("TCP's sockets are listed", has(c"/tmp/p/self/net/tcp", tcp));
+    checks.holds("UDP's over IPv6", has(c"/tmp/p/net/udp6", "00000000000000000000000001000000:1092"));
+    checks.holds("Unix-domain ones", has(c"/tmp/p/net/unix", "@everywhere"));
+    checks.holds("the interface", has(c"/tmp/p/net/dev", "    lo: "));
+    checks.holds("its addresses", has(c"/tmp/p/net/if_inet6", "00000000000000000000000000000001 01 80 10 80       lo"));
+    checks.holds("no routes but the loopback's own", has(c"/tmp/p/net/route", "Iface\tDestination"));
+    checks.equal("sysfs", read_text::<16>(c"/tmp/s/class/net/lo/mtu").as_deref(), Ok("65536\n"));
+    checks.equal("tells its flags", read_text::<16>(c"/tmp/s/class/net/lo/flags").as_deref(), Ok("0x9\n"));
+    checks.succeeds("of a new namespace they tell nothing of this one", || {
+        let left = sys::unshare(CLONE_NEWNET);
+        let lines = |path| read_text::<512>(path).map_or(0, |told| told.lines().count());
+        let empty = [c"/tmp/p/self/net/tcp", c"/tmp/p/self/net/udp6", c"/tmp/p/self/net/unix"].map(lines) == [1; 3];
+        let down = read_text::<16>(c"/tmp/s/class/net/lo/flags").as_deref() == Ok("0x8\n");
+        i32::from(left.is_err() || !empty || !down)
+    });
+    checks.equal("close", [listener, bound, named].map(close), [Ok(()); 3]);
+}
+
 /// Whether somebody listens at the port and at the name.
 fn outside_is_reached() -> bool {
     let port = ask(AF_INET, SOCK_STREAM, &v4_address(LOCALHOST, PORT));
@@ -358,6 +523,29 @@ fn namespaces(checks: &mut Checks) {
         let unknown = ask(AF_UNIX, SOCK_STREAM, &unix_address(NAME)) == Err(Errno::ECONNREFUSED);
         let own = listen_on(AF_INET, &address).is_ok() && listen_on(AF_UNIX, &unix_address(NAME)).is_ok();
         i32::from(!(down && up && refused && unknown && own)) * 3
+    });
+    checks.succeeds("it can be joined by its file", || {
+        let (from, to) = sys::pipe(0).expect("a pipe");
+        let child = sys::spawn(|| {
+            let socket = sys::unshare(CLONE_NEWNET).and_then(|()| sys::socket(AF_INET, SOCK_STREAM, 0));
+            let up = socket.and_then(|socket| sys::interface(socket, SIOCSIFFLAGS, b"lo", 1));
+            let ready = up.and_then(|_| listen_on(AF_INET, &v4_address([127, 0, 0, 9], PORT)));
+            let told = ready.and_then(|_| write(to, b"x"));
+            let _ = sys::sleep(60_000 * MILLISECOND);
+            i32::from(told.is_err())
+        });
+        let Ok(child) = child else { return 1 };
+        let _ = read(from, &mut [0]);
+        let path = text!(64, "/tmp/p/{child}/ns/net\0");
+        let path = CStr::from_bytes_until_nul(path.as_bytes()).expect("a NUL at its end");
+        // What was made before belongs to where it was made.
+        let Ok(old) = sys::socket(AF_INET, SOCK_STREAM, 0) else { return 2 };
+        let joined = sys::open(path, O_RDONLY).and_then(|file| sys::setns(file, CLONE_NEWNET));
+        let there = v4_address([127, 0, 0, 9], PORT);
+        let inside = sys::socket(AF_INET, SOCK_STREAM, 0).and_then(|socket| sys::connect(socket, &there));
+        let outside = sys::connect(old, &there);
+        let ended = sys::kill(child, SIGKILL).and_then(|()| wait_for(child));
+        i32::from(joined.is_err() || inside.is_err() || outside != Err(Errno::ECONNREFUSED) || ended.is_err()) * 3
     });
     checks.succeeds("an unprivileged process makes none", || {
         let other = sys::setresuid(7, 7, 7);
@@ -405,6 +593,13 @@ fn serve() -> i32 {
     if reached && ended { 0 } else { 5 }
 }
 
+/// In a container: what its configuration has set.
+fn is_set() -> i32 {
+    let free = sys::setresuid(7, 7, 7).and_then(|()| listen_on(AF_INET, &v4_address(LOCALHOST, 80)));
+    let ping = sys::socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP as u32);
+    i32::from(free.is_err() || ping.is_err())
+}
+
 /// In a container: full queues until its memory is gone.
 fn hog() -> i32 {
     loop {
@@ -424,6 +619,10 @@ fn containers(checks: &mut Checks) {
         let end = container.and_then(|fd| driver::wait(fd).and_then(|end| driver::delete(fd).map(|()| end.status)));
         checks.equal("two serve the same port at once", end, Ok(WaitStatus::Exited(0)));
     }
+    let docker = "namespace=network\nsysctl=net.ipv4.ip_unprivileged_port_start=0\n\
+        sysctl=net.ipv4.ping_group_range=0 2147483647\n";
+    let set = driver::run("set", &driver::config(docker, &["/bin/network", "set"])).map(|end| end.status);
+    checks.equal("a configuration sets what a namespace lets users do", set, Ok(WaitStatus::Exited(0)));
     let hog = driver::config("namespace=network\nmemory_limit=4M\n", &["/bin/network", "hog"]);
     checks.equal("queues count against the memory limit", driver::run("hog", &hog).map(|end| end.oom), Ok(true));
     let before = free_bytes();

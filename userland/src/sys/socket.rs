@@ -1,7 +1,7 @@
 //! Sockets.
 
 use heapless::Vec;
-use linux_raw_sys::general::iovec;
+use linux_raw_sys::general::{epoll_event, iovec};
 use linux_raw_sys::net::{AF_INET, AF_INET6, AF_UNIX, SCM_RIGHTS, SOL_SOCKET};
 
 use super::{Arg, Fd, Result, call};
@@ -152,6 +152,61 @@ pub fn receive_files(socket: Fd, buffer: &mut [u8]) -> Result<(usize, usize, [Fd
     let passed = if header.control_length == 0 { 0 } else { (rights.length - 16) / 4 };
     Ok((count, passed, rights.files))
 }
+/// `struct mmsghdr`.
+#[repr(C)]
+struct ManyHeader {
+    header: MessageHeader,
+    length: usize,
+}
+
+fn many(parts: &mut [iovec; 2], flags: usize) -> [ManyHeader; 2] {
+    parts.each_mut().map(|part| ManyHeader {
+        header: MessageHeader {
+            name: 0,
+            name_length: 0,
+            vector: Arg::write(part),
+            vector_length: 1,
+            control: Arg(0),
+            control_length: 0,
+            flags,
+        },
+        length: 0,
+    })
+}
+
+/// sendmmsg(2) of two messages: how many were sent.
+pub fn send_two(socket: Fd, messages: [&[u8]; 2]) -> Result<usize> {
+    let mut parts = messages
+        .map(|bytes| iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() as u64 });
+    let mut headers = many(&mut parts, 0);
+    call!(__NR_sendmmsg, socket, Arg::write(&mut headers), 2, 0)
+}
+/// recvmmsg(2) of up to two messages, once there is one: how many there were, and how long each.
+pub fn receive_two(socket: Fd, buffers: [&mut [u8]; 2]) -> Result<(usize, [usize; 2])> {
+    const WAIT_FOR_ONE: u32 = 0x1_0000;
+    let mut parts =
+        buffers.map(|bytes| iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() as u64 });
+    let mut headers = many(&mut parts, 0);
+    let count = call!(__NR_recvmmsg, socket, Arg::write(&mut headers), 2, WAIT_FOR_ONE, 0)?;
+    Ok((count, headers.map(|header| header.length as u32 as usize)))
+}
+
+/// epoll_create1(2).
+pub fn epoll() -> Result<Fd> {
+    call!(__NR_epoll_create1, 0).map(|fd| fd as Fd)
+}
+/// epoll_ctl(2): `data` is told with the events.
+pub fn epoll_set(epoll: Fd, what: u32, fd: Fd, events: u32, data: u64) -> Result {
+    let event = epoll_event { events, data };
+    call!(__NR_epoll_ctl, epoll, what, fd, Arg::read(&event)).map(drop)
+}
+/// epoll_pwait(2): the first of the events, with its data, and how many there were.
+pub fn epoll_wait(epoll: Fd, timeout_ms: i32) -> Result<(usize, u32, u64)> {
+    let mut events = [epoll_event { events: 0, data: 0 }; 4];
+    let count = call!(__NR_epoll_pwait, epoll, Arg::write(&mut events), 4, timeout_ms, 0, 0)?;
+    Ok((count, events[0].events, events[0].data))
+}
+
 /// ioctl(2) on an interface by name: the first two bytes of what is told, with `set` given before.
 pub fn interface(socket: Fd, request: u32, name: &[u8], set: u16) -> Result<u16> {
     let mut asked = [0_u8; 40];

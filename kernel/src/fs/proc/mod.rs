@@ -6,6 +6,7 @@
 mod machine;
 mod process;
 mod sys;
+mod sysvipc;
 pub(super) mod table;
 
 use super::{
@@ -114,7 +115,7 @@ impl Instance {
 }
 
 /// Names of the root that are no processes. The first are there in `subset=pid` too.
-const ROWS: [Row<Instance>; 17] = [
+const ROWS: [Row<Instance>; 18] = [
     Row { name: "self", mode: 0o777, guarded: false, kind: Kind::Link(link_to_self) },
     Row { name: "thread-self", mode: 0o777, guarded: false, kind: Kind::Link(link_to_thread_self) },
     Row { name: "mounts", mode: 0o777, guarded: false, kind: Kind::Link(|_, _| Ok(b"self/mounts".to_vec())) },
@@ -130,6 +131,7 @@ const ROWS: [Row<Instance>; 17] = [
     Row::text("stat", machine::statistics),
     Row::text("swaps", machine::swaps),
     Row::directory("sys", |_| sys::root()),
+    Row::directory("sysvipc", sysvipc::directory),
     Row::text("uptime", machine::uptime),
     Row::text("version", machine::version),
 ];

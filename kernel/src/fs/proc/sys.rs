@@ -32,73 +32,131 @@ pub struct Scope {
 pub struct Sysctl {
     /// Its path beneath `/proc/sys`.
     pub path: &'static str,
-    /// Its value as text, without the line's end.
-    pub read: fn(&Scope) -> String,
+    /// Its value as text, without the line's end; told its path.
+    read: fn(&Scope, &str) -> String,
     /// How it is set, if it can be.
-    pub write: Option<Setting>,
+    write: Option<Setting>,
 }
 
-/// How a parameter is set.
+/// How a parameter of a namespace is set. (None of the whole machine's can be.)
 #[derive(Debug)]
-pub struct Setting {
-    /// To this text; EINVAL for one that is no value of it.
-    pub set: fn(&Scope, &[u8]) -> Result<(), Errno>,
-    /// The user namespace in which CAP_SYS_ADMIN is needed: the owner of the namespace that it belongs to. `None` for a
-    /// parameter of the whole machine, which no container may set.
-    pub owner: Option<fn(&Scope) -> &Arc<UserNamespace>>,
+struct Setting {
+    /// Told its path, to this text; EINVAL for one that is no value of it.
+    set: fn(&Scope, &str, &[u8]) -> Result<(), Errno>,
+    /// The owner of the namespace that it belongs to, over which `capability` is needed.
+    owner: fn(&Scope) -> &Arc<UserNamespace>,
+    capability: Capabilities,
 }
 
 impl Sysctl {
-    const fn constant(path: &'static str, read: fn(&Scope) -> String) -> Self {
+    const fn constant(path: &'static str, read: fn(&Scope, &str) -> String) -> Self {
         Self { path, read, write: None }
+    }
+
+    const fn of_ipc(path: &'static str) -> Self {
+        Self {
+            path,
+            read: |scope, path| scope.namespaces.ipc.sysctl(path).unwrap_or_default(),
+            write: Some(Setting {
+                set: |scope, path, value| scope.namespaces.ipc.set_sysctl(path, words(value)?),
+                owner: |scope| scope.namespaces.ipc.owner(),
+                capability: Capabilities::SYS_ADMIN,
+            }),
+        }
+    }
+
+    const fn of_network(path: &'static str) -> Self {
+        Self {
+            path,
+            read: |scope, path| scope.namespaces.network.sysctl(path).unwrap_or_default(),
+            write: Some(Setting {
+                set: |scope, path, value| scope.namespaces.network.set_sysctl(path, words(value)?),
+                owner: |scope| scope.namespaces.network.owner(),
+                capability: Capabilities::NET_ADMIN,
+            }),
+        }
+    }
+
+    const fn of_uts(
+        path: &'static str,
+        read: fn(&Scope, &str) -> String,
+        set: fn(&Scope, &str, &[u8]) -> Result<(), Errno>,
+    ) -> Self {
+        let setting =
+            Setting { set, owner: |scope| scope.namespaces.uts.owner(), capability: Capabilities::SYS_ADMIN };
+        Self { path, read, write: Some(setting) }
+    }
+
+    /// Whether it belongs to a namespace and can be set.
+    pub fn can_be_set(&self) -> bool {
+        self.write.is_some()
+    }
+
+    /// Sets it, whoever asks. EACCES for one that nobody sets, EINVAL for what is no value of it.
+    pub fn set(&self, scope: &Scope, value: &[u8]) -> Result<(), Errno> {
+        let setting = self.write.as_ref().ok_or(Errno::EACCES)?;
+        (setting.set)(scope, self.path, value)
     }
 
     /// Whether somebody with `credentials` may set it: EACCES for one that nobody sets, else EPERM.
     fn permit_write(&self, scope: &Scope, credentials: &Credentials) -> Result<(), Errno> {
-        let owner = match &self.write {
-            None => return Err(Errno::EACCES),
-            Some(Setting { owner: Some(owner), .. }) => owner(scope),
-            Some(Setting { owner: None, .. }) => UserNamespace::first(),
-        };
-        if credentials.capable_in(owner, Capabilities::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) }
+        let setting = self.write.as_ref().ok_or(Errno::EACCES)?;
+        if credentials.capable_in((setting.owner)(scope), setting.capability) { Ok(()) } else { Err(Errno::EPERM) }
     }
 }
 
-/// All parameters. Those of a directory stand together.
-static TABLE: [Sysctl; 20] = [
-    Sysctl::constant("fs/file-max", |_| i64::MAX.to_string()),
-    Sysctl::constant("fs/nr_open", |_| DESCRIPTORS_MAX.to_string()),
-    Sysctl::constant("kernel/cap_last_cap", |_| (Capabilities::all().bits().ilog2()).to_string()),
-    Sysctl {
-        path: "kernel/domainname",
-        read: |scope| shown(&scope.namespaces.uts.names().domain),
-        write: Some(Setting { set: |scope, name| scope.namespaces.uts.set_domain(name), owner: Some(uts_owner) }),
-    },
-    Sysctl {
-        path: "kernel/hostname",
-        read: |scope| shown(&scope.namespaces.uts.names().host),
-        write: Some(Setting { set: |scope, name| scope.namespaces.uts.set_host(name), owner: Some(uts_owner) }),
-    },
-    Sysctl::constant("kernel/ngroups_max", |_| GROUPS_MAX.to_string()),
-    Sysctl::constant("kernel/osrelease", |_| uts::RELEASE.to_string()),
-    Sysctl::constant("kernel/ostype", |_| uts::SYSTEM.to_string()),
-    Sysctl::constant("kernel/overflowgid", |_| user::OVERFLOW_ID.to_string()),
-    Sysctl::constant("kernel/overflowuid", |_| user::OVERFLOW_ID.to_string()),
-    Sysctl::constant("kernel/pid_max", |_| PID_MAX.to_string()),
-    Sysctl::constant("kernel/random/boot_id", |_| boot_id()),
-    Sysctl::constant("kernel/random/entropy_avail", |_| random::KEY_BITS.to_string()),
-    Sysctl::constant("kernel/random/poolsize", |_| random::KEY_BITS.to_string()),
-    Sysctl::constant("kernel/random/uuid", |_| uuid(random::bytes())),
-    Sysctl::constant("kernel/threads-max", |_| PID_MAX.to_string()),
-    Sysctl::constant("kernel/version", |_| uts::VERSION.to_string()),
-    Sysctl::constant("vm/max_map_count", |_| layout::AREAS_MAX.to_string()),
-    Sysctl::constant("vm/mmap_min_addr", |_| layout::LOWEST.to_string()),
-    Sysctl::constant("vm/overcommit_memory", |_| 0.to_string()),
-];
-
-fn uts_owner(scope: &Scope) -> &Arc<UserNamespace> {
-    scope.namespaces.uts.owner()
+/// The text of a number or a few.
+fn words(value: &[u8]) -> Result<&str, Errno> {
+    core::str::from_utf8(value).map_err(|_| Errno::EINVAL)
 }
+
+/// All parameters. Those of a directory stand together.
+static TABLE: [Sysctl; 36] = [
+    Sysctl::constant("fs/file-max", |_, _| i64::MAX.to_string()),
+    Sysctl::of_ipc("fs/mqueue/msg_default"),
+    Sysctl::of_ipc("fs/mqueue/msg_max"),
+    Sysctl::of_ipc("fs/mqueue/msgsize_default"),
+    Sysctl::of_ipc("fs/mqueue/msgsize_max"),
+    Sysctl::of_ipc("fs/mqueue/queues_max"),
+    Sysctl::constant("fs/nr_open", |_, _| DESCRIPTORS_MAX.to_string()),
+    Sysctl::constant("kernel/cap_last_cap", |_, _| (Capabilities::all().bits().ilog2()).to_string()),
+    Sysctl::of_uts(
+        "kernel/domainname",
+        |scope, _| shown(&scope.namespaces.uts.names().domain),
+        |scope, _, name| scope.namespaces.uts.set_domain(name),
+    ),
+    Sysctl::of_uts(
+        "kernel/hostname",
+        |scope, _| shown(&scope.namespaces.uts.names().host),
+        |scope, _, name| scope.namespaces.uts.set_host(name),
+    ),
+    Sysctl::of_ipc("kernel/msgmax"),
+    Sysctl::of_ipc("kernel/msgmnb"),
+    Sysctl::of_ipc("kernel/msgmni"),
+    Sysctl::constant("kernel/ngroups_max", |_, _| GROUPS_MAX.to_string()),
+    Sysctl::constant("kernel/osrelease", |_, _| uts::RELEASE.to_string()),
+    Sysctl::constant("kernel/ostype", |_, _| uts::SYSTEM.to_string()),
+    Sysctl::constant("kernel/overflowgid", |_, _| user::OVERFLOW_ID.to_string()),
+    Sysctl::constant("kernel/overflowuid", |_, _| user::OVERFLOW_ID.to_string()),
+    Sysctl::constant("kernel/pid_max", |_, _| PID_MAX.to_string()),
+    Sysctl::constant("kernel/random/boot_id", |_, _| boot_id()),
+    Sysctl::constant("kernel/random/entropy_avail", |_, _| random::KEY_BITS.to_string()),
+    Sysctl::constant("kernel/random/poolsize", |_, _| random::KEY_BITS.to_string()),
+    Sysctl::constant("kernel/random/uuid", |_, _| uuid(random::bytes())),
+    Sysctl::of_ipc("kernel/sem"),
+    Sysctl::of_ipc("kernel/shmall"),
+    Sysctl::of_ipc("kernel/shmmax"),
+    Sysctl::of_ipc("kernel/shmmni"),
+    Sysctl::constant("kernel/threads-max", |_, _| PID_MAX.to_string()),
+    Sysctl::constant("kernel/version", |_, _| uts::VERSION.to_string()),
+    Sysctl::of_network("net/core/somaxconn"),
+    Sysctl::of_network("net/ipv4/ip_local_port_range"),
+    Sysctl::of_network("net/ipv4/ip_unprivileged_port_start"),
+    Sysctl::of_network("net/ipv4/ping_group_range"),
+    Sysctl::constant("vm/max_map_count", |_, _| layout::AREAS_MAX.to_string()),
+    Sysctl::constant("vm/mmap_min_addr", |_, _| layout::LOWEST.to_string()),
+    Sysctl::constant("vm/overcommit_memory", |_, _| 0.to_string()),
+];
 
 fn shown(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
@@ -211,15 +269,14 @@ impl Text for Parameter {
     }
 
     fn read(&self, opener: &Opener) -> Result<Vec<u8>, Errno> {
-        let value = (self.0.read)(&scope(opener)?);
+        let value = (self.0.read)(&scope(opener)?, self.0.path);
         Ok(text(|to| writeln!(to, "{value}")))
     }
 
     fn write(&self, bytes: &[u8], opener: &Opener) -> Result<(), Errno> {
         let scope = scope(opener)?;
         self.0.permit_write(&scope, &opener.credentials)?;
-        let setting = self.0.write.as_ref().ok_or(Errno::EACCES)?;
-        (setting.set)(&scope, bytes.strip_suffix(b"\n").unwrap_or(bytes))
+        self.0.set(&scope, bytes.strip_suffix(b"\n").unwrap_or(bytes))
     }
 }
 
@@ -240,6 +297,16 @@ mod tests {
         let listed = paths.clone();
         paths.sort_unstable();
         assert_eq!(paths, listed);
+    }
+
+    #[test]
+    fn each_of_a_namespace_shows_its_value() {
+        let owner = UserNamespace::first();
+        let (ipc, network) = (crate::namespace::IpcNamespace::new(owner), crate::namespace::NetworkNamespace::new(owner));
+        let known = |path: &str| ipc.sysctl(path).is_some() || network.sysctl(path).is_some();
+        let of_namespaces = TABLE.iter().filter(|row| row.can_be_set() && !row.path.ends_with("name"));
+        assert!(of_namespaces.clone().all(|row| known(row.path)));
+        assert_eq!(of_namespaces.count(), 16);
     }
 
     #[test]

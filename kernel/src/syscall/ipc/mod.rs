@@ -39,6 +39,7 @@ impl Here {
             memory: &self.memory,
             pid: thread.pid(),
             pool: &self.namespace.pool,
+            queue_bytes_max: thread.confinement().limit(linux_raw_sys::general::RLIMIT_MSGQUEUE),
         }
     }
 }

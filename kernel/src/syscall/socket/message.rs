@@ -6,14 +6,14 @@ use crate::{
     mm::UserBuffer,
     net::{Address, Family, Kind, Outgoing, Received, Sender, Socket},
     security::Capabilities,
-    syscall::file::vectored,
+    syscall::{file::vectored, poll::duration_ns},
     task::Thread,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use bitflags::bitflags;
 use linux_raw_sys::net;
 use veridian_containers::abi::Errno;
-use veridian_hal::UserAddr;
+use veridian_hal::{UserAddr, clock};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 bitflags! {
@@ -104,6 +104,64 @@ pub async fn sendmsg(thread: &Arc<Thread>, fd: i32, header: UserAddr, flags: u32
     send(thread, fd, source, flags, address, &control).await
 }
 
+/// `struct mmsghdr`.
+const MANY_HEADER: usize = size_of::<MessageHeader>() + 8;
+/// The most messages of one call (UIO_MAXIOV).
+const MANY_MAX: u32 = 1024;
+/// MSG_WAITFORONE: after the first message, only those that are there.
+const WAIT_FOR_ONE: u32 = 0x1_0000;
+
+/// Where message `index` of `at` is, and where its length is told.
+fn one_of_many(at: UserAddr, index: u32) -> Result<(UserAddr, UserAddr), Errno> {
+    let header = at.checked_add(index as usize * MANY_HEADER).ok_or(Errno::EFAULT)?;
+    Ok((header, header.checked_add(size_of::<MessageHeader>()).ok_or(Errno::EFAULT)?))
+}
+
+/// sendmmsg(2): messages until one fails; an error is told only of the first.
+pub async fn sendmmsg(thread: &Arc<Thread>, fd: i32, at: UserAddr, count: u32, flags: u32) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < count.min(MANY_MAX) {
+        let (header, length_to) = one_of_many(at, done)?;
+        match sendmsg(thread, fd, header, flags).await {
+            Ok(length) => thread.space().write(length_to, &(length as u32))?,
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
+        }
+        done += 1;
+    }
+    Ok(done as usize)
+}
+
+/// recvmmsg(2): as [`sendmmsg`]. The time is looked at after each message, as on Linux.
+pub async fn recvmmsg(
+    thread: &Thread,
+    fd: i32,
+    at: UserAddr,
+    count: u32,
+    mut flags: u32,
+    timeout: UserAddr,
+) -> Result<usize, Errno> {
+    let limit = if timeout == UserAddr(0) { None } else { Some(duration_ns(thread.space().read(timeout)?)?) };
+    let deadline = limit.map(|limit| clock::now_ns().saturating_add(limit));
+    let mut done = 0;
+    while done < count.min(MANY_MAX) {
+        let (header, length_to) = one_of_many(at, done)?;
+        match recvmsg(thread, fd, header, flags & !WAIT_FOR_ONE).await {
+            Ok(length) => thread.space().write(length_to, &(length as u32))?,
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
+        }
+        done += 1;
+        if flags & WAIT_FOR_ONE != 0 {
+            flags |= net::MSG_DONTWAIT;
+        }
+        if deadline.is_some_and(|deadline| clock::now_ns() >= deadline) {
+            break;
+        }
+    }
+    Ok(done as usize)
+}
+
 async fn send(
     thread: &Arc<Thread>,
     fd: i32,
@@ -118,8 +176,8 @@ async fn send(
         None => Outgoing::Peer,
         // A connected stream leads where it leads.
         Some(_) if socket.kind() == Kind::Stream && !socket.is_unix() => Outgoing::Peer,
-        Some(_) if socket.kind() != Kind::Datagram && socket.remote().is_some() => return Err(Errno::EISCONN),
-        Some(_) if socket.kind() != Kind::Datagram => return Err(Errno::EOPNOTSUPP),
+        Some(_) if !socket.kind().is_datagram() && socket.remote().is_some() => return Err(Errno::EISCONN),
+        Some(_) if !socket.kind().is_datagram() => return Err(Errno::EOPNOTSUPP),
         Some((at, length)) => {
             let address = read_address(thread, socket.family(), at, length)?;
             match address {
@@ -218,7 +276,7 @@ fn told(socket: &Socket, received: &Received, flags: MessageFlags) -> (usize, bo
 
 /// Where what was received came from, as it is told: connected sockets other than of datagrams tell nothing.
 fn origin(socket: &Socket, received: &Received) -> Option<Address> {
-    if socket.kind() != Kind::Datagram {
+    if !socket.kind().is_datagram() {
         return None;
     }
     received.sender.as_ref()?;

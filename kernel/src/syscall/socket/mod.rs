@@ -9,7 +9,7 @@ use crate::{
     namespace::NetworkNamespace,
     net::{Address, Asker, Family, Kind, Outgoing, Socket, UnixName},
     sched,
-    security::Credentials,
+    security::{Capabilities, Credentials},
     task::{self, Thread},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -34,15 +34,20 @@ const TYPE_FLAGS: u32 = general::O_CLOEXEC | general::O_NONBLOCK;
 struct Here {
     credentials: Arc<Credentials>,
     memory: Arc<MemoryGroup>,
+    files_under_way: usize,
 }
 
 impl Here {
     fn of(thread: &Thread) -> Self {
-        Self { credentials: thread.credentials(), memory: thread.memory() }
+        let credentials = thread.credentials();
+        // (As Linux: RLIMIT_NOFILE, from which these two capabilities free.)
+        let above = [Capabilities::SYS_RESOURCE, Capabilities::SYS_ADMIN].into_iter().any(|one| credentials.capable(one));
+        let limit = usize::try_from(thread.confinement().limit(general::RLIMIT_NOFILE)).unwrap_or(usize::MAX);
+        Self { credentials, memory: thread.memory(), files_under_way: if above { usize::MAX } else { limit } }
     }
 
     fn asker<'a>(&'a self, thread: &'a Thread) -> Asker<'a> {
-        Asker { credentials: &self.credentials, memory: &self.memory, pid: thread.pid() }
+        Asker { credentials: &self.credentials, memory: &self.memory, pid: thread.pid(), files_under_way: self.files_under_way }
     }
 }
 
@@ -95,18 +100,24 @@ fn asked(domain: u32, kind: u32, protocol: u32) -> Result<(Family, Kind, OpenFla
     };
     const TCP: u32 = net::IPPROTO_TCP as u32;
     const UDP: u32 = net::IPPROTO_UDP as u32;
+    const ICMP: u32 = net::IPPROTO_ICMP as u32;
+    const ICMP6: u32 = net::IPPROTO_ICMPV6 as u32;
     match (family, kind, protocol) {
         (_, _, 0)
         | (Family::Unix, _, net::AF_UNIX)
         | (Family::V4 | Family::V6, Kind::Stream, TCP)
         | (Family::V4 | Family::V6, Kind::Datagram, UDP) => Ok((family, kind, flags)),
+        (Family::V4, Kind::Datagram, ICMP) | (Family::V6, Kind::Datagram, ICMP6) => Ok((family, Kind::Echo, flags)),
         _ => Err(Errno::EPROTONOSUPPORT),
     }
 }
 
 fn open_file(thread: &Thread, socket: Arc<Socket>, flags: OpenFlags) -> Result<Arc<File>, Errno> {
     let who = thread.credentials();
-    File::of_socket(socket, OpenFlags::RDWR | flags & OpenFlags::NONBLOCK, who.fsuid, who.fsgid)
+    let flags = OpenFlags::RDWR | flags & OpenFlags::NONBLOCK;
+    let file = File::of_socket(socket.clone(), flags, who.fsuid, who.fsgid)?;
+    socket.set_inode(file.inode().number());
+    Ok(file)
 }
 
 fn insert(thread: &Thread, file: Arc<File>, flags: OpenFlags) -> Result<usize, Errno> {
@@ -211,7 +222,7 @@ pub async fn listen(thread: &Thread, fd: i32, backlog: i32) -> Result<usize, Err
 pub async fn connect(thread: &Thread, fd: i32, at: UserAddr, length: u32) -> Result<usize, Errno> {
     let (file, socket) = open_socket(thread, fd)?;
     let address = read_address(thread, socket.family(), at, length)?;
-    if socket.kind() == Kind::Datagram {
+    if socket.kind().is_datagram() {
         let to = address.map(|address| outgoing(thread, address)).transpose()?;
         socket.set_peer(to)?;
         return Ok(0);
@@ -288,7 +299,7 @@ async fn send_all(
         match result {
             Ok(count) => done += count,
             Err(errno) => {
-                if errno == Errno::EPIPE && told && socket.kind() != Kind::Datagram {
+                if errno == Errno::EPIPE && told && !socket.kind().is_datagram() {
                     task::send_from(thread, thread, Signal::SIGPIPE);
                 }
                 return if done > 0 { Ok(done) } else { Err(errno) };

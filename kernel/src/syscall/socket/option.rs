@@ -2,7 +2,7 @@
 
 use super::{message::Ucred, open_socket};
 use crate::{
-    net::{Family, Kind, Sender},
+    net::{Family, KEPT_MAX, Kind, Sender, Socket},
     task::Thread,
 };
 use linux_raw_sys::net;
@@ -12,15 +12,51 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 const TCP: u32 = net::IPPROTO_TCP as u32;
 const UDP: u32 = net::IPPROTO_UDP as u32;
+const IP: u32 = net::IPPROTO_IP as u32;
 const IPV6: u32 = net::IPPROTO_IPV6 as u32;
 const NS_PER_S: u64 = 1_000_000_000;
 /// What SO_SNDBUF and SO_RCVBUF tell: the queue of the receiver is the only one.
 const BUFFER: i32 = 212_992;
 
-// Places in `Options::kept`.
-const KEEPALIVE: usize = 0;
-const BROADCAST: usize = 1;
-const NODELAY: usize = 2;
+/// An option that is kept and told. `least` to `most` are the numbers that Linux takes.
+struct Kept {
+    level: u32,
+    name: u32,
+    default: i32,
+    least: i32,
+    most: i32,
+}
+
+const fn switch(level: u32, name: u32) -> Kept {
+    Kept { level, name, default: 0, least: 0, most: 1 }
+}
+
+const fn number(level: u32, name: u32, default: i32, most: i32) -> Kept {
+    Kept { level, name, default, least: 1, most }
+}
+
+/// What has nothing to act upon here: a connection over the loopback never idles out, no packet is delayed, routed or sent
+/// to many.
+const KEPT: [Kept; 10] = [
+    switch(net::SOL_SOCKET, net::SO_KEEPALIVE),
+    switch(net::SOL_SOCKET, net::SO_BROADCAST),
+    switch(net::SOL_SOCKET, net::SO_DONTROUTE),
+    switch(TCP, net::TCP_NODELAY),
+    switch(TCP, net::TCP_CORK),
+    number(TCP, net::TCP_KEEPIDLE, 7200, 32767),
+    number(TCP, net::TCP_KEEPINTVL, 75, 32767),
+    number(TCP, net::TCP_KEEPCNT, 9, 127),
+    Kept { level: TCP, name: net::TCP_USER_TIMEOUT, default: 0, least: 0, most: i32::MAX },
+    Kept { level: IP, name: net::IP_TOS, default: 0, least: 0, most: 255 },
+];
+const _: () = assert!(KEPT.len() <= KEPT_MAX);
+
+/// The kept option of this level and name, if `socket` has it.
+fn kept(socket: &Socket, level: u32, name: u32) -> Option<usize> {
+    let stream = socket.kind() == Kind::Stream && !socket.is_unix();
+    let place = KEPT.iter().position(|kept| (kept.level, kept.name) == (level, name))?;
+    (level != TCP || stream).then_some(place).filter(|_| level != IP || !socket.is_unix())
+}
 
 /// `struct timeval`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
@@ -42,7 +78,16 @@ pub async fn setsockopt(
     let space = thread.space();
     let number = || if length < 4 { Err(Errno::EINVAL) } else { space.read::<i32>(at) };
     let switch = || number().map(|number| number != 0);
-    let stream = socket.kind() == Kind::Stream && !socket.is_unix();
+    if let Some(place) = kept(&socket, level, name) {
+        let Kept { least, most, .. } = KEPT[place];
+        let value = match number()? {
+            on if (least, most) == (0, 1) => i32::from(on != 0),
+            value if (least..=most).contains(&value) => value,
+            _ => return Err(Errno::EINVAL),
+        };
+        socket.set_options(|options| options.kept[place] = Some(value));
+        return Ok(0);
+    }
     match (level, name) {
         (net::SOL_SOCKET, net::SO_REUSEADDR) => {
             let on = switch()?;
@@ -51,15 +96,6 @@ pub async fn setsockopt(
         (net::SOL_SOCKET, net::SO_PASSCRED) if socket.is_unix() => {
             let on = switch()?;
             socket.set_options(|options| options.pass_credentials = on);
-        }
-        (net::SOL_SOCKET, net::SO_KEEPALIVE | net::SO_BROADCAST) => {
-            let on = switch()?;
-            let place = if name == net::SO_KEEPALIVE { KEEPALIVE } else { BROADCAST };
-            socket.set_options(|options| options.kept[place] = on);
-        }
-        (TCP, net::TCP_NODELAY) if stream => {
-            let on = switch()?;
-            socket.set_options(|options| options.kept[NODELAY] = on);
         }
         (net::SOL_SOCKET, net::SO_LINGER) => {
             let [on, seconds] = if length < 8 { return Err(Errno::EINVAL) } else { space.read::<[i32; 2]>(at)? };
@@ -106,22 +142,24 @@ pub async fn getsockopt(
 ) -> Result<usize, Errno> {
     let (_file, socket) = open_socket(thread, fd)?;
     let options = socket.options();
-    let stream = socket.kind() == Kind::Stream && !socket.is_unix();
+    if let Some(place) = kept(&socket, level, name) {
+        let value = options.kept[place].unwrap_or(KEPT[place].default);
+        return tell(thread, value.as_bytes(), to, length_at);
+    }
     let number = match (level, name) {
-        (net::SOL_SOCKET, net::SO_TYPE) => socket.kind() as i32,
+        (net::SOL_SOCKET, net::SO_TYPE) => socket.kind().number() as i32,
         (net::SOL_SOCKET, net::SO_DOMAIN) => socket.family().number() as i32,
         (net::SOL_SOCKET, net::SO_PROTOCOL) => match (socket.family(), socket.kind()) {
             (Family::Unix, _) => 0,
             (_, Kind::Datagram) => UDP as i32,
+            (Family::V4, Kind::Echo) => net::IPPROTO_ICMP as i32,
+            (Family::V6, Kind::Echo) => net::IPPROTO_ICMPV6 as i32,
             _ => TCP as i32,
         },
         (net::SOL_SOCKET, net::SO_ERROR) => socket.take_error().map_or(0, |errno| i32::from(errno.get())),
         (net::SOL_SOCKET, net::SO_ACCEPTCONN) => socket.is_listening().into(),
         (net::SOL_SOCKET, net::SO_REUSEADDR) => options.reuse_address.into(),
         (net::SOL_SOCKET, net::SO_PASSCRED) if socket.is_unix() => options.pass_credentials.into(),
-        (net::SOL_SOCKET, net::SO_KEEPALIVE) => options.kept[KEEPALIVE].into(),
-        (net::SOL_SOCKET, net::SO_BROADCAST) => options.kept[BROADCAST].into(),
-        (TCP, net::TCP_NODELAY) if stream => options.kept[NODELAY].into(),
         (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => BUFFER,
         (IPV6, net::IPV6_V6ONLY) if socket.family() == Family::V6 => options.v6_only.into(),
         (net::SOL_SOCKET, net::SO_LINGER) => {

@@ -45,10 +45,7 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
             MountSource::Tree(fs::sysfs::tree(root.with_mounts(|mounts| mounts.context()).namespace.owner()))
         }
         Filesystem::Overlay(overlay) => MountSource::Overlay(layers(&view, bundle, overlay)?),
-        // The configuration refuses these: the kernel has no such file system.
-        Filesystem::Mqueue => {
-            return Err(Error::new(Errno::ENODEV));
-        }
+        Filesystem::Mqueue => MountSource::Tree(fs::mqueue::tree(&house.namespaces.set.ipc)),
     };
     let request = MountRequest {
         destination: mount.destination.as_bytes(),

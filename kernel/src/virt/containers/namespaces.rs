@@ -169,7 +169,11 @@ pub fn set_names(namespaces: &Namespaces, host: Option<&str>, domain: Option<&st
     Ok(())
 }
 
-/// Sets a variable of the container's own namespaces.
-pub fn set_sysctl(_namespaces: &Namespaces, _name: &str, _value: &str) -> Result<(), Error> {
-    Err(Error::new(Errno::ENOSYS).reason("variables cannot be set yet"))
+/// Sets a sysctl of the container's own namespaces: which it is to have of the kind, the configuration has checked.
+pub fn set_sysctl(namespaces: &Namespaces, name: &str, value: &str) -> Result<(), Error> {
+    let sysctl = fs::proc::find_sysctl(name)
+        .filter(|sysctl| sysctl.can_be_set())
+        .ok_or_else(|| Error::new(Errno::ENOENT).reason("this kernel has no such variable of a namespace"))?;
+    let scope = fs::proc::Scope { namespaces: namespaces.clone() };
+    sysctl.set(&scope, value.as_bytes()).map_err(|errno| Error::new(errno).reason("it does not take this value"))
 }

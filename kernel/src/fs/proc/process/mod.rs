@@ -3,6 +3,7 @@
 
 mod files;
 mod memory;
+mod net;
 mod places;
 mod status;
 
@@ -91,7 +92,7 @@ type Target = fn(&Process, &Caller<'_>) -> Result<Vec<u8>, Errno>;
 type Follow = fn(&Process, &Caller<'_>) -> Result<Location, Errno>;
 
 /// What a process shows. All but the last are there for its thread too.
-static ROWS: [Row<Process>; 22] = [
+static ROWS: [Row<Process>; 23] = [
     Row::text("auxv", memory::auxiliary).mode(0o400).guarded(),
     Row::text("cgroup", places::cgroup),
     Row::text("cmdline", memory::arguments),
@@ -105,6 +106,7 @@ static ROWS: [Row<Process>; 22] = [
     Row::text("maps", memory::maps).guarded(),
     Row::text("mountinfo", places::mountinfo),
     Row::text("mounts", places::mounts),
+    Row::directory("net", net::directory),
     Row::directory("ns", places::namespaces),
     link("root", places::root_text, places::root),
     Row::written("setgroups", set_groups, set_set_groups),
