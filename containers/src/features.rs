@@ -53,8 +53,12 @@ features! {
         "terminals_edit_lines_send_signals_and_stop_who_is_in_the_background";
     "namespaces": "`namespace` pid, mount, uts; `hostname`, `domainname`", "each with its own tables",
         "host_names_and_pids_are_those_of_the_namespace";
-    "ipc": "`namespace` ipc", "System V and POSIX objects of the namespace's own, charged and gone with it",
+    "ipc": "`namespace` ipc; `mount` type mqueue; `sysctl` of System V objects and POSIX queues",
+        "System V and POSIX objects of the namespace's own, charged and gone with it, within its own limits",
         "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own";
+    "network": "`namespace` network; `sysctl` of ports, backlogs and echo requests",
+        "ports, abstract names and a loopback interface of its own; nothing else is reachable",
+        "sockets_reach_each_other_in_their_network_namespace_and_nothing_beyond";
     "userns": "`namespace` user; `uid_mapping`, `gid_mapping`",
         "what a capability allows is asked of the namespace that owns the object",
         "who_is_all_powerful_in_a_user_namespace_is_nobody_outside";

@@ -338,7 +338,7 @@ fn parameters(checks: &mut Checks) {
 /// In a container: what its configuration has set.
 fn is_set() -> i32 {
     let Ok(queue) = sys::msgget(IPC_PRIVATE, 0o600) else { return 1 };
-    let sent = [1000, 1001].map(|length| sys::msgsnd(queue, 1, &[0; 1001][..length], 0));
+    let sent = [50, 51].map(|length| sys::msgsnd(queue, 1, &[0; 51][..length], 0));
     i32::from(sent != [Ok(()), Err(Errno::EINVAL)]) * 2
 }
 
@@ -448,7 +448,7 @@ fn containers(checks: &mut Checks) {
     }
     let lost = before.saturating_sub(free_bytes());
     checks.holds(format_args!("their memory is back: {lost} bytes are not"), lost < SEGMENT as u64);
-    let set = driver::config("namespace=ipc\nsysctl=kernel.msgmax=1000\n", &["/bin/ipc", "set"]);
+    let set = driver::config("namespace=ipc\nsysctl=kernel.msgmax=50\n", &["/bin/ipc", "set"]);
     let set = driver::run("set", &set).map(|end| end.status);
     checks.equal("a configuration sets its limits", set, Ok(WaitStatus::Exited(0)));
     for (name, words) in [("kernel.shm_rmid_forced=1", "no such variable"), ("kernel.shmmni=-1", "does not take")] {
