@@ -85,8 +85,7 @@ impl Directory for Root {
     }
 
     fn make_file(&self, name: &[u8], mode: u16, caller: &Caller<'_>) -> Result<Node, Errno> {
-        let request =
-            OpenRequest { access: Access::empty(), create: Some(true), mode: mode.into(), attributes: None };
+        let request = OpenRequest { access: Access::empty(), create: Some(true), mode: mode.into(), attributes: None };
         self.ask(caller, |namespace, asker| {
             let made = namespace.posix.open(asker, &namespace.limits(), name, &request)?;
             Ok(Node::Object(Arc::new(Queue(Arc::downgrade(made.queue())))))

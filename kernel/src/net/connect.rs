@@ -1,10 +1,7 @@
 //! Who talks to whom (connect(2), listen(2), accept(2), shutdown(2)).
 
 use super::{
-    Address, Asker, Kind, Socket, SocketNode, UnixName,
-    address::canonical,
-    interface::Interface,
-    socket::State,
+    Address, Asker, Kind, Socket, SocketNode, UnixName, address::canonical, interface::Interface, socket::State,
 };
 use alloc::sync::{Arc, Weak};
 use core::{
@@ -191,10 +188,8 @@ impl Socket {
         };
         if outcome != Poll::Ready(Ok(())) {
             // It was never connected: nobody is to hear of its end.
-            let unused = [
-                accepted.state.lock().peer.take(),
-                if claimed { self.state.lock().peer.take() } else { None },
-            ];
+            let unused =
+                [accepted.state.lock().peer.take(), if claimed { self.state.lock().peer.take() } else { None }];
             drop(unused);
             return outcome;
         }

@@ -1,10 +1,6 @@
 //! A socket: what it is made of, its options, what is told of it, its end.
 
-use super::{
-    Address, Family, Sender, SocketNode, UnixName,
-    inbox::Inbox,
-    passing::Passage,
-};
+use super::{Address, Family, Sender, SocketNode, UnixName, inbox::Inbox, passing::Passage};
 use crate::{
     cgroup::{MemoryGroup, ObjectCharge},
     ipc::Remembered,

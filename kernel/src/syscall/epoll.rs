@@ -62,8 +62,7 @@ fn interest(thread: &Thread, at: UserAddr) -> Result<Interest, Errno> {
 }
 
 pub async fn epoll_ctl(thread: &Thread, fd: i32, what: u32, target: i32, at: UserAddr) -> Result<usize, Errno> {
-    let interest =
-        if what == general::EPOLL_CTL_DEL { Interest::default() } else { interest(thread, at)? };
+    let interest = if what == general::EPOLL_CTL_DEL { Interest::default() } else { interest(thread, at)? };
     let file = super::place::open_file(thread, fd)?;
     let target_file = open_file(thread, target)?;
     let epoll = file.object::<Epoll>().ok_or(Errno::EINVAL)?;

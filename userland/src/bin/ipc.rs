@@ -456,7 +456,8 @@ fn containers(checks: &mut Checks) {
         let refused = driver::create("refused", &config, CreateFlags::empty()).map_err(|(_, message)| message);
         checks.holds("not what there is not", refused.is_err_and(|message| message.contains(words)));
     }
-    let mounted = driver::config("namespace=ipc\nmount=/dev/mqueue:mqueue:mqueue:nosuid,noexec,nodev\n", &["/bin/ipc", "files"]);
+    let mounted =
+        driver::config("namespace=ipc\nmount=/dev/mqueue:mqueue:mqueue:nosuid,noexec,nodev\n", &["/bin/ipc", "files"]);
     let mounted = driver::run("mounted", &mounted).map(|end| end.status);
     checks.equal("and its queues are in /dev/mqueue", mounted, Ok(WaitStatus::Exited(0)));
     let hog = driver::run("hog", &driver::config("namespace=ipc\nmemory_limit=4M\n", &["/bin/ipc", "hog"]));

@@ -455,7 +455,8 @@ fn echoes(checks: &mut Checks) {
     const ICMP: u32 = IPPROTO_ICMP as u32;
     checks.equal("nobody may ping at first: EACCES", sys::socket(AF_INET, SOCK_DGRAM, ICMP), Err(Errno::EACCES));
     checks.succeeds("but in a namespace that lets them", || {
-        let made = sys::unshare(CLONE_NEWNET).and(write_text(c"/tmp/p/sys/net/ipv4/ping_group_range", "0 2147483647\n"));
+        let made =
+            sys::unshare(CLONE_NEWNET).and(write_text(c"/tmp/p/sys/net/ipv4/ping_group_range", "0 2147483647\n"));
         let Ok(socket) = made.and_then(|()| sys::socket(AF_INET, SOCK_DGRAM, ICMP)) else { return 1 };
         let localhost = v4_address(LOCALHOST, 0);
         if sys::send(socket, ECHO, 0, Some(&localhost)) != Err(Errno::ENETUNREACH) {

@@ -176,16 +176,15 @@ fn many(parts: &mut [iovec; 2], flags: usize) -> [ManyHeader; 2] {
 
 /// sendmmsg(2) of two messages: how many were sent.
 pub fn send_two(socket: Fd, messages: [&[u8]; 2]) -> Result<usize> {
-    let mut parts = messages
-        .map(|bytes| iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() as u64 });
+    let mut parts =
+        messages.map(|bytes| iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() as u64 });
     let mut headers = many(&mut parts, 0);
     call!(__NR_sendmmsg, socket, Arg::write(&mut headers), 2, 0)
 }
 /// recvmmsg(2) of up to two messages, once there is one: how many there were, and how long each.
 pub fn receive_two(socket: Fd, buffers: [&mut [u8]; 2]) -> Result<(usize, [usize; 2])> {
     const WAIT_FOR_ONE: u32 = 0x1_0000;
-    let mut parts =
-        buffers.map(|bytes| iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() as u64 });
+    let mut parts = buffers.map(|bytes| iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() as u64 });
     let mut headers = many(&mut parts, 0);
     let count = call!(__NR_recvmmsg, socket, Arg::write(&mut headers), 2, WAIT_FOR_ONE, 0)?;
     Ok((count, headers.map(|header| header.length as u32 as usize)))

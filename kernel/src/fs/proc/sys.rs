@@ -82,8 +82,7 @@ impl Sysctl {
         read: fn(&Scope, &str) -> String,
         set: fn(&Scope, &str, &[u8]) -> Result<(), Errno>,
     ) -> Self {
-        let setting =
-            Setting { set, owner: |scope| scope.namespaces.uts.owner(), capability: Capabilities::SYS_ADMIN };
+        let setting = Setting { set, owner: |scope| scope.namespaces.uts.owner(), capability: Capabilities::SYS_ADMIN };
         Self { path, read, write: Some(setting) }
     }
 
@@ -302,7 +301,8 @@ mod tests {
     #[test]
     fn each_of_a_namespace_shows_its_value() {
         let owner = UserNamespace::first();
-        let (ipc, network) = (crate::namespace::IpcNamespace::new(owner), crate::namespace::NetworkNamespace::new(owner));
+        let (ipc, network) =
+            (crate::namespace::IpcNamespace::new(owner), crate::namespace::NetworkNamespace::new(owner));
         let known = |path: &str| ipc.sysctl(path).is_some() || network.sysctl(path).is_some();
         let of_namespaces = TABLE.iter().filter(|row| row.can_be_set() && !row.path.ends_with("name"));
         assert!(of_namespaces.clone().all(|row| known(row.path)));

@@ -41,13 +41,19 @@ impl Here {
     fn of(thread: &Thread) -> Self {
         let credentials = thread.credentials();
         // (As Linux: RLIMIT_NOFILE, from which these two capabilities free.)
-        let above = [Capabilities::SYS_RESOURCE, Capabilities::SYS_ADMIN].into_iter().any(|one| credentials.capable(one));
+        let above =
+            [Capabilities::SYS_RESOURCE, Capabilities::SYS_ADMIN].into_iter().any(|one| credentials.capable(one));
         let limit = usize::try_from(thread.confinement().limit(general::RLIMIT_NOFILE)).unwrap_or(usize::MAX);
         Self { credentials, memory: thread.memory(), files_under_way: if above { usize::MAX } else { limit } }
     }
 
     fn asker<'a>(&'a self, thread: &'a Thread) -> Asker<'a> {
-        Asker { credentials: &self.credentials, memory: &self.memory, pid: thread.pid(), files_under_way: self.files_under_way }
+        Asker {
+            credentials: &self.credentials,
+            memory: &self.memory,
+            pid: thread.pid(),
+            files_under_way: self.files_under_way,
+        }
     }
 }
 
