@@ -76,7 +76,7 @@ features! {
         "filters_judge_every_call_and_cannot_be_shaken_off";
     "rlimits": "`rlimit`, `umask`", "where the resource is given out",
         "resource_limits_bind_and_are_raised_by_nobody_who_may_not";
-    "devices": "`device_rule`", "asked whenever a device is opened or made; the rules of every group above bind too",
+    "devices": "`device`, `device_rule`", "asked whenever a device is opened or made; the rules of every group above bind too",
         "resource_limits_bind_and_are_raised_by_nobody_who_may_not";
     "user": "`process_uid`, `process_gid`", "credentials, permission checks, capabilities of user 0",
         "users_and_groups_may_do_what_is_theirs";
@@ -86,6 +86,13 @@ features! {
         "each frame is charged when it is given out, page tables and pipes included; past the limit the container is \
          killed and says so",
         "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed";
+    "cgroups": "`namespace` cgroup; `cgroups_path`, `memory_reservation`, `memory_high`, `memory_swap`, `unified`; \
+                `mount` type cgroup2",
+        "a tree of groups that charges, limits, freezes and kills; Linux's files for it, no wider than the namespace",
+        "cgroups_limit_freeze_and_kill_and_only_who_may_changes_them";
+    "cpu": "`cpu_shares`, `cpu_quota`, `cpu_period`, `cpu_burst`, `cpu_idle`, `cpuset_cpus`",
+        "hierarchical weights and quotas in the scheduler; debts are carried over periods",
+        "shares_and_quotas_of_cpu_time_hold_to_the_percent_at_each_level";
     "pids": "`pids_limit`", "each task is charged when it is made",
         "a_fork_bomb_is_held_and_others_can_still_fork";
     "hooks": "`hook_prestart`, `hook_create_runtime`, `hook_create_container`, `hook_start_container`, \

@@ -124,7 +124,7 @@ keys! {
     CpusetCpus "cpuset_cpus" once Enforced "CPUs and ranges of them, `0-2,5`, up to 63", "the caller's";
     PidsLimit "pids_limit" once Enforced "tasks at one time, 1 to 4194304; `max` is unlimited", "unlimited";
     Unified "unified" repeats Enforced "`FILE=VALUE`: what is written to a file of the cgroup, each once", "none";
-    Device "device" repeats NotYet
+    Device "device" repeats Enforced
         "`PATH:c:MAJOR:MINOR[:MODE[:UID:GID]]`, `b` for a block device, `PATH:p[:…]` for a pipe; \
          needs `namespace=mount`", "none";
     DeviceRule "device_rule" repeats Enforced

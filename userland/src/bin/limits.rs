@@ -5,7 +5,7 @@
 
 use linux_raw_sys::general::*;
 use veridian_containers::Signal;
-use veridian_containers::abi::{Errno, WaitStatus};
+use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
 use veridian_userland::check::{Checks, enter_scratch, in_child, make_file, wait_for};
 use veridian_userland::sys::{self, AT_FDCWD, PAGE, Region, Rlimit, Start};
 use veridian_userland::{driver, program};
@@ -19,6 +19,8 @@ fn main(start: &Start) -> i32 {
     match start.arg(1) {
         Some("contained") => return contained(),
         Some("devices") => return devices(),
+        Some("nodes") => return nodes(),
+        Some("maker") => return maker(),
         _ => {}
     }
     if start.arg(1) == Some("inside") {
@@ -221,6 +223,48 @@ fn containers(checks: &mut Checks) {
     checks.equal("and the caller does not", sys::getrlimit(RLIMIT_FSIZE), Ok(Rlimit { soft: NONE, hard: NONE }));
     let rules = "device_rule=deny:a:*:*:rwm\ndevice_rule=allow:c:1:3:rw\ndevice_rule=allow:c:1:5:r\ndevice_rule=allow:c:1:9:m\n";
     checks.equal("devices are used by its rules alone", end(rules, &["/bin/limits", "devices"]), done);
+    let nodes = "device=/dev/nothing:c:1:3\ndevice=/dev/null:c:1:3\ndevice=/tmp/a/b/disk:b:8:0:600:7:8\n\
+        device=/made:p:4755:1000:1000\n";
+    checks.equal("nodes of a configuration are made as it says", end(nodes, &["/bin/limits", "nodes"]), done);
+    checks.equal("and go with the container", sys::access(c"/bundle/rootfs/made", 0), Err(Errno::ENOENT));
+    for (what, node, errno) in [
+        ("a node in the place of another", "device=/dev/null:c:1:5\n", Errno::EEXIST),
+        ("a node in the place of a program", "device=/new:p\ndevice=/bin/limits:c:1:3\n", Errno::EEXIST),
+        ("a node below a program", "device=/new:p\ndevice=/bin/limits/node:c:1:3\n", Errno::ENOTDIR),
+    ] {
+        let made = driver::create("noded", &driver::config(node, &["/bin/hello"]), CreateFlags::empty());
+        checks.equal(what, made.map_err(|(errno, _)| errno), Err(errno));
+    }
+    checks.equal("nothing is left of a refused container", sys::access(c"/bundle/rootfs/new", 0), Err(Errno::ENOENT));
+    let inner = "capability=default\ncapability=CAP_SYS_ADMIN\nmount=/bundle:bind:/bundle\n";
+    checks.equal("a creator makes what he may make", end(inner, &["/bin/limits", "maker"]), done);
+}
+
+/// In a container that may make containers, and devices by the rules of the default.
+fn maker() -> i32 {
+    let mut checks = Checks::new();
+    let made =
+        |node: &str| driver::run("inner", &driver::config(node, &["/bin/worker", "exit", "3"])).map(|end| end.status);
+    checks.equal("a node", made("device=/dev/nothing:c:1:3\n"), Ok(WaitStatus::Exited(3)));
+    checks.succeeds("none without CAP_MKNOD", || {
+        let caps = sys::capget(0);
+        let Ok(mut sets) = caps else { return 2 };
+        sets.effective &= !(1 << CAP_MKNOD);
+        i32::from(sys::capset(0, sets).is_err() || made("device=/dev/nothing:c:1:3\n") != Err(Errno::EPERM))
+    });
+    checks.finish()
+}
+
+/// In a container with nodes.
+fn nodes() -> i32 {
+    let mut checks = Checks::new();
+    let look = |path| sys::fstatat(AT_FDCWD, path, 0).map(|s| (s.st_mode, s.st_rdev, s.st_uid, s.st_gid));
+    checks.equal("a character device", look(c"/dev/nothing"), Ok((S_IFCHR | 0o666, 1 << 8 | 3, 0, 0)));
+    checks.equal("which works", sys::open(c"/dev/nothing", O_RDWR).and_then(sys::close), Ok(()));
+    checks.equal("a block device", look(c"/tmp/a/b/disk"), Ok((S_IFBLK | 0o600, 8 << 8, 7, 8)));
+    checks.equal("which the rules of devices keep closed", sys::open(c"/tmp/a/b/disk", O_RDONLY), Err(Errno::EPERM));
+    checks.equal("a pipe", look(c"/made"), Ok((S_IFIFO | 0o4755, 0, 1000, 1000)));
+    checks.finish()
 }
 
 /// In a container with limits of its own.

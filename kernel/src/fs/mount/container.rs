@@ -81,7 +81,7 @@ pub struct ContainerMounts {
     pub(super) context: Context,
     /// The creator's view of it, while there is one.
     pub(super) surroundings: Option<Context>,
-    made: Vec<Made>,
+    pub(super) made: Vec<Made>,
     /// Whether it is for another user namespace than the one that the caller's mounts are ruled from.
     foreign: bool,
     root: Vec<Bound>,
@@ -97,11 +97,11 @@ struct Bound {
     origin: Propagation,
 }
 
-/// A mount point that had to be made in the bundle.
+/// What had to be made in the bundle: a mount point, a node.
 #[derive(Debug)]
-struct Made {
-    directory: Arc<Dentry>,
-    dentry: Arc<Dentry>,
+pub(super) struct Made {
+    pub directory: Arc<Dentry>,
+    pub dentry: Arc<Dentry>,
 }
 
 impl ContainerMounts {
@@ -243,13 +243,18 @@ impl ContainerMounts {
         made.into_iter().rev().for_each(Made::withdraw);
     }
 
-    fn withdraw_from(&mut self, first: usize) {
+    pub(super) fn withdraw_from(&mut self, first: usize) {
         self.made.split_off(first).into_iter().rev().for_each(Made::withdraw);
     }
 
     /// Where `path` leads in the container; what is missing of it is made: directories, and at the end a directory or
     /// an empty file.
-    fn mountpoint(&mut self, inside: &Caller<'_>, path: &[u8], is_directory: bool) -> Result<Location, Errno> {
+    pub(super) fn mountpoint(
+        &mut self,
+        inside: &Caller<'_>,
+        path: &[u8],
+        is_directory: bool,
+    ) -> Result<Location, Errno> {
         let mut end = 0;
         loop {
             // One component more each time, so that each is resolved with those before it in being.

@@ -18,6 +18,7 @@ mod flags;
 mod gate;
 mod lock;
 mod namespace;
+mod node;
 mod options;
 mod pivot;
 mod propagation;
@@ -31,6 +32,7 @@ pub use container::{ContainerMounts, MountRequest, MountSource};
 pub use flags::{MountCall, MountFlags, Reflag, SuperFlags, UmountFlags};
 pub(super) use gate::Gate;
 pub use namespace::MountNamespace;
+pub use node::Node;
 pub use options::TmpfsOptions;
 pub use propagation::Sharing;
 
