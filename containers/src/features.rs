@@ -53,6 +53,9 @@ features! {
         "terminals_edit_lines_send_signals_and_stop_who_is_in_the_background";
     "namespaces": "`namespace` pid, mount, uts; `hostname`, `domainname`", "each with its own tables",
         "host_names_and_pids_are_those_of_the_namespace";
+    "joins": "`namespace` with a path; setns(2) with a path, a process or a container",
+        "each namespace is asked whether the caller has rights over it",
+        "namespaces_are_joined_by_path_and_by_container_by_who_may";
     "ipc": "`namespace` ipc; `mount` type mqueue; `sysctl` of System V objects and POSIX queues",
         "System V and POSIX objects of the namespace's own, charged and gone with it, within its own limits",
         "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own";

@@ -35,7 +35,7 @@ values! {
     ProcessTerminal NotYet: "true";
     // New namespaces, and those that are joined by their path.
     Namespace Enforced: "pid" "mount" "ipc" "uts" "user" "cgroup" "time" "network";
-    Namespace NotYet: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";
+    Namespace Enforced: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";
     // Types of mounts.
     Mount Enforced: "type bind" "type rbind" "type tmpfs" "type dev" "type proc" "type sysfs" "type cgroup2" "type devpts"
         "type mqueue" "type overlay" "remount";

@@ -187,6 +187,12 @@ impl<P: Platform> Container<P> {
         self.state.lock().lifecycle.status()
     }
 
+    /// Looks at its first process, once it is built and until it is deleted.
+    pub fn with_process<R>(&self, look: impl FnOnce(&P::Process) -> R) -> Option<R> {
+        let (_, parts) = self.look();
+        parts.and_then(|parts| parts.process.as_ref().map(look))
+    }
+
     /// How it ended; `None` while it has not.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {

@@ -1,7 +1,7 @@
 //! Namespaces: clone(2) and clone3(2), unshare(2), setns(2).
 
 use crate::{
-    fs::NamespaceFile,
+    fs::{File, NamespaceFile},
     namespace::Namespaces,
     task::{self, CloneFlags, CloneRequest, Thread},
 };
@@ -133,14 +133,35 @@ pub async fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
     Ok(0)
 }
 
-/// setns(2): into the namespace that a descriptor stands for; `kind` 0 takes any.
-pub async fn setns(thread: &Thread, fd: i32, kind: u32) -> Result<usize, Errno> {
+/// setns(2): into the namespace that a descriptor stands for, which is of the kind `kinds` if that is not 0; or into those
+/// of `kinds` of the process, or the container, that it stands for.
+pub async fn setns(thread: &Thread, fd: i32, kinds: u32) -> Result<usize, Errno> {
     let file = thread.with_files(|files| files.get(fd))?;
-    let kinds = NamespaceSet::from_bits(kind).ok_or(Errno::EINVAL)?;
-    let namespace = file.object::<NamespaceFile>().ok_or(Errno::EINVAL)?.namespace();
-    if !kinds.is_empty() && kinds != namespace.kind().flag() {
+    let kinds = NamespaceSet::from_bits(kinds).ok_or(Errno::EINVAL)?;
+    if let Some(namespace) = file.object::<NamespaceFile>() {
+        let namespace = namespace.namespace();
+        if !kinds.is_empty() && kinds != namespace.kind().flag() {
+            return Err(Errno::EINVAL);
+        }
+        task::join(thread, namespace.clone())?;
+        return Ok(0);
+    }
+    let target = process_of(&file)?;
+    if kinds.is_empty() {
         return Err(Errno::EINVAL);
     }
-    task::join(thread, namespace.clone())?;
+    if target.has_ended() {
+        return Err(Errno::ESRCH);
+    }
+    task::join_those_of(thread, &target, kinds)?;
     Ok(0)
+}
+
+/// The process of a pidfd, the first one of a container; EINVAL for another file.
+fn process_of(file: &File) -> Result<Arc<Thread>, Errno> {
+    #[cfg(feature = "containers")]
+    if let Some(process) = crate::virt::containers::process_of(file) {
+        return process;
+    }
+    super::pidfd::process_of(file).map_err(|_| Errno::EINVAL)
 }

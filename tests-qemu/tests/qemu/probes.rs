@@ -42,6 +42,7 @@ pub const ALL: &[Probe] = &[
     probe("hooks", "hooks_run_in_order_and_in_their_namespaces_and_what_fails_is_undone"),
     probe("ipc", "shared_memory_semaphores_and_queues_work_and_are_the_ipc_namespaces_own"),
     probe("isolation", "what_is_in_a_container_stays_inside_and_no_way_leads_out"),
+    probe("joins", "namespaces_are_joined_by_path_and_by_container_by_who_may"),
     probe("lifecycle", "what_a_containers_state_does_not_allow_is_refused_and_changes_nothing"),
     probe("limits", "resource_limits_bind_and_are_raised_by_nobody_who_may_not"),
     probe("memory", "mappings_are_protected_and_forks_share_memory_until_one_writes"),

@@ -1,6 +1,6 @@
 //! A container's file descriptor: it can be polled (readable once the container has stopped), passed on and closed.
 
-use super::Container;
+use super::{Container, process::Process};
 use crate::{
     boot,
     fs::{File, FileObject, OpenFlags, Readiness},
@@ -36,6 +36,12 @@ pub fn descriptor_for(thread: &Thread, container: &Arc<Container>) -> Result<usi
     let file = File::of_object(object, OpenFlags::empty(), who.euid, who.egid)?;
     let descriptor = thread.with_files(|files| files.insert(file, true))?;
     Ok(descriptor as usize)
+}
+
+/// The first process of the container that a file stands for: ESRCH while it has none; `None` when it is another file.
+pub fn process_of(file: &File) -> Option<Result<Arc<Thread>, Errno>> {
+    let Descriptor(container) = file.object::<Descriptor>()?;
+    Some(container.with_process(Process::thread).flatten().ok_or(Errno::ESRCH))
 }
 
 /// The container of a descriptor: EBADF when it is not open, EINVAL when it is another kind of file.

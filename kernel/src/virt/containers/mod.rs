@@ -14,7 +14,7 @@ mod program;
 mod root;
 mod runtime;
 
-pub use descriptor::{container_of, descriptor_for};
+pub use descriptor::{container_of, descriptor_for, process_of};
 pub use platform::Kernel;
 
 /// A container of this kernel.

@@ -73,7 +73,8 @@ impl Process {
         self.with_pid(Pid::number).unwrap_or(0)
     }
 
-    fn thread(&self) -> Option<Arc<Thread>> {
+    /// Its thread, while it has one.
+    pub fn thread(&self) -> Option<Arc<Thread>> {
         match &*self.stage.lock() {
             Stage::Made(..) => None,
             Stage::Held(thread) => Some(thread.clone()),
