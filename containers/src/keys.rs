@@ -97,7 +97,7 @@ keys! {
     Rlimit "rlimit" repeats Enforced
         "`KIND:SOFT[:HARD]`, `nofile:1024:4096`; a number or `max`; each kind once", "the caller's";
     NoNewPrivileges "no_new_privileges" once Enforced "`true`, `false`", "true";
-    OomScoreAdj "oom_score_adj" once NotYet "-1000 to 1000", "the caller's";
+    OomScoreAdj "oom_score_adj" once Enforced "-1000 to 1000", "the caller's";
     Mount "mount" repeats Enforced
         "`destination:type:source[:option,option]`, made in order; needs `namespace=mount`", "none";
     Namespace "namespace" repeats Enforced

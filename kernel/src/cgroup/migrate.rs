@@ -1,7 +1,7 @@
 //! Moving a process to another group. What it has been charged for stays where it was charged; from now on it charges
 //! the new group (cgroup v2, "Organizing processes and threads").
 
-use super::{Cgroup, tree::HIERARCHY};
+use super::{Admission, Cgroup, Presence, tree::HIERARCHY};
 use crate::task::Thread;
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
@@ -13,16 +13,28 @@ impl Cgroup {
     /// EBUSY: the group hands controllers on, so that no task may be directly in it. ENODEV: it was removed.
     /// ESRCH: the process has ended.
     pub fn attach(self: &Arc<Self>, thread: &Arc<Thread>) -> Result<(), Errno> {
+        let presence = self.enter_from_outside()?;
+        let charge = self.pids.charge_regardless();
+        let left = thread.change_group(presence, charge)?;
+        drop(left);
+        Ok(())
+    }
+
+    /// A place for one task more that a task of another group makes: as [`Self::admit`], and EBUSY where the group hands
+    /// controllers on.
+    pub fn admit_from_outside(self: &Arc<Self>) -> Result<Admission, Errno> {
+        let presence = self.enter_from_outside()?;
+        self.admit_present(presence)
+    }
+
+    fn enter_from_outside(self: &Arc<Self>) -> Result<Presence, Errno> {
         let hierarchy = HIERARCHY.lock();
         if self.parent().is_some() && !self.subtree_control().is_empty() {
             return Err(Errno::EBUSY);
         }
         // From here on the group hands nothing on: it is not empty.
-        let presence = self.enter()?;
+        let presence = self.enter();
         drop(hierarchy);
-        let charge = self.pids.charge_regardless();
-        let left = thread.change_group(presence, charge)?;
-        drop(left);
-        Ok(())
+        presence
     }
 }

@@ -418,9 +418,13 @@ impl Cgroup {
     /// EAGAIN: a group is full, as fork(2) answers. ENOMEM: there is no memory for what the kernel keeps of a task.
     /// ENODEV: the group was removed.
     pub fn admit(self: &Arc<Self>) -> Result<Admission, Errno> {
+        self.admit_present(self.enter()?)
+    }
+
+    pub(super) fn admit_present(&self, presence: Presence) -> Result<Admission, Errno> {
         let charge = self.pids.charge()?;
         let cost = self.memory.charge_kernel(TASK_BYTES)?;
-        Ok(Admission { presence: self.enter()?, charge, cost })
+        Ok(Admission { presence, charge, cost })
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> Result<Presence, Errno> {
@@ -461,13 +465,23 @@ impl Cgroup {
 
     /// Kills every task in it and below, those included that are being made (cgroup.kill).
     pub fn kill(self: &Arc<Self>) {
+        self.kill_unless(|_| false);
+    }
+
+    /// As [`Self::kill`], but for the tasks that are `spared`; how many are killed.
+    pub fn kill_unless(self: &Arc<Self>, spared: impl Fn(&Thread) -> bool) -> usize {
+        let mut killed = 0;
         for group in self.subtree() {
             let mut tasks = group.tasks.lock();
             tasks.kills += 1;
-            let doomed: Vec<_> = tasks.threads.values().filter_map(|(_, thread)| thread.upgrade()).collect();
+            let all: Vec<_> = tasks.threads.values().filter_map(|(_, thread)| thread.upgrade()).collect();
             drop(tasks);
-            doomed.iter().for_each(|thread| crate::task::kill(thread));
+            for thread in all.iter().filter(|thread| !spared(thread)) {
+                crate::task::kill(thread);
+                killed += 1;
+            }
         }
+        killed
     }
 
     /// The group nearest to the root, of this and those above it, that no task lives on in.

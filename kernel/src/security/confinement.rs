@@ -1,10 +1,41 @@
 //! What a process may do less than its credentials allow. Children inherit it, exec(2) keeps it.
 
 use super::{Capabilities, Credentials, Rlimit, Rlimits, Seccomp, users::UserProcess};
-use core::sync::atomic::{AtomicBool, AtomicI16, Ordering};
-use linux_raw_sys::general::RLIMIT_NPROC;
+use core::sync::atomic::{AtomicBool, Ordering};
+use linux_raw_sys::general::{RLIMIT_CPU, RLIMIT_NPROC};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
+
+/// How willingly a process is killed when memory is out: -1000, never, to 1000, first (proc_pid_oom_score_adj(5)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OomScoreAdj {
+    value: i16,
+    /// What it can be lowered to by who is not privileged.
+    least: i16,
+}
+
+impl OomScoreAdj {
+    /// What spares a process.
+    pub const NEVER: i16 = -1000;
+
+    /// The value.
+    pub fn get(self) -> i16 {
+        self.value
+    }
+
+    /// Sets it. EINVAL beyond -1000 to 1000; EACCES for lowering it, unless `privileged` (CAP_SYS_RESOURCE), below what
+    /// somebody privileged has set.
+    pub fn set(&mut self, value: i16, privileged: bool) -> Result<(), Errno> {
+        if !(Self::NEVER..=1000).contains(&value) {
+            return Err(Errno::EINVAL);
+        }
+        if value < self.least && !privileged {
+            return Err(Errno::EACCES);
+        }
+        *self = Self { value, least: if privileged { value } else { self.least } };
+        Ok(())
+    }
+}
 
 /// What binds a process, as a value: what its children begin with.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +44,8 @@ pub struct Bounds {
     pub seccomp: Seccomp,
     /// Its resource limits.
     pub limits: Rlimits,
-    /// How willingly it is killed when the machine is out of memory, -1000 to 1000.
-    pub oom_score_adj: i16,
+    /// How willingly it is killed when memory is out.
+    pub oom_score_adj: OomScoreAdj,
 }
 
 /// The confinement of one process.
@@ -26,8 +57,7 @@ pub struct Confinement {
     process: SpinLock<Option<UserProcess>>,
     /// A change of user made one process too many of that user's: it may go on, but run no further program (execve(2)).
     excessive: AtomicBool,
-    /// How willingly it is killed when the machine is out of memory, -1000 to 1000.
-    oom_score_adj: AtomicI16,
+    oom_score_adj: SpinLock<OomScoreAdj>,
 }
 
 impl Confinement {
@@ -40,7 +70,7 @@ impl Confinement {
             limits: SpinLock::new(limits),
             process: SpinLock::new(Some(UserProcess::new(credentials.uid, most)?)),
             excessive: AtomicBool::new(false),
-            oom_score_adj: AtomicI16::new(oom_score_adj),
+            oom_score_adj: SpinLock::new(oom_score_adj),
         })
     }
 
@@ -121,14 +151,32 @@ impl Confinement {
         drop(process);
     }
 
-    /// How willingly it is killed when the machine is out of memory: -1000 never, 1000 first.
-    pub fn oom_score_adj(&self) -> i16 {
-        self.oom_score_adj.load(Ordering::Relaxed)
+    /// How willingly it is killed when memory is out.
+    pub fn oom_score_adj(&self) -> OomScoreAdj {
+        *self.oom_score_adj.lock()
     }
 
-    /// Sets [`Self::oom_score_adj`].
-    pub fn set_oom_score_adj(&self, value: i16) {
-        self.oom_score_adj.store(value, Ordering::Relaxed);
+    /// Sets it, with the rules of [`OomScoreAdj::set`].
+    pub fn set_oom_score_adj(&self, value: i16, privileged: bool) -> Result<(), Errno> {
+        self.oom_score_adj.lock().set(value, privileged)
+    }
+
+    /// The signal for a process that has had `seconds` of CPU time (setrlimit(2), RLIMIT_CPU): SIGKILL at the hard
+    /// limit, SIGXCPU at the other one and each second from then on.
+    pub fn cpu_time_signal(&self, seconds: u64) -> Option<u32> {
+        const SIGKILL: u32 = 9;
+        const SIGXCPU: u32 = 24;
+        let mut limits = self.limits.lock();
+        let Rlimit { soft, hard } = limits.get(RLIMIT_CPU).ok()?;
+        if seconds >= hard {
+            return Some(SIGKILL);
+        }
+        // A limit of 0 is one of a second, as on Linux.
+        if seconds < soft.max(1) {
+            return None;
+        }
+        limits.set(RLIMIT_CPU, Rlimit { soft: (seconds + 1).min(hard), hard }, false).ok()?;
+        Some(SIGXCPU)
     }
 }
 
@@ -139,4 +187,19 @@ fn processes_of(credentials: &Credentials, limits: &Rlimits) -> u64 {
         || credentials.capable(Capabilities::SYS_RESOURCE)
         || credentials.capable(Capabilities::SYS_ADMIN);
     if exempt { u64::MAX } else { limits.soft(RLIMIT_NPROC) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_oom_score_is_lowered_no_further_than_somebody_privileged_has() {
+        let mut score = OomScoreAdj::default();
+        assert_eq!((score.set(1001, true), score.set(-1001, true)), (Err(Errno::EINVAL), Err(Errno::EINVAL)));
+        assert_eq!((score.set(500, false), score.set(0, false)), (Ok(()), Ok(())));
+        assert_eq!(score.set(-1, false), Err(Errno::EACCES));
+        assert_eq!((score.set(-300, true), score.set(7, false), score.set(-300, false)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!((score.set(-301, false), score.get()), (Err(Errno::EACCES), -300));
+    }
 }

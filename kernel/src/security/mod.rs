@@ -27,7 +27,7 @@ mod user_namespaces;
 mod users;
 
 pub use capabilities::Capabilities;
-pub use confinement::{Bounds, Confinement};
+pub use confinement::{Bounds, Confinement, OomScoreAdj};
 pub use credentials::{Credentials, GROUPS_MAX};
 pub use exec::{Executed, SetIds};
 pub use privileges::CapabilitySets;

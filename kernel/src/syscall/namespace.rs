@@ -1,7 +1,7 @@
 //! Namespaces: clone(2) and clone3(2), unshare(2), setns(2).
 
 use crate::{
-    fs::{File, NamespaceFile},
+    fs::{self, File, NamespaceFile},
     namespace::Namespaces,
     task::{self, CloneFlags, CloneRequest, Thread},
 };
@@ -42,6 +42,7 @@ pub fn clone(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno
         child_tid: UserAddr(child_tid),
         tls: UserAddr(tls),
         numbers: &[],
+        cgroup: None,
     };
     Ok(task::clone(thread, context, &request)? as usize)
 }
@@ -75,6 +76,13 @@ pub fn clone3(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errn
     let exit_signal = u32::try_from(args.exit_signal).ok().filter(|signal| *signal <= Signal::MAX);
     let exit_signal = exit_signal.ok_or(Errno::EINVAL)?;
     let (flags, new) = split(args.flags)?;
+    let cgroup = if flags.contains(CloneFlags::INTO_CGROUP) {
+        let fd = i32::try_from(args.cgroup).ok().filter(|_| size >= size_of::<CloneArgs>()).ok_or(Errno::EINVAL)?;
+        let file = thread.with_files(|files| files.get(fd))?;
+        Some(fs::cgroup::group_for_child(&file, thread)?)
+    } else {
+        None
+    };
     if flags.contains(CloneFlags::PARENT) && exit_signal != 0 || (args.stack == 0) != (args.stack_size == 0) {
         return Err(Errno::EINVAL);
     }
@@ -94,6 +102,7 @@ pub fn clone3(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errn
         child_tid: UserAddr(args.child_tid as usize),
         tls: UserAddr(args.tls as usize),
         numbers: &numbers[..count],
+        cgroup,
     };
     Ok(task::clone(thread, context, &request)? as usize)
 }

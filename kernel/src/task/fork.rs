@@ -1,7 +1,7 @@
 //! New processes from old ones: fork(2), and clone(2) as far as a process of one thread goes.
 
 use super::{NewThread, Scene, Thread, run};
-use crate::{fs, namespace::UserNamespace, security::Capabilities};
+use crate::{cgroup::Cgroup, fs, namespace::UserNamespace, security::Capabilities};
 use alloc::sync::Arc;
 use veridian_containers::{NamespaceSet, abi::Errno};
 use veridian_hal::{UserAddr, user::UserContext};
@@ -23,11 +23,13 @@ bitflags::bitflags! {
         const CHILD_SETTID = 0x100_0000;
         /// Handlers of signals are not inherited (there are none; what is ignored stays so).
         const CLEAR_SIGHAND = 0x1_0000_0000;
+        /// The child is made in another control group.
+        const INTO_CGROUP = 0x2_0000_0000;
     }
 }
 
 /// What clone(2) is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CloneRequest<'a> {
     /// What is told, and whom the child belongs to.
     pub flags: CloneFlags,
@@ -45,6 +47,8 @@ pub struct CloneRequest<'a> {
     pub tls: UserAddr,
     /// The numbers that the child is to have: in its own pid namespace, then in those above, as far as they are given.
     pub numbers: &'a [u32],
+    /// The group that the child is made in; `None` for the caller's.
+    pub cgroup: Option<Arc<Cgroup>>,
 }
 
 impl CloneRequest<'_> {
@@ -60,6 +64,7 @@ impl CloneRequest<'_> {
             child_tid: UserAddr(0),
             tls: UserAddr(0),
             numbers: &[],
+            cgroup: None,
         }
     }
 }
@@ -75,7 +80,11 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     } else {
         (caller.clone(), request.exit_signal)
     };
-    let admission = caller.cgroup().admit()?;
+    let admission = match &request.cgroup {
+        Some(group) => group.admit_from_outside()?,
+        None => caller.cgroup().admit()?,
+    };
+    let memory = admission.presence.cgroup().memory.clone();
     let scene = Scene::of(caller).renewed(request.new, caller.pid().namespace())?;
     let Scene { credentials, mut namespaces, fs, .. } = scene;
     let confinement = caller.confinement().inherited(&credentials)?;
@@ -86,14 +95,14 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     };
     let pid = namespaces.pid_for_children.allocate_numbers(request.numbers, may_choose)?;
     let number = pid.number_in(caller.pid().namespace()).ok_or(Errno::EINVAL)?;
-    let space = caller.space().fork(caller.memory())?;
+    let space = caller.space().fork(memory.clone())?;
     if flags.contains(CloneFlags::CHILD_SETTID) {
         space.write(request.child_tid, &pid.number())?;
     }
     if flags.contains(CloneFlags::PARENT_SETTID) {
         caller.space().write(request.parent_tid, &number)?;
     }
-    let files = caller.with_files(|files: &mut fs::FdTable| files.copy(&caller.memory()))?;
+    let files = caller.with_files(|files: &mut fs::FdTable| files.copy(&memory))?;
     let mut context = context.clone();
     context.set_syscall_result(0);
     if request.stack != UserAddr(0) {

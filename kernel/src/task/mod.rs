@@ -24,7 +24,7 @@ pub use exit::{abandon, exit, free_zombies};
 pub use fork::{CloneFlags, CloneRequest, clone};
 pub use guard::Guard;
 pub use namespaces::{Namespace, Scene, join, join_those_of, unshare};
-pub use oom::fit_memory;
+pub use oom::{badness, fit_memory, machine_bytes};
 pub use pidfd::PidFd;
 pub use run::{force, kill, release, spawn};
 pub use signal::{

@@ -1,11 +1,18 @@
-//! Out of memory: of a group at its limit somebody is killed, the group whole if it is to live or die as one
-//! (cgroup-v2 `memory.oom.group`); a machine at its end takes whoever asked.
+//! Out of memory: of a group at its limit, or of the machine at its end, somebody is killed: who has most, moved by
+//! oom_score_adj; or all of his group, if that is to live or die as one (cgroup-v2 `memory.oom.group`).
 
 use super::{Thread, run::kill};
-use crate::cgroup::{Cgroup, MemoryGroup, memory::Event};
-use crate::sched;
+use crate::{
+    boot,
+    cgroup::{
+        Cgroup, MemoryGroup,
+        memory::{Event, Limit},
+    },
+    sched,
+    security::OomScoreAdj,
+};
 use alloc::{sync::Arc, vec::Vec};
-use veridian_hal::clock;
+use veridian_hal::{PAGE_SIZE, clock, mem};
 
 /// What was done for a thread that was refused memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +29,21 @@ pub(super) enum Relief {
 pub(super) fn out_of_memory(thread: &Arc<Thread>) -> Relief {
     match refused(thread) {
         Relief::None => {
-            log::warn!("out of memory: the machine has no frame left for {thread:?}, which is killed");
-            kill(thread);
-            Relief::Killed
+            log::warn!("out of memory: the machine has no frame left for {thread:?}");
+            let machine = boot::cgroup();
+            relieve_for(thread, machine, &machine.memory)
         }
         relief => relief,
     }
+}
+
+/// Makes room in `group` for `thread`, which dies itself if nobody else may be killed.
+fn relieve_for(thread: &Arc<Thread>, group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) -> Relief {
+    if !relieve(group, memory) {
+        log::warn!("out of memory: nobody in {group:?} may be killed but {thread:?}, which asks");
+        kill(thread);
+    }
+    if thread.signals().is_killed() { Relief::Killed } else { Relief::OtherKilled }
 }
 
 /// If a group refused a charge for `thread`, makes room in that group by killing.
@@ -38,8 +54,7 @@ pub(super) fn refused(thread: &Arc<Thread>) -> Relief {
         let Some(parent) = at.parent().cloned() else { return Relief::None };
         at = parent;
     }
-    relieve(&at, &memory);
-    if thread.signals().is_killed() { Relief::Killed } else { Relief::OtherKilled }
+    relieve_for(thread, &at, &memory)
 }
 
 /// Has processes of `group` killed until what it has fits `memory.max`, which was lowered.
@@ -50,23 +65,39 @@ pub fn fit_memory(group: &Arc<Cgroup>) {
         return;
     }
     sched::spawn(async move {
-        while group.memory.is_over_max() && group.is_populated() {
-            relieve(&group, &group.memory);
+        while group.memory.is_over_max() && group.is_populated() && relieve(&group, &group.memory) {
             sched::sleep_until(clock::now_ns() + PAUSE_NS).await;
         }
     });
 }
 
-/// Kills the process of `group` and below that frees most, or all of the topmost group below `group` that the process
-/// is in and that lives or dies as one.
-pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) {
+/// How much a process is in the way where there are `total` bytes (Linux's oom_badness): what it has, and a thousandth of
+/// all for each point of its oom_score_adj. `None` for who is never killed: the machine's first process, or by its score.
+pub fn badness(thread: &Thread, total: u64) -> Option<i64> {
+    let adjustment = thread.confinement().oom_score_adj().get();
+    if adjustment == OomScoreAdj::NEVER || thread.pid().global_number() == 1 {
+        return None;
+    }
+    let total = i64::try_from(total).unwrap_or(i64::MAX);
+    Some(thread.resident_bytes() as i64 + i64::from(adjustment) * (total / 1000))
+}
+
+/// The machine's memory in bytes.
+pub fn machine_bytes() -> u64 {
+    (mem::statistics().total * PAGE_SIZE) as u64
+}
+
+/// Kills the worst process of `group` and below, or all of the topmost group below `group` that the process is in and
+/// that lives or dies as one. Whether somebody ends, now or already.
+pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) -> bool {
     let threads: Vec<_> = group.subtree().iter().flat_map(|group| group.threads()).collect();
     if threads.iter().any(|thread| thread.signals().is_killed() && !thread.has_ended()) {
-        // Somebody ends already.
-        return;
+        return true;
     }
     memory.count(Event::Oom);
-    let Some(victim) = threads.iter().max_by_key(|thread| thread.resident_bytes()) else { return };
+    let total = memory.limit(Limit::Max).map_or(machine_bytes(), |limit| limit.min(machine_bytes()));
+    let rated = threads.iter().filter_map(|thread| Some((badness(thread, total)?, thread)));
+    let Some((_, victim)) = rated.max_by_key(|(badness, _)| *badness) else { return false };
     let cgroup = victim.cgroup();
     let inside = cgroup.groups_to_root().take_while(|above| group.contains(above));
     let whole = inside.filter(|above| above.memory.kills_whole()).last();
@@ -75,10 +106,8 @@ pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) {
         Some(whole) => {
             log::warn!("out of memory: {group:?} is at its limit of {kib} KiB; {whole:?} is killed");
             whole.memory.count(Event::OomGroupKill);
-            for _ in 0..whole.live() {
-                whole.memory.count(Event::OomKill);
-            }
-            whole.kill();
+            let killed = whole.kill_unless(|thread| badness(thread, total).is_none());
+            (0..killed).for_each(|_| whole.memory.count(Event::OomKill));
         }
         None => {
             log::warn!("out of memory: {group:?} is at its limit of {kib} KiB; {victim:?} is killed");
@@ -87,4 +116,5 @@ pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) {
         }
     }
     group.groups_to_root().for_each(|above| above.changes().notify());
+    true
 }

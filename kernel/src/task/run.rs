@@ -91,6 +91,9 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
             // An interrupt that came during a system call is taken as soon as user mode begins again: only here
             // can a slice be over.
             Trap::Interrupt => {
+                if let Some(signal) = thread.cpu_time_signal() {
+                    send(&thread, Signal::new(signal).expect("a signal"));
+                }
                 if sched::slice_is_over() {
                     thread.usage().count_slice();
                     sched::yield_now().await;

@@ -17,7 +17,7 @@ use alloc::{
 };
 use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use linux_raw_sys::general::RLIMIT_NOFILE;
+use linux_raw_sys::general::{RLIMIT_CPU, RLIMIT_NOFILE};
 use veridian_containers::{
     Signal,
     abi::{Errno, WaitStatus},
@@ -281,6 +281,16 @@ impl Thread {
         if let Some(space) = space {
             space.set_limits(Limits::of(&limits));
         }
+    }
+
+    /// The signal for it if it has had more CPU time than it may (RLIMIT_CPU). To be asked by itself.
+    pub(super) fn cpu_time_signal(&self) -> Option<u32> {
+        const NS_PER_S: u64 = 1_000_000_000;
+        if self.confinement.limit(RLIMIT_CPU) == u64::MAX {
+            return None;
+        }
+        let times = self.task()?.times();
+        self.confinement.cpu_time_signal(times.total_ns() / NS_PER_S)
     }
 
     /// Its namespaces, the mount namespace aside.

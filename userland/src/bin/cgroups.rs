@@ -7,13 +7,15 @@
 use core::fmt::Write;
 
 use heapless::String;
-use linux_raw_sys::general::{CLONE_NEWCGROUP, O_DIRECTORY, O_RDONLY, POLLPRI, WNOHANG};
+use linux_raw_sys::general::{
+    CLONE_INTO_CGROUP, CLONE_NEWCGROUP, O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY, POLLPRI, WNOHANG,
+};
 use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
 use veridian_userland::check::{Checks, in_child, wait_for};
 use veridian_userland::groups::{
     self, KILLED, Path, burner, end, field, get, is, join, make, number, put, remove, usage,
 };
-use veridian_userland::sys::{self, Region, Start};
+use veridian_userland::sys::{self, CloneArgs, Fd, Region, Start};
 use veridian_userland::{driver, program};
 
 program!(main);
@@ -22,15 +24,21 @@ program!(main);
 const MILLISECOND: u64 = 1_000_000;
 const PAGE: usize = 4096;
 
-fn main(_: &Start) -> i32 {
+fn main(start: &Start) -> i32 {
+    if let Some(word) = start.arg(1) {
+        return inside(word);
+    }
     let mut checks = Checks::new();
     checks.equal("cgroup2 is mounted", groups::mount(), Ok(()));
     tree(&mut checks);
     freezer(&mut checks);
     tasks(&mut checks);
     memory(&mut checks);
+    scores(&mut checks);
+    clones(&mut checks);
     namespace(&mut checks);
     container(&mut checks);
+    delegation(&mut checks);
     checks.finish()
 }
 
@@ -256,10 +264,184 @@ fn container(checks: &mut Checks) {
         write!(name, "deep/er/one/{file}").expect("the path fits");
         checks.holds(format_args!("{file} of the container is {value}"), is(&name, value));
     }
+    update(checks, made);
     checks.equal("its group cannot be removed", remove("deep/er/one"), Err(Errno::EBUSY));
     let started = sys::container_start(made);
     checks.equal("it runs", started.and_then(|()| driver::wait(made)).map(|end| end.status), Ok(WaitStatus::Exited(0)));
     checks.equal("it is deleted", driver::delete(made), Ok(()));
     let gone = sys::open(c"/cg/deep", O_RDONLY | O_DIRECTORY);
     checks.equal("and its groups with it", gone.map(drop), Err(Errno::ENOENT));
+}
+
+/// New limits: all or none.
+fn update(checks: &mut Checks, container: Fd) {
+    let update = |lines: &str| {
+        let updated = sys::container_update(container, lines.as_bytes(), &mut [0; 256]);
+        updated.map_err(|(errno, _)| errno)
+    };
+    let holds = |weight, max, bytes| {
+        is("deep/er/one/cpu.weight", weight) && is("deep/er/one/cpu.max", max) && is("deep/er/one/memory.max", bytes)
+    };
+    checks.equal("limits are changed", update("cpu_shares=1024\ncpu_quota=20000\nmemory_limit=16M\n"), Ok(()));
+    checks.holds("all of them, and no others", holds("100", "20000 200000", "16777216"));
+    checks.holds("nor those beside them", is("deep/er/one/pids.max", "16") && is("deep/er/one/memory.high", "6291456"));
+    for (sentence, lines, errno) in [
+        ("less memory than is in use", "cpu_shares=2\nmemory_limit=4096\n", Errno::EBUSY),
+        ("a burst above the quota", "cpu_shares=2\nmemory_limit=32M\ncpu_burst=30000\n", Errno::EINVAL),
+        ("a CPU that is not there", "cpu_quota=0\nmemory_limit=32M\ncpuset_cpus=40\n", Errno::EINVAL),
+        ("no such file", "cpu_quota=0\nmemory_limit=32M\nunified=cpu.most=1\n", Errno::ENOENT),
+    ] {
+        checks.equal(format_args!("{sentence} is refused"), update(lines), Err(errno));
+        checks.holds("and nothing is changed", holds("100", "20000 200000", "16777216"));
+    }
+}
+
+/// Who is killed when a group is at its limit: it is moved by oom_score_adj.
+fn scores(checks: &mut Checks) {
+    sys::mount(c"proc", c"/proc", c"proc", 0, None).expect("procfs");
+    make("o").expect("a group");
+    put("o/memory.max", "6M").expect("a limit");
+    let member = |score: &'static str, bytes| {
+        let child = sys::spawn(move || {
+            let there = join("o").and_then(|()| put(SCORE, score));
+            if there.is_ok() { hog(bytes) } else { 1 }
+        });
+        child.expect("a child")
+    };
+    let (spared, willing) = (member("-1000", 1 << 20), member("1000", 1 << 20));
+    while field("o/memory.stat", "anon") < 2 << 20 {
+        sys::sleep(MILLISECOND).expect("time passes");
+    }
+    let large = member("0", 16 << 20);
+    checks.equal("who has little is killed first, if it is willing", wait_for(willing), KILLED);
+    checks.equal("then who has most", wait_for(large), KILLED);
+    put("o/memory.oom.group", "1").expect("as one");
+    checks.equal("a group dies as one", wait_for(member("0", 16 << 20)), KILLED);
+    checks.equal("but for who is never killed", sys::wait4(spared, WNOHANG), Ok((0, 0)));
+    checks.equal("two were killed, and then one", field("o/memory.events", "oom_kill"), 3);
+    checks.equal("it ends", end(spared), KILLED);
+    checks.equal("the group is removed", remove("o"), Ok(()));
+    let wrong = [put(SCORE, "1001"), put(SCORE, "-1001"), put(SCORE, "x")];
+    checks.equal("no other scores", wrong, [Err(Errno::EINVAL); 3]);
+}
+
+/// The score of the process itself, as a path from `/cg`.
+const SCORE: &str = "../proc/self/oom_score_adj";
+
+/// clone3(2) with CLONE_INTO_CGROUP.
+fn clones(checks: &mut Checks) {
+    make("c").expect("a group");
+    let open = |name: &str| sys::open(groups::c_str(&groups::path(name)), O_PATH).expect("a place");
+    let (group, file) = (open("c"), open("c/cgroup.procs"));
+    let clone = |cgroup: u64, size| {
+        let args = CloneArgs { flags: CLONE_INTO_CGROUP as u64, exit_signal: 17, cgroup, size, ..CloneArgs::default() };
+        match sys::clone3(args)? {
+            0 => sys::exit(i32::from(!is("../proc/self/cgroup", "0::/c"))),
+            child => wait_for(child),
+        }
+    };
+    checks.equal("a child is made in a group", clone(group as u64, 0), Ok(WaitStatus::Exited(0)));
+    checks.equal("a file is no group", clone(file as u64, 0), Err(Errno::EBADF));
+    checks.equal("nor is what is not open", clone(500, 0), Err(Errno::EBADF));
+    checks.equal("nor what is no descriptor", clone(u64::MAX, 0), Err(Errno::EINVAL));
+    checks.equal("the structure must have the field", clone(group as u64, 80), Err(Errno::EINVAL));
+    put("c/pids.max", "0").expect("a limit");
+    checks.equal("the group's limit binds", clone(group as u64, 0), Err(Errno::EAGAIN));
+    put("c/pids.max", "max").expect("no limit");
+    put("c/cgroup.subtree_control", "+pids").expect("handed on");
+    checks.equal("no child in a group that hands on", clone(group as u64, 0), Err(Errno::EBUSY));
+    checks.equal("the group is removed", remove("c"), Ok(()));
+    checks.equal("and takes nobody any more", clone(group as u64, 0), Err(Errno::ENODEV));
+    sys::close(group).and_then(|()| sys::close(file)).expect("open before");
+}
+
+/// What a container may do with the groups that it sees.
+fn delegation(checks: &mut Checks) {
+    const SEEN: &str = "mount=/cg:cgroup:cgroup:nosuid,noexec,nodev\nmount=/proc:proc:proc\nmemory_limit=24M\n";
+    let mut run = |sentence: &str, word: &str, more: &str| {
+        let mut lines = driver::Config::new();
+        write!(lines, "{SEEN}{more}").expect("the lines fit");
+        let config = driver::config(&lines, &["/bin/cgroups", word]);
+        checks.equal(sentence, driver::run("confined", &config).map(|end| end.status), Ok(WaitStatus::Exited(0)));
+    };
+    run("a container rules below its group and not the group itself", "delegated", "namespace=cgroup\n");
+    run("without a cgroup namespace it rules nothing", "bare", "");
+    run("nor with all capabilities", "bare", "capability=default\ncapability=CAP_SYS_ADMIN\n");
+    run("its score is what the configuration says", "score", "oom_score_adj=300\n");
+}
+
+fn inside(word: &str) -> i32 {
+    let mut checks = Checks::new();
+    match word {
+        "delegated" => delegated(&mut checks),
+        "bare" => bare(&mut checks),
+        _ => score(&mut checks),
+    }
+    checks.finish()
+}
+
+fn delegated(checks: &mut Checks) {
+    checks.holds("its group is the root here", is("../proc/self/cgroup", "0::/"));
+    checks.holds("it is alone in it", is("cgroup.procs", "1"));
+    for (file, text) in [
+        ("memory.max", "max"),
+        ("memory.high", "max"),
+        ("memory.oom.group", "0"),
+        ("cpu.max", "max"),
+        ("cpu.weight", "10000"),
+        ("cpuset.cpus", "0"),
+        ("pids.max", "max"),
+        ("cgroup.freeze", "1"),
+        ("cgroup.kill", "1"),
+        ("cgroup.max.depth", "max"),
+        ("cgroup.max.descendants", "max"),
+    ] {
+        checks.equal(format_args!("{file} is not its own to write"), put(file, text), Err(Errno::EPERM));
+    }
+    checks.equal("it makes a group", make("job"), Ok(()));
+    checks.equal("goes there", join("job"), Ok(()));
+    checks.holds("as it sees itself", is("../proc/self/cgroup", "0::/job"));
+    checks.equal("hands controllers on", put("cgroup.subtree_control", "+memory +pids"), Ok(()));
+    checks.equal("and cannot go back then", join(""), Err(Errno::EBUSY));
+    checks.equal("nobody outside has a number", put("job/cgroup.procs", "999"), Err(Errno::ESRCH));
+    checks.equal("its group is limited", put("job/memory.max", "4M"), Ok(()));
+    let large = sys::spawn(|| hog(16 << 20)).expect("a child");
+    checks.equal("the limit binds", wait_for(large), KILLED);
+    checks.equal("one was killed there", field("job/memory.events", "oom_kill"), 1);
+    checks.equal("and the container was never at its own limit", field("memory.events.local", "oom"), 0);
+    let path = groups::path;
+    let c_str = groups::c_str;
+    checks.equal("a busy group stays", remove("job"), Err(Errno::EBUSY));
+    checks.equal(
+        "groups keep their names",
+        sys::rename(c_str(&path("job")), c_str(&path("work")), 0),
+        Err(Errno::EPERM),
+    );
+    checks.equal("files stay", sys::unlink(c_str(&path("job/memory.max"))), Err(Errno::EPERM));
+    let created = sys::openat(sys::AT_FDCWD, c_str(&path("job/new")), O_CREAT | O_WRONLY, 0o644);
+    checks.equal("and none are made", created, Err(Errno::EACCES));
+}
+
+fn bare(checks: &mut Checks) {
+    checks.holds("its group is told", is("../proc/self/cgroup", "0::/confined"));
+    checks.holds("its limits are shown", is("confined/memory.max", "25165824"));
+    for (file, text) in [
+        ("cgroup.procs", "0"),
+        ("cgroup.subtree_control", "-memory"),
+        ("confined/memory.max", "max"),
+        ("confined/cgroup.procs", "0"),
+        ("confined/cgroup.freeze", "0"),
+    ] {
+        checks.equal(format_args!("{file} is not its own to write"), put(file, text), Err(Errno::EPERM));
+    }
+    checks.equal("it makes no group", make("more"), Err(Errno::EPERM));
+    checks.equal("not even below its own", make("confined/more"), Err(Errno::EPERM));
+    checks.equal("it removes none", remove("confined"), Err(Errno::EPERM));
+}
+
+fn score(checks: &mut Checks) {
+    checks.holds("the score is the configuration's", is(SCORE, "300"));
+    checks.equal("it is raised", put(SCORE, "700"), Ok(()));
+    checks.equal("and lowered to what it was", put(SCORE, "300"), Ok(()));
+    checks.equal("but no further", put(SCORE, "299"), Err(Errno::EACCES));
 }

@@ -5,9 +5,10 @@
 #![forbid(unsafe_code)]
 
 use heapless::Vec;
-use linux_raw_sys::general::{CLOCK_PROCESS_CPUTIME_ID, MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE};
-use veridian_containers::abi::Errno;
-use veridian_userland::check::Checks;
+use linux_raw_sys::general::{CLOCK_PROCESS_CPUTIME_ID, MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE, RLIMIT_CPU};
+use veridian_containers::Signal;
+use veridian_containers::abi::{Errno, WaitStatus};
+use veridian_userland::check::{Checks, in_child};
 use veridian_userland::groups::{
     self, KILLED, burner, cpu_stat, end, get, is, make, number, put, remove, set, usage, worker,
 };
@@ -30,6 +31,7 @@ fn main(_: &Start) -> i32 {
     burst(&mut checks);
     idle(&mut checks);
     clocks(&mut checks);
+    cpu_limit(&mut checks);
     checks.finish()
 }
 
@@ -195,4 +197,24 @@ fn clocks(checks: &mut Checks) {
     (0..100_000u32).for_each(|_| x = core::hint::black_box(x * 3 % 1_000_003));
     checks.holds("the clock of CPU time goes with work", clock() > slept);
     checks.holds("and not with sleep", slept - begin < 5 * MILLISECOND);
+}
+
+/// RLIMIT_CPU.
+fn cpu_limit(checks: &mut Checks) {
+    const SIGNAL: u32 = Signal::SIGXCPU.number();
+    let spend = |soft, hard, ignored: bool| {
+        let begin = sys::now();
+        let ended = in_child(|| {
+            if sys::ignore_signal(SIGNAL, ignored).and_then(|()| sys::setrlimit(RLIMIT_CPU, soft, hard)).is_err() {
+                return 1;
+            }
+            loop {
+                core::hint::black_box(0);
+            }
+        });
+        (ended, (sys::now() - begin) / (100 * MILLISECOND))
+    };
+    let warned = spend(1, 3, false);
+    checks.equal("a second of CPU time, and SIGXCPU", warned, (Ok(WaitStatus::Signaled(Signal::SIGXCPU)), 10));
+    checks.equal("who ignores it is killed at the hard limit", spend(1, 2, true), (KILLED, 20));
 }

@@ -128,6 +128,8 @@ pub struct CloneArgs {
     pub numbers: [u32; 2],
     /// `set_tid_size`.
     pub numbers_count: usize,
+    /// `cgroup`: a descriptor.
+    pub cgroup: u64,
     /// The size that the kernel is told; that of the structure when 0.
     pub size: usize,
     /// The word behind the structure that the kernel knows.
@@ -150,7 +152,7 @@ pub fn clone3(args: CloneArgs) -> Result<Pid> {
         0,
         numbers.0 as u64,
         args.numbers_count.min(args.numbers.len()) as u64,
-        0,
+        args.cgroup,
         args.beyond,
     ];
     let size = if args.size == 0 { 88 } else { args.size.min(size_of_val(&words)) };

@@ -4,7 +4,7 @@ use super::{Opener, permit_change};
 use crate::{
     cgroup::{Cgroup, Change, Controllers, memory::Limit, pids},
     sched::CpuMask,
-    security::Credentials,
+    security::{Capabilities, Credentials},
     task::{self, Thread},
 };
 use alloc::{string::String, sync::Arc};
@@ -279,20 +279,30 @@ fn attach(group: &Arc<Cgroup>, text: &str, opener: &Opener) -> Result<(), Errno>
     let mover = opener.thread.upgrade().ok_or(Errno::ESRCH)?;
     let found = if number == 0 { Some(mover.clone()) } else { mover.pid().namespace().thread(number) };
     let thread: Arc<Thread> = found.filter(|thread| !thread.has_ended()).ok_or(Errno::ESRCH)?;
-    let from = thread.cgroup();
-    let root = mover.namespaces().cgroup.root().clone();
-    if !root.contains(&from) || !root.contains(group) {
-        return Err(Errno::ENOENT);
-    }
-    let common = group.groups_to_root().find(|above| above.contains(&from)).ok_or(Errno::ENOENT)?;
-    permit_change(Some(&mover), &common)?;
-    if !may_write_procs(&common, &opener.credentials) {
-        return Err(Errno::EACCES);
-    }
+    permit_move(&mover, &thread.cgroup(), group, &opener.credentials)?;
     group.attach(&thread)
 }
 
-fn may_write_procs(group: &Cgroup, credentials: &Credentials) -> bool {
+/// Whether `mover` may move a process from one group to another: ENOENT where its cgroup namespace does not show both,
+/// EPERM, EACCES unless `credentials` may write `cgroup.procs` of the group that has both in it.
+pub(super) fn permit_move(
+    mover: &Thread,
+    from: &Cgroup,
+    to: &Arc<Cgroup>,
+    credentials: &Credentials,
+) -> Result<(), Errno> {
+    let root = mover.namespaces().cgroup.root().clone();
+    if !root.contains(from) || !root.contains(to) {
+        return Err(Errno::ENOENT);
+    }
+    let common = to.groups_to_root().find(|above| above.contains(from)).ok_or(Errno::ENOENT)?;
+    permit_change(Some(mover), &common)?;
+    permit_procs(&common, credentials)
+}
+
+/// EACCES unless `credentials` may write the group's `cgroup.procs`.
+pub(super) fn permit_procs(group: &Cgroup, credentials: &Credentials) -> Result<(), Errno> {
     let (uid, _) = group.owner(Some("cgroup.procs"));
-    credentials.fsuid == uid || credentials.capable(crate::security::Capabilities::DAC_OVERRIDE)
+    let may = credentials.fsuid == uid || credentials.capable(Capabilities::DAC_OVERRIDE);
+    if may { Ok(()) } else { Err(Errno::EACCES) }
 }

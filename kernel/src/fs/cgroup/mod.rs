@@ -11,7 +11,7 @@
 mod files;
 
 use super::{
-    Caller, Dentry, FileType,
+    Caller, Dentry, File, FileType,
     synthetic::{self, Changes, Directory, Entry, Listed, Node, Opener, Ownership, Text},
 };
 use crate::{cgroup::Cgroup, fs::Access, namespace::CgroupNamespace, security::Capabilities, task::Thread};
@@ -42,11 +42,19 @@ pub fn tree_of(namespace: &CgroupNamespace) -> Arc<Dentry> {
     synthetic::tree("cgroup2", MAGIC, namespace.owner(), Arc::new(GroupDirectory { group: namespace.root().clone() }))
 }
 
-/// The group that an open directory of the file system is (CLONE_INTO_CGROUP); EBADF for another file.
-pub fn group_of(node: &Node) -> Result<Arc<Cgroup>, Errno> {
-    let Node::Directory(directory) = node else { return Err(Errno::EBADF) };
+/// The group that an open directory of the file system is, where `caller` is to make a child (CLONE_INTO_CGROUP of
+/// clone3(2)). EBADF for another file, ENODEV if the group was removed, and the errors of moving a process there.
+pub fn group_for_child(file: &File, caller: &Arc<Thread>) -> Result<Arc<Cgroup>, Errno> {
+    let Some(Node::Directory(directory)) = file.inode().node() else { return Err(Errno::EBADF) };
     let any: &dyn core::any::Any = &**directory;
-    any.downcast_ref::<GroupDirectory>().map(|directory| directory.group.clone()).ok_or(Errno::EBADF)
+    let group = any.downcast_ref::<GroupDirectory>().map(|directory| directory.group.clone()).ok_or(Errno::EBADF)?;
+    if group.is_removed() {
+        return Err(Errno::ENODEV);
+    }
+    let credentials = caller.credentials();
+    files::permit_procs(&group, &credentials)?;
+    files::permit_move(caller, &caller.cgroup(), &group, &credentials)?;
+    Ok(group)
 }
 
 /// A group.

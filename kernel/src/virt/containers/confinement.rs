@@ -39,7 +39,11 @@ pub fn of(
         let set = limits.set(kind.number(), limit, privileged);
         set.map_err(|errno| Error::new(errno).operand(kind.name()).reason("the resource limit"))?;
     }
-    let oom_score_adj = process.oom_score_adj.unwrap_or(outer.oom_score_adj);
+    let mut oom_score_adj = outer.oom_score_adj;
+    if let Some(value) = process.oom_score_adj {
+        let set = oom_score_adj.set(value, privileged);
+        set.map_err(|errno| Error::new(errno).reason("oom_score_adj"))?;
+    }
     let confinement = Confinement::new(credentials, Bounds { seccomp, limits, oom_score_adj });
     confinement.map_err(|errno| Error::new(errno).reason("the user has too many processes"))
 }

@@ -4,6 +4,7 @@
 mod files;
 mod memory;
 mod net;
+mod oom;
 mod places;
 mod status;
 
@@ -92,7 +93,7 @@ type Target = fn(&Process, &Caller<'_>) -> Result<Vec<u8>, Errno>;
 type Follow = fn(&Process, &Caller<'_>) -> Result<Location, Errno>;
 
 /// What a process shows. All but the last are there for its thread too.
-static ROWS: [Row<Process>; 23] = [
+static ROWS: [Row<Process>; 25] = [
     Row::text("auxv", memory::auxiliary).mode(0o400).guarded(),
     Row::text("cgroup", places::cgroup),
     Row::text("cmdline", memory::arguments),
@@ -108,6 +109,8 @@ static ROWS: [Row<Process>; 23] = [
     Row::text("mounts", places::mounts),
     Row::directory("net", net::directory),
     Row::directory("ns", places::namespaces),
+    Row::text("oom_score", oom::score),
+    Row::written("oom_score_adj", oom::score_adj, oom::set_score_adj),
     link("root", places::root_text, places::root),
     Row::written("setgroups", set_groups, set_set_groups),
     Row::text("stat", status::stat),
