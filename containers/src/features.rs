@@ -89,8 +89,8 @@ features! {
         "each frame is charged when it is given out, page tables and pipes included; past the limit the container is \
          killed and says so",
         "a_memory_hog_is_killed_at_its_limit_and_its_neighbour_is_unharmed";
-    "cgroups": "`namespace` cgroup; `cgroups_path`, `memory_reservation`, `memory_high`, `memory_swap`, `unified`; \
-                `mount` type cgroup2",
+    "cgroups": "`namespace` cgroup; `cgroups_path`, `memory_reservation`, `memory_high`, `memory_swap`, \
+                `oom_score_adj`, `unified`; `mount` type cgroup2",
         "a tree of groups that charges, limits, freezes and kills; Linux's files for it, no wider than the namespace",
         "cgroups_limit_freeze_and_kill_and_only_who_may_changes_them";
     "cpu": "`cpu_shares`, `cpu_quota`, `cpu_period`, `cpu_burst`, `cpu_idle`, `cpuset_cpus`",
