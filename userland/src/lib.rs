@@ -16,6 +16,7 @@ pub mod io;
 pub mod shell;
 #[expect(unsafe_code, reason = "the shim is where a program leaves what Rust can check")]
 pub mod sys;
+pub mod world;
 
 pub use heapless;
 

@@ -368,7 +368,7 @@ pub(crate) struct Run {
 impl Run {
     /// At least `bytes`, aligned to its own (power of two) size, not zeroed.
     pub(crate) fn new(bytes: usize) -> Result<Self, OutOfFrames> {
-        let order = bytes.div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros() as usize;
+        let order = Self::order(bytes);
         if order > MAX_ORDER {
             return Err(OutOfFrames);
         }
@@ -381,6 +381,10 @@ impl Run {
         Ok(Self { number, order })
     }
 
+    fn order(bytes: usize) -> usize {
+        bytes.div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros() as usize
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         PAGE_SIZE << self.order
     }
@@ -391,6 +395,16 @@ impl Run {
         let pointer = arch::phys_to_virt(PhysAddr(self.number * PAGE_SIZE));
         core::mem::forget(self);
         pointer
+    }
+
+    /// The run that was given up for `pointer`, of at least `bytes`.
+    ///
+    /// # Safety
+    /// `pointer` came from [`Self::leak`] of a run that was made for as many bytes, and nothing uses it any more.
+    #[cfg(target_os = "none")]
+    pub(crate) unsafe fn reclaim(pointer: *mut u8, bytes: usize) -> Self {
+        let offset = pointer.addr() - arch::phys_to_virt(PhysAddr(0)).addr();
+        Self { number: offset / PAGE_SIZE, order: Self::order(bytes) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The kernel heap: `talc` keeps the books; it takes runs of frames when it runs dry.
+//! The kernel heap: `talc` keeps the books; it takes runs of frames when it runs dry, and keeps them. A large block is a
+//! run of its own, which is given back: what a program makes the kernel buffer for it once is not the heap's for ever.
 //!
 //! The heap may draw on the last frames of the machine; user memory may not (the kernel's memory accounting
 //! keeps a reserve), so that a kernel allocation does not fail because a program filled the memory.
@@ -13,6 +14,7 @@ mod bare {
     use core::{
         alloc::{GlobalAlloc, Layout},
         ptr::{NonNull, null_mut},
+        sync::atomic::{AtomicUsize, Ordering},
     };
     use talc::{
         DefaultBinning,
@@ -22,6 +24,14 @@ mod bare {
 
     /// What the heap takes from the frame allocator at a time, at least.
     const GROWTH_BYTES: usize = 64 * 1024;
+
+    /// Bytes of blocks that are runs of their own.
+    static LARGE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+    /// Whether a block is a run of its own: it would take a run if the heap had to grow for it.
+    fn is_large(layout: Layout) -> bool {
+        layout.size() >= GROWTH_BYTES && layout.align() <= GROWTH_BYTES
+    }
 
     #[derive(Debug)]
     struct Frames;
@@ -44,11 +54,22 @@ mod bare {
     // SAFETY: the lock guards the allocator, which meets GlobalAlloc's contract.
     unsafe impl GlobalAlloc for Heap {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            if is_large(layout) {
+                let Ok(run) = Run::new(layout.size()) else { return null_mut() };
+                LARGE_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+                return run.leak();
+            }
             // SAFETY: the caller promises a layout of non-zero size.
             unsafe { self.0.lock().allocate(layout) }.map_or(null_mut(), NonNull::as_ptr)
         }
 
         unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            if is_large(layout) {
+                LARGE_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+                // SAFETY: the caller promises that `pointer` came from `alloc` with this layout, and is not used any more.
+                drop(unsafe { Run::reclaim(pointer, layout.size()) });
+                return;
+            }
             // SAFETY: the caller promises that `pointer` came from `alloc` with this layout.
             unsafe { self.0.lock().deallocate(pointer, layout) }
         }
@@ -58,7 +79,7 @@ mod bare {
     pub(super) static HEAP: Heap = Heap(SpinLock::new(Talc::new(Frames)));
 
     pub(super) fn bytes_in_use() -> usize {
-        HEAP.0.lock().counters().allocated_bytes
+        HEAP.0.lock().counters().allocated_bytes + LARGE_BYTES.load(Ordering::Relaxed)
     }
 }
 

@@ -187,7 +187,7 @@ pub async fn wait4(thread: &Thread, pid: i32, status: UserAddr, options: u32, us
         0 => WaitFor::Group(thread.group()),
         1.. => WaitFor::Pid(pid.unsigned_abs()),
         i32::MIN => return Err(Errno::ESRCH),
-        _ => WaitFor::Group(find(thread, pid.unsigned_abs()).map_err(|_| Errno::ECHILD)?.group()),
+        _ => WaitFor::Group(find(thread, pid.unsigned_abs()).map_err(|_| Errno::ECHILD)?.pid().global_number()),
     };
     let Some(waited) = task::wait(thread, which, options | WaitOptions::EXITED).await? else { return Ok(0) };
     if status != UserAddr(0) {
@@ -254,7 +254,7 @@ pub async fn waitid(
         P_ALL => WaitFor::Any,
         P_PID if id > 0 => WaitFor::Pid(id),
         P_PGID if id == 0 => WaitFor::Group(thread.group()),
-        P_PGID => WaitFor::Group(find(thread, id).map_err(|_| Errno::ECHILD)?.group()),
+        P_PGID => WaitFor::Group(find(thread, id).map_err(|_| Errno::ECHILD)?.pid().global_number()),
         _ => return Err(Errno::EINVAL),
     };
     let waited = task::wait(thread, which, options).await?;

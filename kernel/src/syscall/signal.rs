@@ -25,7 +25,8 @@ pub async fn kill(thread: &Arc<Thread>, pid: i32, number: u32) -> Result<usize, 
         0 => Some(thread.group()),
         -1 => None,
         i32::MIN => return Err(Errno::ESRCH),
-        _ => Some(namespace.thread(pid.unsigned_abs()).ok_or(Errno::ESRCH)?.group()),
+        // The number of a process that leads no group is the number of no group.
+        _ => Some(namespace.thread(pid.unsigned_abs()).ok_or(Errno::ESRCH)?.pid().global_number()),
     };
     let targets: Vec<_> = namespace
         .threads()

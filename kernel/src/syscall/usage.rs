@@ -79,8 +79,11 @@ fn named(thread: &Arc<Thread>, which: u32, who: u32) -> Result<Vec<Arc<Thread>>,
         PRIO_PROCESS if who == 0 => vec![thread.clone()],
         PRIO_PROCESS => namespace.thread(who).into_iter().collect(),
         PRIO_PGRP => {
-            let group =
-                if who == 0 { thread.group() } else { namespace.thread(who).map_or(0, |leader| leader.group()) };
+            let group = if who == 0 {
+                thread.group()
+            } else {
+                namespace.thread(who).map_or(0, |leader| leader.pid().global_number())
+            };
             all().filter(|other| other.group() == group).collect()
         }
         PRIO_USER => {

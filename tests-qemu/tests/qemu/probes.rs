@@ -27,6 +27,10 @@ const fn measuring(program: &'static str, sentence: &'static str) -> Probe {
 
 /// Run on machines with one CPU and with four.
 pub const ALL: &[Probe] = &[
+    probe("attack-exhaustion", "whoever_takes_all_there_is_ends_at_his_limit_and_his_neighbour_keeps_its_pace"),
+    probe("attack-memory", "what_is_read_only_is_written_by_no_race_and_memory_of_the_dead_is_read_by_nobody"),
+    probe("attack-paths", "no_link_descriptor_or_race_leads_the_kernel_or_a_container_out_of_its_root"),
+    probe("attack-rights", "no_right_given_to_a_container_reaches_a_process_or_a_setting_outside"),
     probe("cgroups", "cgroups_limit_freeze_and_kill_and_only_who_may_changes_them"),
     probe("clocks", "clocks_run_sleeps_last_and_processes_take_turns"),
     probe("configs", "every_kind_of_wrong_configuration_is_refused_with_its_line_and_leaves_nothing"),

@@ -7,15 +7,13 @@ use linux_raw_sys::general::{O_CLOEXEC, O_DIRECTORY, O_RDONLY};
 use veridian_containers::abi::{CreateFlags, DeleteFlags, WaitStatus};
 use veridian_userland::check::{Checks, in_child};
 use veridian_userland::sys::{self, Start};
+use veridian_userland::world::{settled, world};
 use veridian_userland::{driver, println, program};
 
 program!(main);
 
 /// Lives before the first measurement: what the kernel keeps for later it has then.
 const WARM_UP: u32 = 200;
-
-/// What the kernel tells of itself: free bytes and processes.
-type World = (u64, u16);
 
 fn main(start: &Start) -> i32 {
     let count = start.var("count").and_then(|text| text.parse().ok()).unwrap_or(10_000);
@@ -45,23 +43,6 @@ fn main(start: &Start) -> i32 {
     let lowest = sys::openat(sys::AT_FDCWD, c"/", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     checks.equal("no descriptor was lost", lowest, Ok(3));
     checks.finish()
-}
-
-fn world() -> World {
-    let info = sys::sysinfo().expect("sysinfo");
-    (info.freeram * u64::from(info.mem_unit), info.procs)
-}
-
-/// The world once it is as `expected`, or after a second if it never is: what ended a moment ago on another CPU
-/// gives its last frames back there.
-fn settled(expected: World) -> World {
-    for _ in 0..100 {
-        if world() == expected {
-            break;
-        }
-        sys::sleep(10_000_000).expect("sleep");
-    }
-    world()
 }
 
 /// Create, start, wait, delete, that often; how many ended as they should.

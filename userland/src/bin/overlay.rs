@@ -9,10 +9,10 @@ use linux_raw_sys::general::{
     CLONE_NEWNS, MAP_SHARED, O_APPEND, O_DIRECTORY, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, PROT_READ, PROT_WRITE,
     RENAME_EXCHANGE, S_IFCHR, S_IFIFO, S_IFMT, XATTR_CREATE,
 };
-use veridian_containers::abi::Errno;
+use veridian_containers::abi::{CreateFlags, Errno};
 use veridian_userland::check::{Checks, copy_file, enter_scratch, in_child, make_file};
-use veridian_userland::program;
 use veridian_userland::sys::{self, AT_FDCWD, Region, Start};
+use veridian_userland::{driver, program};
 
 program!(main);
 
@@ -28,6 +28,7 @@ fn main(_: &Start) -> i32 {
     renamed(&mut checks);
     apart(&mut checks);
     refused(&mut checks);
+    containers(&mut checks);
     checks.finish()
 }
 
@@ -244,4 +245,32 @@ fn refused(checks: &mut Checks) {
         Ok(true),
     );
     checks.equal("with its whiteouts", (exists(c"m/d/f"), count(c"m/d")), (false, 3));
+}
+
+/// Overlays of configurations.
+fn containers(checks: &mut Checks) {
+    for directory in [c"low", c"rw/c1", c"rw/w1", c"rw/c2", c"rw/w2"] {
+        sys::mkdir(directory, 0o755).expect("a directory");
+    }
+    make_file(c"low/kept", 0o644, b"lower").expect("a file");
+    let status = |id: &str, mount: &str, path: &str| {
+        driver::run(id, &driver::config(mount, &["/bin/worker", "write", path])).map(|end| end.status.shell_status())
+    };
+    let first = "mount=/mnt:overlay:o:lowerdir=/tmp/low,upperdir=/tmp/rw/c1,workdir=/tmp/rw/w1\n";
+    let second = "mount=/mnt:overlay:o:lowerdir=/tmp/low,upperdir=/tmp/rw/c2,workdir=/tmp/rw/w2\n";
+    let written = |path| sys::fstatat(AT_FDCWD, path, 0).is_ok();
+    checks.equal("a container writes to its overlay", status("first", first, "/mnt/new"), Ok(0));
+    checks.equal("which goes to its own layer", (written(c"rw/c1/new"), written(c"rw/c2/new")), (true, false));
+    checks.equal("a second over the same layer does too", status("second", second, "/mnt/new"), Ok(0));
+    checks.equal("to its own", written(c"rw/c2/new"), true);
+    checks.equal("the lower layer is as it was", (count(c"low"), holds(c"low/kept", b"lower")), (3, true));
+    let read_only = "mount=/mnt:overlay:o:lowerdir=/tmp/low\\:/tmp/l1\n";
+    checks.equal("without an upper layer it is EROFS", status("third", read_only, "/mnt/new"), Ok(30));
+    let nothing = driver::create(
+        "fourth",
+        &driver::config("mount=/mnt:overlay:o:lowerdir=/tmp/none\n", &["x"]),
+        CreateFlags::empty(),
+    );
+    checks.equal("a missing layer is ENOENT", nothing.map_err(|(errno, _)| errno), Err(Errno::ENOENT));
+    checks.equal("nothing is left", driver::count(), Ok(0));
 }

@@ -9,15 +9,19 @@ use linux_raw_sys::general::{
     AT_RECURSIVE, CLONE_NEWNS, MNT_DETACH, MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NOSYMFOLLOW,
     MOUNT_ATTR_RDONLY, MS_BIND, MS_DIRSYNC, MS_LAZYTIME, MS_MOVE, MS_NOSYMFOLLOW, MS_PRIVATE, MS_RDONLY, MS_REC,
     MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE, O_RDONLY, O_WRONLY,
+    RENAME_EXCHANGE, SIGKILL,
 };
-use veridian_containers::abi::{Errno, WaitStatus};
+use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno, WaitStatus};
 use veridian_userland::check::{Checks, enter_scratch, make_file, wait_for};
-use veridian_userland::program;
 use veridian_userland::sys::{self, AT_FDCWD, Fd, Pid, Start};
+use veridian_userland::{driver, program};
 
 program!(main);
 
-fn main(_: &Start) -> i32 {
+fn main(start: &Start) -> i32 {
+    if start.arg(1) == Some("inside") {
+        return inside();
+    }
     let mut checks = Checks::new();
     checks.equal("a mount namespace of its own", sys::unshare(CLONE_NEWNS), Ok(()));
     enter_scratch();
@@ -29,7 +33,97 @@ fn main(_: &Start) -> i32 {
     borders(&mut checks);
     flags(&mut checks);
     bombs(&mut checks);
+    containers(&mut checks);
+    race(&mut checks);
     checks.finish()
+}
+
+/// In a container: waits until the mounts that spread to it are there, and looks for those that must not.
+fn inside() -> i32 {
+    const TRIES: u32 = 3000;
+    let mut arrived = false;
+    for _ in 0..TRIES {
+        arrived = exists(c"/slave/d/mark") && exists(c"/shared/d/mark") && exists(c"/sys/mark");
+        if arrived {
+            break;
+        }
+        let _ = sys::sleep(1_000_000);
+    }
+    i32::from(!arrived) + 2 * i32::from(exists(c"/plain/d/mark")) + 4 * i32::from(exists(c"/private/d/mark"))
+}
+
+/// What configurations say of mounts and of the root.
+fn containers(checks: &mut Checks) {
+    tmpfs(c"t").and(share(c"t", MS_SHARED)).and(sys::mkdir(c"t/d", 0o755)).expect("a shared mount");
+    share(c"/", MS_SHARED).expect("a shared root");
+    let mounts = "rootfs_propagation=slave\nmount=/plain:bind:/tmp/t\nmount=/private:bind:/tmp/t:private\n\
+        mount=/slave:bind:/tmp/t:slave\nmount=/shared:bind:/tmp/t:rshared\n";
+    let config = driver::config(mounts, &["/bin/propagation", "inside"]);
+    let container = driver::create("spread", &config, CreateFlags::empty()).expect("a container");
+    checks.equal("no mount of a container is seen outside", exists(c"/bundle/rootfs/dev/null"), false);
+    let mounted = tmpfs(c"t/d").and(make_file(c"t/d/mark", 0o644, b""));
+    let mounted = mounted.and(tmpfs(c"/bundle/rootfs/sys")).and(make_file(c"/bundle/rootfs/sys/mark", 0o644, b""));
+    checks.equal("mounts are made outside", mounted, Ok(()));
+    checks.equal("the container starts", sys::container_start(container), Ok(()));
+    let end = driver::wait(container).map(|end| end.status);
+    checks.equal("they come where the configuration lets them", end, Ok(WaitStatus::Exited(0)));
+    checks.equal("the container goes", driver::delete(container), Ok(()));
+    let gone = sys::umount(c"/bundle/rootfs/sys", 0).and(sys::umount(c"t/d", 0));
+    checks.equal("umount", gone.and(share(c"/", MS_PRIVATE)).and(sys::umount(c"t", 0)), Ok(()));
+    let refused = |line: &str| {
+        let made =
+            driver::create("options", &driver::config(line, &["/bin/worker", "exit", "0"]), CreateFlags::empty());
+        made.map_err(|(errno, _)| errno)
+    };
+    checks.equal("two kinds are refused", refused("mount=/x:bind:/tmp:shared,slave\n"), Err(Errno::EINVAL));
+    let status = |lines: &str, path: &str| {
+        let config = driver::config(lines, &["/bin/worker", "write", path]);
+        driver::run("options", &config).map(|end| end.status.shell_status())
+    };
+    sys::mkdir(c"t/below", 0o755).and(tmpfs(c"t/below")).expect("a mount");
+    checks.equal("ro is for the mount alone", status("mount=/x:rbind:/tmp/t:ro\n", "/x/below/new"), Ok(0));
+    checks.equal("rro for those below", status("mount=/x:rbind:/tmp/t:rro\n", "/x/below/other"), Ok(30));
+    let again = "mount=/x:bind:/tmp/t\nmount=/x:bind:/tmp/t:remount,ro\n";
+    checks.equal("a mount is remounted", status(again, "/x/new"), Ok(30));
+    let all = "mount=/x:tmpfs:t:async,atime,diratime,dirsync,exec,iversion,lazytime,loud,relatime,suid,nr_inodes=8,\
+        uid=5,gid=6\nmount=/y:tmpfs:t:sync,strictatime,nolazytime\n";
+    checks.equal("options without effect are taken", status(all, "/x/new"), Ok(0));
+    checks.equal("umount", sys::umount(c"t/below", 0), Ok(()));
+}
+
+/// Somebody swaps a directory for a link, again and again, while containers are made that mount on it.
+fn race(checks: &mut Checks) {
+    const TIMES: u32 = 200;
+    for directory in [c"v", c"v/point", c"v/other"] {
+        sys::mkdir(directory, 0o777).expect("a directory");
+    }
+    sys::symlink(c"/../../../tmp", c"v/link").expect("a link");
+    make_file(c"marker", 0o644, b"as it was").expect("a file");
+    let swapping = sys::spawn(|| {
+        loop {
+            let _ = sys::rename(c"v/point", c"v/link", RENAME_EXCHANGE);
+        }
+    });
+    let swapping = swapping.expect("a child");
+    let config = driver::config("mount=/v:bind:/tmp/v\nmount=/v/point/deep:tmpfs:t\n", &["/bin/worker", "exit", "0"]);
+    let mut made = 0;
+    for _ in 0..TIMES {
+        if let Ok(container) = driver::create("raced", &config, CreateFlags::empty()) {
+            made += 1;
+            let _ = sys::container_delete(container, DeleteFlags::FORCE).and(sys::close(container));
+        }
+    }
+    checks.equal("the swapping ends", sys::kill(swapping, SIGKILL).and(wait_for(swapping).map(drop)), Ok(()));
+    checks.holds(format_args!("of {TIMES} containers some were made: {made}"), made > 0);
+    let outside = [c"/tmp/deep", c"/deep", c"/bundle/deep", c"/bundle/rootfs/deep"];
+    checks.equal("nothing came to be outside", outside.map(exists), [false; 4]);
+    let (mut bytes, file) = ([0; 16], sys::open(c"marker", O_RDONLY).expect("open"));
+    checks.equal(
+        "a file outside is as it was",
+        sys::read(file, &mut bytes).map(|n| &bytes[..n] == b"as it was"),
+        Ok(true),
+    );
+    checks.equal("none is left", driver::count(), Ok(0));
 }
 
 fn tmpfs(target: &CStr) -> sys::Result {

@@ -94,6 +94,11 @@ impl Region {
         assert!(offset + len <= self.len, "a range inside the region");
         call!(__NR_munmap, self.base + offset, len).map(drop)
     }
+    /// madvise(2) of `len` bytes from `offset`. What the advice throws away is the region's own.
+    pub fn advise(&self, offset: usize, len: usize, advice: u32) -> Result {
+        assert!(offset + len <= self.len, "a range inside the region");
+        call!(__NR_madvise, self.base + offset, len, advice).map(drop)
+    }
     /// Calls the code at the start of the region: it must be [`RETURN`](super::RETURN), put there before.
     pub fn execute(&self) {
         super::wild::execute(self.base);

@@ -117,6 +117,22 @@ pub fn ioctl_namespace(fd: Fd, request: u32) -> Result<usize> {
     call!(__NR_ioctl, fd, request, 0)
 }
 
+/// process_vm_readv(2), or process_vm_writev(2) if `write`, of eight bytes of another process at `address`; EINVAL,
+/// without a call, for the own process.
+pub fn process_vm(pid: Pid, address: usize, write: bool) -> Result<usize> {
+    if pid == 0 || pid == super::getpid() {
+        return Err(super::Errno::EINVAL);
+    }
+    let mut buffer = 0_u64;
+    let here = [Arg::write(&mut buffer).0, size_of_val(&buffer)];
+    let there = [address, size_of_val(&buffer)];
+    if write {
+        call!(__NR_process_vm_writev, pid, Arg::read(&here), 1, Arg::read(&there), 1, 0)
+    } else {
+        call!(__NR_process_vm_readv, pid, Arg::read(&here), 1, Arg::read(&there), 1, 0)
+    }
+}
+
 /// What clone3(2) is asked for, the child's stack aside: it goes on where its parent is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CloneArgs {
