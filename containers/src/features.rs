@@ -7,7 +7,7 @@ use alloc::string::String;
 use crate::NamespaceKind;
 use crate::config::{CapabilitySet, HookKind, VALUES, is_enforced};
 use crate::json::Object;
-use crate::keys::{KeyId, Support};
+use crate::keys::KeyId;
 
 /// Something that is enforced.
 #[derive(Clone, Copy, Debug)]
@@ -115,9 +115,11 @@ features! {
 }
 
 /// The OCI features document (runtime-spec, features.md and features-linux.md), on one line. Its annotations name the
-/// test of each feature.
+/// test of each feature. `enforces` is what [`Platform::enforces`](crate::engine::Platform::enforces) answers; `proved`
+/// what the kernel has tests for.
 #[must_use]
-pub fn json() -> String {
+pub fn json(enforces: impl Fn(KeyId, &str) -> bool, proved: &[Feature]) -> String {
+    let enforces = &|key: KeyId, word: &str| is_enforced(key, word) && enforces(key, word);
     let mut text = String::new();
     let mut features = Object::new(&mut text);
     features.string("ociVersionMin", "1.0.0");
@@ -130,12 +132,12 @@ pub fn json() -> String {
         KeyId::HookPoststart,
         KeyId::HookPoststop,
     ];
-    let hooks = HookKind::ALL.into_iter().zip(keys).filter(|(_, key)| is_key_enforced(*key));
+    let hooks = HookKind::ALL.into_iter().zip(keys).filter(|(_, key)| enforces(*key, ""));
     features.strings("hooks", hooks.map(|(kind, _)| kind.name()));
-    features.strings("mountOptions", mount_options());
-    features.object("linux", linux);
+    features.strings("mountOptions", mount_options(enforces));
+    features.object("linux", |features| linux(features, enforces));
     features.object("annotations", |annotations| {
-        for feature in FEATURES {
+        for feature in proved {
             annotations.string(&format!("veridian.test.{}", feature.name), feature.test);
         }
     });
@@ -143,38 +145,36 @@ pub fn json() -> String {
     text
 }
 
-fn is_key_enforced(id: KeyId) -> bool {
-    id.key().support == Support::Enforced
-}
-
 /// The enforced words among the values of a key.
-fn enforced(key: KeyId) -> impl Iterator<Item = &'static str> {
-    VALUES.iter().filter(move |value| value.key == key && value.support == Support::Enforced).map(|value| value.word)
+fn enforced(key: KeyId, enforces: &impl Fn(KeyId, &str) -> bool) -> impl Iterator<Item = &'static str> {
+    VALUES.iter().filter(move |value| value.key == key && enforces(key, value.word)).map(|value| value.word)
 }
 
-fn mount_options() -> impl Iterator<Item = &'static str> {
-    let types = enforced(KeyId::Mount).filter_map(|word| word.strip_prefix("type "));
+fn mount_options(enforces: &impl Fn(KeyId, &str) -> bool) -> impl Iterator<Item = &'static str> {
+    let types = enforced(KeyId::Mount, enforces).filter_map(|word| word.strip_prefix("type "));
     let binds = types.filter(|kind| matches!(*kind, "bind" | "rbind"));
-    binds.chain(enforced(KeyId::Mount).filter(|word| !word.contains(' ')))
+    binds.chain(enforced(KeyId::Mount, enforces).filter(|word| !word.contains(' ')))
 }
 
-fn linux(linux: &mut Object<'_>) {
+fn linux(linux: &mut Object<'_>, enforces: &impl Fn(KeyId, &str) -> bool) {
     let kinds = NamespaceKind::ALL.into_iter().map(NamespaceKind::name);
-    linux.strings("namespaces", kinds.filter(|kind| is_enforced(KeyId::Namespace, kind)));
-    if is_key_enforced(KeyId::Capability) {
+    linux.strings("namespaces", kinds.filter(|kind| enforces(KeyId::Namespace, kind)));
+    if enforces(KeyId::Capability, "") {
         linux.strings("capabilities", CapabilitySet::all().iter_names().map(|(name, _)| format!("CAP_{name}")));
     }
     linux.object("cgroup", |cgroup| {
         cgroup.boolean("v1", false);
-        cgroup.boolean("v2", true);
+        cgroup.boolean("v2", enforces(KeyId::Unified, ""));
         cgroup.boolean("systemd", false);
         cgroup.boolean("systemdUser", false);
         cgroup.boolean("rdma", false);
     });
     linux.object("seccomp", |seccomp| {
-        seccomp.boolean("enabled", is_key_enforced(KeyId::Seccomp));
-        if is_key_enforced(KeyId::Seccomp) {
-            let actions = enforced(KeyId::Seccomp).map(|word| format!("SCMP_ACT_{}", word.to_ascii_uppercase()));
+        let is_enforced = enforces(KeyId::SeccompDefault, "");
+        seccomp.boolean("enabled", is_enforced);
+        if is_enforced {
+            let actions =
+                enforced(KeyId::Seccomp, enforces).map(|word| format!("SCMP_ACT_{}", word.to_ascii_uppercase()));
             seccomp.strings("actions", actions);
             let operators = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"];
             seccomp.strings("operators", operators.map(|operator| format!("SCMP_CMP_{operator}")));
@@ -192,7 +192,7 @@ fn linux(linux: &mut Object<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::KEYS;
+    use crate::keys::{KEYS, Support};
     use std::{env, fs};
 
     const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
@@ -219,10 +219,13 @@ mod tests {
 
     #[test]
     fn the_document_says_what_the_tables_say() {
-        let json = json();
+        let json = super::json(|_, _| true, FEATURES);
         assert!(json.starts_with("{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\"1.3.0\",\"hooks\":[\"prestart\""));
         assert!(json.contains("\"mountOptions\":[\"bind\",\"rbind\""));
         assert!(json.contains("\"namespaces\":[\"pid\""));
+        let less = super::json(|key, word| key == KeyId::Namespace && word == "pid", &[]);
+        assert!(less.contains("\"hooks\":[],\"mountOptions\":[],\"linux\":{\"namespaces\":[\"pid\"],"), "{less}");
+        assert!(less.contains("\"v2\":false") && less.contains("\"annotations\":{}"), "{less}");
         for key in KEYS.iter().filter(|key| key.support == Support::Enforced) {
             let named = |feature: &Feature| feature.what.contains(&format!("`{}`", key.name));
             assert!(FEATURES.iter().any(named), "no row names {}", key.name);

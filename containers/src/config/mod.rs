@@ -6,6 +6,7 @@
 
 mod bounds;
 mod check;
+mod demands;
 #[cfg(test)]
 mod documentation;
 mod error;
@@ -29,6 +30,7 @@ use core::ops::Deref;
 use sha2::{Digest, Sha256};
 
 pub use bounds::*;
+pub use demands::Demand;
 pub use error::ConfigError;
 pub use json::JSON_LEN_MAX;
 pub use model::*;

@@ -62,9 +62,12 @@ pub fn new_namespaces() -> NamespaceSet {
     kinds.map(NamespaceKind::flag).collect()
 }
 
-/// Whether a value of a key is enforced, as far as the table tells.
+/// Whether a key and a word of its value are enforced, as far as the tables tell.
 #[must_use]
 pub fn is_enforced(key: KeyId, word: &str) -> bool {
+    if key.key().support == Support::NotYet {
+        return false;
+    }
     let row = VALUES.iter().find(|value| value.key == key && value.word == word);
     row.is_none_or(|value| value.support == Support::Enforced)
 }

@@ -34,12 +34,13 @@ impl<P: Platform> Engine<P> {
     /// prestart, createRuntime and createContainer hooks have run.
     ///
     /// # Errors
-    /// EEXIST if the id is taken, ENOMEM if the caller cannot pay for it, else the platform's error with the step that
+    /// EINVAL if the configuration asks for what the platform does not enforce, EEXIST if the id is taken, ENOMEM if the caller cannot pay for it, else the platform's error with the step that
     /// failed. Everything is then as it was before, and so it is if the future is dropped before it is ready. If a
     /// hook had been run by then, the poststop hooks run once everything is undone.
     pub async fn create(&self, request: CreateRequest<'_, P>) -> Result<Arc<Container<P>>, Error> {
         let CreateRequest { id, config, flags, bundle, bundle_path, caller } = request;
         let platform = self.platform();
+        self.check(config.demands())?;
         let charge = platform.charge(caller, footprint(&config)).map_err(failed(Step::Reserve, id.as_str()))?;
         let runtime = (!config.hooks.is_empty()).then(|| Arc::new(platform.runtime_of(caller)));
         let origin = Origin {

@@ -30,6 +30,7 @@ use spin::Mutex;
 
 use crate::ContainerId;
 use crate::abi::Errno;
+use crate::config::Demand;
 
 pub use container::{Container, ContainerKey, Exit, Stopped};
 pub use create::CreateRequest;
@@ -75,6 +76,13 @@ impl<P: Platform> Engine<P> {
 
     fn table(&self) -> &Mutex<Table<P>> {
         &self.0.table
+    }
+
+    /// Refuses what the platform does not enforce.
+    fn check(&self, demands: impl Iterator<Item = Demand>) -> Result<(), Error> {
+        let mut demands = demands;
+        let unmet = demands.find(|Demand { key, word }| !self.platform().enforces(*key, word));
+        unmet.map_or(Ok(()), |unmet| Err(Error::new(Errno::EINVAL).operand(unmet.key.name()).reason(unmet.refusal())))
     }
 
     /// The container of a path as `caller` sees it: an id of one that is in the same container as the caller, or the

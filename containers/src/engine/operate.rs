@@ -55,10 +55,12 @@ impl<P: Platform> Engine<P> {
     /// Makes a further process in a running container, as a child of the caller; it is held before its first instruction.
     ///
     /// # Errors
-    /// EINVAL unless it is `running` (a paused one included); else the platform's error, and nothing has changed.
+    /// EINVAL unless it is `running` (a paused one included), and if the process asks for what the platform does not
+    /// enforce; else the platform's error, and nothing has changed.
     pub async fn exec(&self, container: &Container<P>, request: ExecRequest<'_, P>) -> Result<P::Guest, Error> {
         let parts = container.request(Event::ExecRequested)?;
         let ExecRequest { process, caller } = request;
+        self.check(process.demands())?;
         let program = Program { process, seccomp: &container.config().seccomp };
         let made = self.platform().exec_process(caller, container.key(), parts.house(), parts.process(), program).await;
         made.map_err(|error| error.operand(String::from(process.args.first().map_or("", String::as_str))))
@@ -67,10 +69,11 @@ impl<P: Platform> Engine<P> {
     /// Sets new limits, all that are given or none.
     ///
     /// # Errors
-    /// EINVAL while it is being created or deleted, and for limits that cannot be; EBUSY for limits below what is in
-    /// use, where the kernel refuses those.
+    /// EINVAL while it is being created or deleted, for limits that cannot be and for those that the platform does not
+    /// enforce; EBUSY for limits below what is in use, where the kernel refuses those.
     pub async fn update(&self, container: &Container<P>, resources: &Resources) -> Result<(), Error> {
         let parts = container.request(Event::LimitsRequested)?;
+        self.check(resources.demands())?;
         self.platform().update_cgroup(parts.cgroup(), resources).await.map_err(|error| of(container, error))
     }
 

@@ -1,17 +1,18 @@
 //! What the engine asks of a kernel.
 
 use alloc::boxed::Box;
-use core::future::Future;
+use core::future::{Future, ready};
 use core::pin::Pin;
 
 use super::{ContainerKey, Error, HookRun};
-use crate::abi::Stats;
+use crate::abi::{Errno, Stats};
 use crate::config::{Device, IdMapping, Mount, Namespaces, Process, Resources, Root, Seccomp, TimeOffsets};
+use crate::keys::KeyId;
 use crate::{ContainerId, Signal};
 
 /// A kernel, as far as containers need one.
 ///
-/// Each method is one operation on objects that are already held; no path is ever looked up twice. Four kinds:
+/// Each method is one operation on objects that are already held; no path is ever looked up twice. The kinds:
 ///
 /// * *Operations* return futures and may fail. A failed operation has changed nothing. So has one whose future is
 ///   dropped before it is ready: the engine drops it when the task that called the engine is killed. A blocking
@@ -19,6 +20,8 @@ use crate::{ContainerId, Signal};
 /// * *Undo* methods take a handle by value, cannot wait and cannot fail: what a kernel has built, it can give
 ///   back. They run in the reverse order of the operations, after a failed create and at delete alike.
 /// * *Questions* tell something and change nothing.
+/// * Operations that belong to single keys fail with ENOSYS unless they are written; a kernel that does not
+///   [enforce](Self::enforces) the key leaves them out, and is not asked.
 /// * `signal_process` and `spawn` neither wait nor are undone.
 ///
 /// The engine calls no method while it holds a lock of its own, so a method may call the engine.
@@ -43,6 +46,14 @@ pub trait Platform: Send + Sync + Sized + 'static {
     type Process: Send + Sync;
     /// A further process in a container, as its maker holds it.
     type Guest: Send + Sync;
+
+    /// Whether this kernel enforces a key of the language, or what `word` says of it ([`Demand`](crate::config::Demand) lists the words). The
+    /// engine asks before it does anything, and refuses a configuration, a process or limits that need more.
+    ///
+    /// Name what is enforced and answer false to all else: what is added to the language later is refused then, until
+    /// somebody has seen to it. What a kernel has no way to do is enforced by that: without devices, every
+    /// `device_rule` holds.
+    fn enforces(&self, key: KeyId, word: &str) -> bool;
 
     /// The container that the caller is in: what it creates is inside that one.
     fn container_of(&self, caller: &Self::Caller) -> Option<ContainerKey>;
@@ -98,12 +109,17 @@ pub trait Platform: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Sets a variable of the container's own namespaces, named with dots (sysctl(8)).
+    ///
+    /// Not asked of a kernel that does not enforce `sysctl`.
     fn set_sysctl(
         &self,
         namespaces: &Self::Namespaces,
         name: &str,
         value: &str,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (namespaces, name, value);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Opens the directory that will be the container's root. An absolute `path` starts at the caller's root; a
     /// relative one starts at `bundle` and must not lead out of it, by `..` or by a symbolic link (EXDEV, as
@@ -130,12 +146,17 @@ pub trait Platform: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes a device node in the container, its path resolved like the destination of a mount.
+    ///
+    /// Not asked of a kernel that does not enforce `device`.
     fn make_device(
         &self,
         caller: &Self::Caller,
         house: House<'_, Self>,
         device: &Device,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (caller, house, device);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Makes the container's first process, still without a program: it has its numbers from here on, and counts in
     /// its cgroup. When it ends, and whatever else is left in the cgroup has ended too, the platform calls
@@ -154,12 +175,17 @@ pub trait Platform: Send + Sync + Sized + 'static {
     ///
     /// Fails with the error of execve(2) if it could not be run, ECANCELED if it ended in another way than by
     /// exiting with 0, ETIMEDOUT after the timeout.
+    ///
+    /// Not asked of a kernel that enforces no `hook_*`.
     fn run_hook(
         &self,
         runtime: &Self::Runtime,
         place: HookPlace<'_, Self>,
         run: HookRun<'_>,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (runtime, place, run);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Makes the container's root the root of the new mount namespace and drops from it all that is not below: nothing
     /// of the caller's view can be reached any more, by any path or descriptor. With `root.readonly` the root mount (not
@@ -169,10 +195,20 @@ pub trait Platform: Send + Sync + Sized + 'static {
 
     /// Hides what is at an absolute path in the container; nothing to do if there is nothing. A file then reads as
     /// empty, a directory has no entries and none can be made.
-    fn mask_path(&self, house: House<'_, Self>, path: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    ///
+    /// Not asked of a kernel that does not enforce `masked_path`.
+    fn mask_path(&self, house: House<'_, Self>, path: &str) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (house, path);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Makes what is at and below an absolute path in the container read-only; nothing to do if there is nothing.
-    fn protect_path(&self, house: House<'_, Self>, path: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    ///
+    /// Not asked of a kernel that does not enforce `readonly_path`.
+    fn protect_path(&self, house: House<'_, Self>, path: &str) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (house, path);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Loads the program of the container's process and holds it before its first instruction. `program.args[0]` is
     /// found as execvp(3) does, by the `PATH` of `program.env` if it holds no slash, and in the container's own view.

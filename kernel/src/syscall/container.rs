@@ -20,7 +20,7 @@ use veridian_containers::{
     },
     config::{self, Config, ConfigError, Process, Resources},
     engine::{CreateRequest, Error, ExecRequest},
-    features,
+    features::{self, FEATURES},
 };
 use veridian_hal::UserAddr;
 
@@ -49,7 +49,9 @@ pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Resul
         Call::List => list(thread, words[0] as u64, UserAddr(words[1])),
         Call::Exec => exec(thread, &*container()?, UserAddr(words[1])).await,
         Call::Update => update(thread, &*container()?, UserAddr(words[1])).await,
-        Call::Features => write_text(thread, &features::json(), UserAddr(words[0]), words[1]),
+        Call::Features => {
+            write_text(thread, &features::json(config::is_enforced, FEATURES), UserAddr(words[0]), words[1])
+        }
     }
 }
 

@@ -319,6 +319,11 @@ pub(in crate::config) fn words(mount: &Mount) -> (&'static str, Vec<String>) {
     (kind_name(&mount.filesystem), names.collect())
 }
 
+/// Whether an option, up to its `=`, is a setting of this type of file system, and not of any mount.
+pub(in crate::config) fn is_of_type(kind: &str, option: &str) -> bool {
+    option == "tmpcopyup" || DATA.iter().any(|(of, names)| *of == kind && names.contains(&option))
+}
+
 /// The options of a mount, in the order in which they are printed.
 fn options(mount: &Mount) -> Vec<String> {
     let mut options = Vec::new();

@@ -12,7 +12,8 @@ use core::task::{Context, Poll, Waker};
 use super::*;
 use crate::Signal;
 use crate::abi::{CreateFlags, DeleteFlags, WaitResult, WaitStatus};
-use crate::config::{Config, Device, DeviceNode, Limit};
+use crate::config::{Config, Device, DeviceNode, Limit, Process, Resources};
+use crate::keys::KeyId;
 use crate::mock::{FAILURE, Mock, MockPhase, World};
 use crate::{NamespaceSet, Status};
 
@@ -389,4 +390,36 @@ fn every_future_can_move_between_cpus() {
     check(engine.delete(&container, DeleteFlags::empty()));
     check(container.stopped());
     assert!(container.config().namespaces.new == NamespaceSet::empty());
+}
+
+#[test]
+fn what_the_platform_does_not_enforce_is_refused_before_anything_is_done() {
+    let engine = engine();
+    let container = running(&engine, "web");
+    let _ = engine.platform().take_calls();
+    let before = world(&engine);
+    for (key, word, message) in [
+        (KeyId::PidsLimit, "", "\"pids_limit\": EINVAL: is known, but this kernel does not enforce it yet"),
+        (KeyId::Namespace, "pid", "\"namespace\": EINVAL: pid is known, but this kernel does not enforce it yet"),
+        (
+            KeyId::Mount,
+            "tmpfs size=",
+            "\"mount\": EINVAL: tmpfs size= is known, but this kernel does not enforce it yet",
+        ),
+    ] {
+        engine.platform().enforce_all_but(key, word);
+        let error = run(&engine, engine.create(request("other", FULL))).unwrap_err();
+        assert_eq!((error.errno(), error.step()), (Errno::EINVAL, None));
+        assert_eq!(error.to_string(), message);
+        assert_eq!(world(&engine), before);
+        assert_eq!(engine.platform().take_calls(), [""; 0]);
+    }
+    engine.platform().enforce_all_but(KeyId::PidsLimit, "");
+    let limits = Resources::parse(b"memory_limit=1M\npids_limit=3\n", &[]).unwrap();
+    assert_eq!(errno(run(&engine, engine.update(&container, &limits))), Some(Errno::EINVAL));
+    engine.platform().enforce_all_but(KeyId::NoNewPrivileges, "");
+    let process = Process::parse(b"process_arg=/bin/sh\n", &[]).unwrap();
+    let exec = ExecRequest { process: &process, caller: &None };
+    assert_eq!(errno(run(&engine, engine.exec(&container, exec))), Some(Errno::EINVAL));
+    assert_eq!(world(&engine), before);
 }

@@ -21,6 +21,7 @@ use veridian_containers::{
     abi::Stats,
     config::{self, Device, Mount, Resources},
     engine::{ContainerKey, Error, HookPlace, HookRun, House, NamespaceRequest, Platform, Program, Viewer},
+    keys::KeyId,
 };
 
 /// This kernel, as the engine sees it.
@@ -37,6 +38,10 @@ impl Platform for Kernel {
     type Root = Root;
     type Process = Process;
     type Guest = Arc<Thread>;
+
+    fn enforces(&self, key: KeyId, word: &str) -> bool {
+        config::is_enforced(key, word)
+    }
 
     fn container_of(&self, caller: &Arc<Thread>) -> Option<ContainerKey> {
         caller.container().map(ContainerKey::from)

@@ -1,255 +1,15 @@
-//! A platform in memory: deterministic, comparable, and able to fail at any call.
-//!
-//! Owns a [`World`] of what was built and the list of calls that built it. For tests of the engine, and of
-//! whoever embeds it; calls no one.
+//! The operations of the mock: each is recorded, may fail or wait, and changes the world.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::future::{Future, poll_fn};
-use core::pin::Pin;
-use core::task::Poll;
-use spin::Mutex;
 
+use super::{Handle, Mock, MockCgroup, MockCharge, MockNamespaces, MockPhase, Work};
 use crate::abi::{Errno, Stats, WaitStatus};
 use crate::config::{Device, Mount, Resources, Root};
-use crate::engine::{
-    ContainerKey, Error, Exit, HookPlace, HookRun, House, NamespaceRequest, Platform, Program, Viewer,
-};
+use crate::engine::{ContainerKey, Error, HookPlace, HookRun, House, NamespaceRequest, Platform, Program, Viewer};
+use crate::keys::KeyId;
 use crate::{ContainerId, NamespaceSet, Signal};
-
-/// Everything that exists. Two worlds are equal if nothing was leaked and nothing lost between them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct World {
-    /// Bytes of kernel memory charged to callers.
-    pub charged: usize,
-    /// Cgroups: the id they were made for, their limits, and whether they are frozen.
-    pub cgroups: BTreeMap<u32, MockCgroup>,
-    /// Sets of namespaces.
-    pub namespaces: BTreeMap<u32, MockNamespaces>,
-    /// Open root directories, by path.
-    pub roots: BTreeMap<u32, String>,
-    /// Processes.
-    pub processes: BTreeMap<u32, MockProcess>,
-}
-
-/// A cgroup in the mock's world.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MockCgroup {
-    /// The id it was made for.
-    pub id: String,
-    /// Its limits: what create gave and each update after it.
-    pub resources: Vec<Resources>,
-    /// Whether it is frozen.
-    pub frozen: bool,
-}
-
-/// A set of namespaces in the mock's world.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MockNamespaces {
-    /// The kinds that are new.
-    pub new: NamespaceSet,
-    /// Names, variables, nodes, read-only and hidden paths, in the order in which they were set.
-    pub set: Vec<String>,
-    /// What was mounted, in order.
-    pub mounts: Vec<Mount>,
-    /// The root, once it was changed, and whether it is read-only.
-    pub root: Option<(u32, bool)>,
-}
-
-/// A process in the mock's world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MockProcess {
-    /// Its container.
-    pub key: ContainerKey,
-    /// The cgroup, the namespaces and the root it lives in.
-    pub house: (u32, u32, Option<u32>),
-    /// Its arguments; none before it is loaded.
-    pub args: Vec<String>,
-    /// Whether it is made, held, runs, or has ended.
-    pub phase: MockPhase,
-    /// The signals it was sent, in order.
-    pub signals: Vec<Signal>,
-}
-
-/// Where a process of the mock's world stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MockPhase {
-    /// Without a program.
-    Made,
-    /// Held before its first instruction.
-    Held,
-    /// Let go.
-    Running,
-    /// Ended.
-    Ended,
-}
-
-/// What the mock hands out: the number of a thing in its world.
-#[derive(Debug)]
-pub struct Handle(u32);
-
-/// A charge; its drop gives it back.
-pub struct MockCharge {
-    state: alloc::sync::Arc<Mutex<State>>,
-    bytes: usize,
-}
-
-impl Drop for MockCharge {
-    fn drop(&mut self) {
-        self.state.lock().world.charged -= self.bytes;
-    }
-}
-
-/// The platform in memory.
-#[derive(Default)]
-pub struct Mock(alloc::sync::Arc<Mutex<State>>);
-
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-#[derive(Default)]
-struct State {
-    world: World,
-    calls: Vec<String>,
-    /// How many more calls that can fail will succeed; then one fails.
-    fail_after: Option<usize>,
-    waits: bool,
-    last_handle: u32,
-    exits: Vec<(ContainerKey, Exit)>,
-    spawned: Vec<Work>,
-}
-
-/// The error with which the mock fails a call.
-pub const FAILURE: Errno = Errno::EIO;
-
-impl Mock {
-    /// A copy of the world as it is.
-    #[must_use]
-    pub fn world(&self) -> World {
-        self.0.lock().world.clone()
-    }
-
-    /// The calls since the last time this was asked, each with its operand.
-    #[must_use]
-    pub fn take_calls(&self) -> Vec<String> {
-        core::mem::take(&mut self.0.lock().calls)
-    }
-
-    /// Fails one call, with [`FAILURE`], after `successes` more that could have failed; `None` fails none.
-    pub fn fail_after(&self, successes: Option<usize>) {
-        self.0.lock().fail_after = successes;
-    }
-
-    /// Whether the failure that was asked for is still to come.
-    #[must_use]
-    pub fn failure_is_due(&self) -> bool {
-        self.0.lock().fail_after.is_some()
-    }
-
-    /// Makes every operation wait once before it does anything, so that a test can drop its future there.
-    pub fn wait_once(&self, waits: bool) {
-        self.0.lock().waits = waits;
-    }
-
-    /// Ends a container's process. The end is reported by whoever takes it from [`take_exits`](Self::take_exits).
-    pub fn end(&self, key: ContainerKey, status: WaitStatus) {
-        let mut state = self.0.lock();
-        let mut ended = false;
-        for process in state.world.processes.values_mut().filter(|process| process.key == key) {
-            ended |= process.phase != MockPhase::Ended;
-            process.phase = MockPhase::Ended;
-        }
-        if ended {
-            let exit = Exit { status, oom_killed: false, memory_peak: 4096, tasks_peak: 1, user_ns: 2, system_ns: 3 };
-            state.exits.push((key, exit));
-        }
-    }
-
-    /// The ends that the engine was not told of yet.
-    #[must_use]
-    pub fn take_exits(&self) -> Vec<(ContainerKey, Exit)> {
-        core::mem::take(&mut self.0.lock().exits)
-    }
-
-    /// The work that was handed over, to be driven to its end.
-    #[must_use]
-    pub fn take_spawned(&self) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        core::mem::take(&mut self.0.lock().spawned)
-    }
-
-    /// Records a call that cannot fail.
-    fn record(&self, call: &str, operand: &dyn core::fmt::Debug) {
-        self.0.lock().calls.push(format!("{call} {operand:?}"));
-    }
-
-    /// Records a call, and fails it if its turn has come.
-    fn attempt(&self, call: &str, operand: &dyn core::fmt::Debug) -> Result<(), Error> {
-        self.record(call, operand);
-        let mut state = self.0.lock();
-        match state.fail_after {
-            Some(0) => {
-                state.fail_after = None;
-                Err(Error::new(FAILURE))
-            }
-            Some(successes) => {
-                state.fail_after = Some(successes - 1);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// [`attempt`](Self::attempt) that may wait first.
-    async fn operation(&self, call: &str, operand: &(dyn core::fmt::Debug + Sync)) -> Result<(), Error> {
-        let mut waits = self.0.lock().waits;
-        poll_fn(|context| {
-            if core::mem::take(&mut waits) {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        })
-        .await;
-        self.attempt(call, operand)
-    }
-
-    fn new_handle(&self) -> u32 {
-        let mut state = self.0.lock();
-        state.last_handle += 1;
-        state.last_handle
-    }
-
-    fn with_namespaces(&self, namespaces: &Handle, change: impl FnOnce(&mut MockNamespaces)) {
-        let mut state = self.0.lock();
-        change(state.world.namespaces.get_mut(&namespaces.0).expect("the namespaces exist"));
-    }
-
-    fn with_cgroup(&self, cgroup: &Handle, change: impl FnOnce(&mut MockCgroup)) {
-        let mut state = self.0.lock();
-        change(state.world.cgroups.get_mut(&cgroup.0).expect("the cgroup exists"));
-    }
-
-    fn with_process<R>(&self, process: &Handle, change: impl FnOnce(&mut MockProcess) -> R) -> R {
-        let mut state = self.0.lock();
-        change(state.world.processes.get_mut(&process.0).expect("the process exists"))
-    }
-
-    fn add_process(&self, key: ContainerKey, house: House<'_, Self>) -> Handle {
-        let handle = self.new_handle();
-        let made = MockProcess {
-            key,
-            house: (house.cgroup.0, house.namespaces.0, house.root.map(|root| root.0)),
-            args: Vec::new(),
-            phase: MockPhase::Made,
-            signals: Vec::new(),
-        };
-        self.0.lock().world.processes.insert(handle, made);
-        Handle(handle)
-    }
-}
 
 impl Platform for Mock {
     /// The container that the caller is in.
@@ -262,6 +22,11 @@ impl Platform for Mock {
     type Root = Handle;
     type Process = Handle;
     type Guest = Handle;
+
+    fn enforces(&self, key: KeyId, word: &str) -> bool {
+        let state = self.0.lock();
+        state.unenforced.is_none_or(|(refused, refused_word)| (refused, refused_word) != (key, word))
+    }
 
     fn container_of(&self, caller: &Option<ContainerKey>) -> Option<ContainerKey> {
         *caller
