@@ -1,8 +1,8 @@
 //! Containers as kernel objects: the OCI configuration, the lifecycle, and an engine over one trait.
 //!
-//! This crate knows no kernel. One that embeds it implements [`Platform`](engine::Platform), a dozen operations on
-//! objects that it has anyway (cgroups, namespaces, mounts, processes), keeps one [`Engine`](engine::Engine), and
-//! answers its container system calls by it:
+//! This crate knows no kernel. One that embeds it implements [`Platform`](engine::Platform), operations on objects that it
+//! has anyway (cgroups, namespaces, mounts, processes), keeps one [`Engine`](engine::Engine), and answers its container
+//! system calls by it; docs/porting.md says how:
 //!
 #![cfg_attr(feature = "mock", doc = "```")]
 #![cfg_attr(not(feature = "mock"), doc = "```ignore")]
@@ -41,6 +41,11 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+/// The example of the page for embedders.
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../../docs/porting.md")]
+struct Porting;
 
 pub mod abi;
 #[cfg(feature = "alloc")]

@@ -1,5 +1,5 @@
-//! The kernel: its files are texts by their paths, its programs scripts of an operation a line, and a tick of its clock
-//! runs a line of each process. It has no users, no permission bits, no devices and no network.
+//! The kernel: files are texts by their paths, programs scripts of an operation a line, and a tick of the clock runs a
+//! line of each process. It has no users, permission bits, devices or network.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -24,18 +24,17 @@ pub struct State {
     pub work: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-/// All that there is. Nothing was left behind if it is equal to what it was before.
+/// All that there is: nothing was left behind if it equals what it was before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     pub files: BTreeMap<String, String>,
-    pub charged: usize,
     pub groups: BTreeMap<u32, Group>,
     pub views: BTreeMap<u32, View>,
     pub tasks: BTreeMap<u32, Task>,
 }
 
-/// A cgroup; what is counted is in use, was at most, and may be.
-#[derive(Clone, Debug, PartialEq)]
+/// A cgroup. Of memory and tasks: how many there are, were at most, and may be.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
     pub memory: [u64; 3],
     pub tasks: [u64; 3],
@@ -44,19 +43,12 @@ pub struct Group {
     pub frozen: bool,
 }
 
-/// A set of namespaces. Mounts are directories of the machine and where they are seen, the root first.
-#[derive(Clone, Debug, PartialEq)]
+/// A set of namespaces. A mount: where it is seen, what directory it is, whether it is read-only.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
     pub own_pids: bool,
     pub host: String,
-    pub mounts: Vec<Mounted>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Mounted {
-    pub at: String,
-    pub source: String,
-    pub read_only: bool,
+    pub mounts: Vec<(String, String, bool)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -67,16 +59,7 @@ pub struct Task {
     pub group: u32,
     pub view: u32,
     pub script: Vec<String>,
-    pub phase: Phase,
-    /// Ends it when it runs next.
-    pub pending: Option<Signal>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Phase {
-    Held,
-    Running,
-    Ended,
+    pub runs: bool,
 }
 
 impl Toy {
@@ -104,16 +87,16 @@ pub fn take([used, peak, limit]: &mut [u64; 3], more: u64, errno: Errno) -> Resu
     Ok(())
 }
 
-/// A path without `.` and `..`, which leads no further up than to `/`.
+/// A path without `.` and `..`, which leads no further up than to `/`; that one is empty.
 pub fn plain(path: &str) -> String {
-    let mut names = Vec::new();
-    for name in path.split('/') {
+    let names = path.split('/').fold(Vec::new(), |mut names, name| {
         match name {
             "" | "." => {}
             ".." => drop(names.pop()),
             name => names.push(name),
         }
-    }
+        names
+    });
     names.iter().map(|name| format!("/{name}")).collect()
 }
 
@@ -136,13 +119,13 @@ impl State {
         self.world.views.get_mut(&number).expect("it lives as long as its container")
     }
 
-    /// The file of the machine that a path means in a view; and whether it can be written there.
+    /// The file of the machine that a path means in a view, and whether it is read-only there.
     fn resolve(&mut self, view: u32, path: &str) -> (String, bool) {
         let path = plain(path);
-        let mounts = self.view(view).mounts.iter().filter_map(|mount| Some((mount, below(&path, &mount.at)?)));
-        let found = mounts.max_by_key(|(mount, _)| mount.at.len());
-        found
-            .map_or_else(|| (path.clone(), true), |(mount, rest)| (format!("{}{rest}", mount.source), !mount.read_only))
+        let mounts = self.view(view).mounts.iter().filter_map(|(at, source, read_only)| {
+            below(&path, at).map(|rest| (at.len(), format!("{source}{rest}"), *read_only))
+        });
+        mounts.max().map_or((path.clone(), false), |(_, file, read_only)| (file, read_only))
     }
 
     pub fn read(&mut self, view: u32, path: &str) -> Result<String, Errno> {
@@ -153,23 +136,17 @@ impl State {
     fn run_all(&mut self) {
         self.ticks += 1;
         for number in self.world.tasks.keys().copied().collect::<Vec<_>>() {
-            let Some(mut task) = self.world.tasks.get(&number).cloned() else { continue };
-            if task.phase != Phase::Running || self.group(task.group).frozen {
+            let Some(mut task) = self.world.tasks.get(&number).filter(|task| task.runs).cloned() else { continue };
+            if self.group(task.group).frozen || task.script.first().is_some_and(|line| line == "idle") {
                 continue;
-            }
-            if let Some(signal) = task.pending {
-                self.end(number, WaitStatus::Signaled(signal), false);
-                continue;
-            }
-            let line = if task.script.is_empty() { String::from("exit 0") } else { task.script.remove(0) };
-            if line != "idle" {
-                self.world.tasks.insert(number, task.clone());
             }
             self.group(task.group).time += 1;
+            let line = if task.script.is_empty() { "exit 0".into() } else { task.script.remove(0) };
             match self.run(number, &task, &line) {
                 Ok(said) => self.console.extend(said),
                 Err(errno) => self.console.push(format!("{line}: {}", errno.name())),
             }
+            self.world.tasks.entry(number).and_modify(|entry| *entry = task);
         }
     }
 
@@ -180,8 +157,8 @@ impl State {
             "host" => return Ok(Some(self.view(task.view).host.clone())),
             "read" => return self.read(task.view, operand).map(Some),
             "write" => match self.resolve(task.view, operand) {
-                (_, false) => return Err(Errno::EROFS),
-                (file, true) => drop(self.world.files.insert(file, "written".into())),
+                (_, true) => return Err(Errno::EROFS),
+                (file, false) => drop(self.world.files.insert(file, "written".into())),
             },
             "fork" => {
                 take(&mut self.group(task.group).tasks, 1, Errno::EAGAIN)?;
@@ -191,32 +168,28 @@ impl State {
             "take" => {
                 let bytes = operand.parse().map_err(|_| Errno::EINVAL)?;
                 if take(&mut self.group(task.group).memory, bytes, Errno::ENOMEM).is_err() {
-                    let first = self.world.tasks.iter().find(|(_, other)| other.first && other.key == task.key);
-                    let first = first.map_or(number, |(number, _)| *number);
+                    let mut tasks = self.world.tasks.iter();
+                    let first = tasks.find(|(_, other)| other.first && other.key == task.key);
+                    let first = first.map_or(number, |(first, _)| *first);
                     self.end(first, WaitStatus::Signaled(Signal::SIGKILL), true);
                 }
             }
-            "idle" => {}
             "exit" => self.end(number, WaitStatus::Exited(operand.parse().unwrap_or(255)), false),
             _ => return Err(Errno::ENOSYS),
         }
         Ok(None)
     }
 
-    /// Ends a process, and with a container's first all others of it.
+    /// Ends a process if it has not ended, and with a container's first all others of it.
     pub fn end(&mut self, number: u32, status: WaitStatus, oom_killed: bool) {
-        let Some(task) = self.world.tasks.get_mut(&number).filter(|task| task.phase != Phase::Ended) else { return };
-        task.phase = Phase::Ended;
-        let task = task.clone();
+        let Some(task) = self.world.tasks.remove(&number) else { return };
+        self.world.tasks.retain(|_, other| !task.first || other.key != task.key);
         let group = self.group(task.group);
         group.tasks[0] = if task.first { 0 } else { group.tasks[0] - 1 };
         let ([_, memory_peak, _], [_, tasks_peak, _], user_ns) = (group.memory, group.tasks, group.time);
         if task.first {
-            self.world.tasks.retain(|_, other| other.first || other.key != task.key);
             let exit = Exit { status, oom_killed, memory_peak, tasks_peak, user_ns, system_ns: 0 };
             self.ends.push((task.key, exit));
-        } else {
-            self.world.tasks.remove(&number);
         }
     }
 }

@@ -58,38 +58,38 @@ fn transcript() -> Result<Vec<String>, Box<dyn Error>> {
     let engine = boot();
     let before = engine.platform().lock().world.clone();
     let mut told = Vec::new();
-    let tell = |told: &mut Vec<String>, what: String| {
-        told.append(&mut engine.platform().lock().console.iter().map(|line| format!("    {line}")).collect());
-        engine.platform().lock().console.clear();
+    let mut tell = |what: String| {
+        told.extend(engine.platform().lock().console.drain(..).map(|line| format!("    {line}")));
         told.push(what);
     };
     let web = create(&engine, "web", WEB)?;
-    tell(&mut told, format!("created: {}", engine.state_json(&web, &())?));
+    tell(format!("created: {}", engine.state_json(&web, &())?));
     drive(engine.start(&web), || {})?;
     (0..9).for_each(|_| tick(&engine));
-    tell(&mut told, format!("runs: {} tasks of {}", engine.stats(&web)?.pids_current, engine.stats(&web)?.pids_limit));
+    tell(format!("runs: {} tasks of {}", engine.stats(&web)?.pids_current, engine.stats(&web)?.pids_limit));
     drive(engine.update(&web, &Resources::parse(b"pids_limit=3\n", &[])?), || {})?;
     let process = Process::parse(b"process_args=[\"hello\"]\n", &[])?;
     let guest = drive(engine.exec(&web, ExecRequest { process: &process, caller: &() }), || {})?;
     engine.platform().lock().release(guest)?;
     drive(engine.pause(&web), || {})?;
     tick(&engine);
-    tell(&mut told, String::from("paused: nothing is said"));
+    tell(String::from("paused: nothing is said"));
     drive(engine.resume(&web), || {})?;
     tick(&engine);
     engine.kill(&web, Signal::SIGKILL)?;
-    tell(&mut told, format!("ended: {}", drive(web.stopped(), || tick(&engine)).status));
-    drive(engine.delete(&web, DeleteFlags::empty()), || tick(&engine))?;
+    tell(format!("ended: {}", drive(web.stopped(), || tick(&engine)).status));
     let json = create(&engine, "json", JSON)?;
     drive(engine.start(&json), || {})?;
     let exit = drive(json.stopped(), || tick(&engine));
-    tell(&mut told, format!("config.json ended: {}", exit.status));
-    drive(engine.delete(&json, DeleteFlags::empty()), || tick(&engine))?;
+    tell(format!("config.json ended: {}", exit.status));
+    for container in [web, json] {
+        drive(engine.delete(&container, DeleteFlags::empty()), || tick(&engine))?;
+    }
     let refused = create(&engine, "net", &format!("{WEB}namespace=cgroup\n")).map(drop);
-    tell(&mut told, format!("refused: {}", refused.expect_err("this kernel has no cgroup namespaces")));
-    let mut after = engine.platform().lock().world.clone();
-    after.files.remove("/srv/web/rootfs/log");
-    tell(&mut told, format!("left behind: {}", if after == before { "nothing" } else { "something" }));
+    tell(format!("refused: {}", refused.expect_err("this kernel has no cgroup namespaces")));
+    engine.platform().lock().world.files.remove("/srv/web/rootfs/log");
+    let nothing = engine.platform().lock().world == before;
+    tell(format!("left behind: {}", if nothing { "nothing" } else { "something" }));
     Ok(told)
 }
 

@@ -4,21 +4,12 @@
 use std::pin::Pin;
 
 use veridian_containers::abi::{Errno, Stats, WaitStatus};
-use veridian_containers::config::{Limit, Mount, MountFlags, Resources, Root};
+use veridian_containers::config::{Mount, MountFlags, Resources, Root};
 use veridian_containers::engine::{ContainerKey, Error, House, NamespaceRequest, Platform, Program, Viewer};
 use veridian_containers::keys::KeyId;
 use veridian_containers::{ContainerId, NamespaceKind, Signal};
 
-use crate::kernel::{Group, Mounted, Phase, State, Task, Toy, View, below, plain, take};
-
-/// Kernel memory that somebody pays for.
-pub struct Charge(Toy, usize);
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.0.lock().world.charged -= self.1;
-    }
-}
+use crate::kernel::{Group, State, Task, Toy, View, below, plain, take};
 
 impl Toy {
     /// Does one operation, unless it is the one that is to fail.
@@ -37,11 +28,11 @@ impl Toy {
 }
 
 impl State {
-    fn add(&mut self, key: ContainerKey, house: House<'_, Toy>, first: bool) -> Result<u32, Errno> {
+    fn add(&mut self, key: ContainerKey, house: House<'_, Toy>, script: Option<Vec<String>>) -> Result<u32, Errno> {
         let (group, view) = (*house.cgroup, *house.namespaces);
         take(&mut self.group(group).tasks, 1, Errno::EAGAIN)?;
-        let number = self.number();
-        let task = Task { key, first, group, view, script: Vec::new(), phase: Phase::Held, pending: None };
+        let (number, first) = (self.number(), script.is_none());
+        let task = Task { key, first, group, view, script: script.unwrap_or_default(), runs: false };
         self.world.tasks.insert(number, task);
         Ok(number)
     }
@@ -52,10 +43,9 @@ impl State {
         if text.is_empty() { Err(Errno::ENOEXEC) } else { Ok(text.lines().map(String::from).collect()) }
     }
 
+    /// Lets a process run.
     pub fn release(&mut self, number: u32) -> Result<(), Errno> {
-        let task = self.world.tasks.get_mut(&number).filter(|task| task.phase == Phase::Held);
-        task.ok_or(Errno::ESRCH)?.phase = Phase::Running;
-        Ok(())
+        self.world.tasks.get_mut(&number).map(|task| task.runs = true).ok_or(Errno::ESRCH)
     }
 
     /// A directory of the machine: an absolute path, or one that does not lead out of the bundle.
@@ -84,7 +74,7 @@ impl Platform for Toy {
     type Caller = ();
     type Directory = str;
     type Runtime = ();
-    type Charge = Charge;
+    type Charge = ();
     type Cgroup = u32;
     type Namespaces = u32;
     type Root = String;
@@ -119,11 +109,9 @@ impl Platform for Toy {
         self.lock().ticks
     }
 
-    fn charge(&self, (): &(), bytes: usize) -> Result<Charge, Error> {
-        self.operation(|state| {
-            state.world.charged += bytes;
-            Ok(Charge(self.clone(), bytes))
-        })
+    // Kernel memory is free here.
+    fn charge(&self, (): &(), _: usize) -> Result<(), Error> {
+        self.operation(|_| Ok(()))
     }
 
     fn runtime_of(&self, (): &()) {}
@@ -134,7 +122,7 @@ impl Platform for Toy {
 
     async fn create_cgroup(&self, (): &(), _: &ContainerId, _: Option<&str>, most: &Resources) -> Result<u32, Error> {
         self.operation(|state| {
-            let mut group = Group { memory: [0, 0, u64::MAX], tasks: [0, 0, u64::MAX], time: 0, frozen: false };
+            let mut group = Group { memory: [0, 0, u64::MAX], tasks: [0, 0, u64::MAX], ..Group::default() };
             limit(&mut group, most)?;
             let number = state.number();
             state.world.groups.insert(number, group);
@@ -146,7 +134,7 @@ impl Platform for Toy {
         self.operation(|state| {
             let number = state.number();
             let own_pids = request.namespaces.is_new(NamespaceKind::Pid);
-            state.world.views.insert(number, View { own_pids, host: "toy".into(), mounts: Vec::new() });
+            state.world.views.insert(number, View { own_pids, host: "toy".into(), ..View::default() });
             Ok(number)
         })
     }
@@ -163,18 +151,18 @@ impl Platform for Toy {
         self.operation(|state| {
             let (at, source) = (plain(&mount.destination), state.source(bundle, &mount.source)?);
             let read_only = mount.set.contains(MountFlags::READ_ONLY);
-            Ok(state.view(*house.namespaces).mounts.push(Mounted { at, source, read_only }))
+            Ok(state.view(*house.namespaces).mounts.push((at, source, read_only)))
         })
     }
 
     async fn create_process(&self, (): &(), key: ContainerKey, house: House<'_, Self>) -> Result<u32, Error> {
-        self.operation(|state| state.add(key, house, true))
+        self.operation(|state| state.add(key, house, None))
     }
 
     async fn pivot_root(&self, house: House<'_, Self>, root: &Root) -> Result<(), Error> {
         self.operation(|state| {
             let (at, source) = (String::new(), house.root.cloned().unwrap_or_default());
-            Ok(state.view(*house.namespaces).mounts.push(Mounted { at, source, read_only: root.readonly }))
+            Ok(state.view(*house.namespaces).mounts.push((at, source, root.readonly)))
         })
     }
 
@@ -196,9 +184,7 @@ impl Platform for Toy {
     ) -> Result<u32, Error> {
         self.operation(|state| {
             let script = state.load(*house.namespaces, program)?;
-            let number = state.add(key, house, false)?;
-            state.world.tasks.get_mut(&number).expect("it was just added").script = script;
-            Ok(number)
+            state.add(key, house, Some(script))
         })
     }
 
@@ -227,13 +213,12 @@ impl Platform for Toy {
 
     fn signal_process(&self, number: &u32, signal: Signal) -> Result<(), Error> {
         self.operation(|state| {
-            let task = state.world.tasks.get_mut(number).filter(|task| task.phase != Phase::Ended);
-            let task = task.ok_or(Errno::ESRCH)?;
+            let task = state.world.tasks.get(number).ok_or(Errno::ESRCH)?;
+            // Scripts have no handlers, and a pid 1 without one is reached by SIGKILL only.
             if signal == Signal::SIGKILL {
                 state.end(*number, WaitStatus::Signaled(signal), false);
             } else if !state.world.views[&task.view].own_pids {
-                // Scripts have no handlers, and a pid 1 without one is not reached by other signals.
-                task.pending = Some(signal);
+                return Err(Errno::EOPNOTSUPP);
             }
             Ok(())
         })
@@ -242,16 +227,14 @@ impl Platform for Toy {
     fn process_id(&self, number: &u32, viewer: Viewer<'_, Self>) -> u32 {
         let state = self.lock();
         match (state.world.tasks.get(number), viewer) {
-            (None | Some(Task { phase: Phase::Ended, .. }), _) => 0,
+            (None, _) => 0,
             (Some(task), Viewer::Itself) if state.world.views[&task.view].own_pids => 1,
             _ => *number,
         }
     }
 
     fn discard_process(&self, number: u32) {
-        let mut state = self.lock();
-        state.end(number, WaitStatus::Signaled(Signal::SIGKILL), false);
-        state.world.tasks.remove(&number);
+        self.lock().end(number, WaitStatus::Signaled(Signal::SIGKILL), false);
     }
 
     fn close_root(&self, _: String) {}

@@ -21,7 +21,7 @@ fn containers_live_within_their_bounds_and_leave_nothing() {
         "    hello from inside",
         "ended: killed by SIGKILL",
         "    write /log: EROFS",
-        "config.json ended: exit status 3",
+        "config.json ended: exited with status 3",
         "refused: \"namespace\": EINVAL: cgroup is known, but this kernel does not enforce it yet",
         "left behind: nothing",
     ];
