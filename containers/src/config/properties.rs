@@ -330,6 +330,16 @@ proptest! {
         prop_assert_eq!(again.unwrap().to_string(), printed);
     }
 
+    /// What the tables say of lines and what they say of demands is one thing.
+    #[test]
+    fn what_is_accepted_asks_only_for_what_is_enforced(settings in any_settings()) {
+        if let Ok(config) = Config::new(settings) {
+            for demand in config.demands() {
+                prop_assert!(is_enforced(demand.key, &demand.word), "{demand:?}");
+            }
+        }
+    }
+
     #[test]
     fn no_bytes_panic_it(bytes in any::<Vec<u8>>()) {
         let _ = Config::parse(&bytes, &[]);
