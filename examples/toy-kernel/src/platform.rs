@@ -25,6 +25,14 @@ impl Toy {
         }
         Ok(act(&mut state)?)
     }
+
+    /// An operation that always succeeds, but for that one.
+    fn change(&self, act: impl FnOnce(&mut State)) -> Result<(), Error> {
+        self.operation(|state| {
+            act(state);
+            Ok(())
+        })
+    }
 }
 
 impl State {
@@ -111,7 +119,7 @@ impl Platform for Toy {
 
     // Kernel memory is free here.
     fn charge(&self, (): &(), _: usize) -> Result<(), Error> {
-        self.operation(|_| Ok(()))
+        self.change(|_| ())
     }
 
     fn runtime_of(&self, (): &()) {}
@@ -131,16 +139,16 @@ impl Platform for Toy {
     }
 
     async fn create_namespaces(&self, (): &(), _: &u32, request: NamespaceRequest<'_>) -> Result<u32, Error> {
+        let own_pids = request.namespaces.is_new(NamespaceKind::Pid);
         self.operation(|state| {
             let number = state.number();
-            let own_pids = request.namespaces.is_new(NamespaceKind::Pid);
             state.world.views.insert(number, View { own_pids, host: "toy".into(), ..View::default() });
             Ok(number)
         })
     }
 
     async fn set_names(&self, view: &u32, host: Option<&str>, _: Option<&str>) -> Result<(), Error> {
-        self.operation(|state| Ok(state.view(*view).host = host.unwrap_or("toy").into()))
+        self.change(|state| state.view(*view).host = host.unwrap_or("toy").into())
     }
 
     async fn open_root(&self, (): &(), _: &u32, bundle: &str, path: &str) -> Result<String, Error> {
@@ -151,7 +159,8 @@ impl Platform for Toy {
         self.operation(|state| {
             let (at, source) = (plain(&mount.destination), state.source(bundle, &mount.source)?);
             let read_only = mount.set.contains(MountFlags::READ_ONLY);
-            Ok(state.view(*house.namespaces).mounts.push((at, source, read_only)))
+            state.view(*house.namespaces).mounts.push((at, source, read_only));
+            Ok(())
         })
     }
 
@@ -160,16 +169,14 @@ impl Platform for Toy {
     }
 
     async fn pivot_root(&self, house: House<'_, Self>, root: &Root) -> Result<(), Error> {
-        self.operation(|state| {
-            let (at, source) = (String::new(), house.root.cloned().unwrap_or_default());
-            Ok(state.view(*house.namespaces).mounts.push((at, source, root.readonly)))
-        })
+        let (at, source) = (String::new(), house.root.cloned().unwrap_or_default());
+        self.change(|state| state.view(*house.namespaces).mounts.push((at, source, root.readonly)))
     }
 
     async fn load_process(&self, (): &(), house: House<'_, Self>, task: &u32, run: Program<'_>) -> Result<(), Error> {
         self.operation(|state| {
             let script = state.load(*house.namespaces, run)?;
-            state.world.tasks.get_mut(task).expect("create made it").script = script;
+            state.world.tasks.get_mut(task).ok_or(Errno::ESRCH)?.script = script;
             Ok(())
         })
     }
@@ -193,11 +200,11 @@ impl Platform for Toy {
     }
 
     async fn freeze(&self, group: &u32) -> Result<(), Error> {
-        self.operation(|state| Ok(state.group(*group).frozen = true))
+        self.change(|state| state.group(*group).frozen = true)
     }
 
     async fn thaw(&self, group: &u32) -> Result<(), Error> {
-        self.operation(|state| Ok(state.group(*group).frozen = false))
+        self.change(|state| state.group(*group).frozen = false)
     }
 
     async fn update_cgroup(&self, group: &u32, resources: &Resources) -> Result<(), Error> {
