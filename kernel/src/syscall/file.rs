@@ -11,7 +11,10 @@ use crate::{
     task::{self, Thread},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
-use core::future::poll_fn;
+use core::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
 use linux_raw_sys::general;
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{PAGE_SIZE, UserAddr};
@@ -124,6 +127,19 @@ fn excess<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Result<T, Errno>
     result
 }
 
+/// Waits for `poll`. Once something is `begun`, a signal ends the wait with EINTR: what was done is told, and not done again.
+pub(super) async fn interruptible<T>(
+    thread: &Thread,
+    begun: bool,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, Errno>>,
+) -> Result<T, Errno> {
+    poll_fn(|cx| match poll(cx) {
+        Poll::Pending if begun && thread.signals().wants_attention() => Poll::Ready(Err(Errno::EINTR)),
+        ready => ready,
+    })
+    .await
+}
+
 /// Writes all of `source`, waiting for room where that must be; less when an error comes between. A write to a pipe
 /// that nobody reads is answered with SIGPIPE too.
 async fn write_all<S: Source + Send>(thread: &Arc<Thread>, file: &File, source: &mut S) -> Result<usize, Errno> {
@@ -136,7 +152,8 @@ async fn write_all<S: Source + Send>(thread: &Arc<Thread>, file: &File, source: 
     let whole = source.remaining();
     let mut done = 0;
     loop {
-        let result = excess(thread, poll_fn(|cx| file.poll_write(cx, source, &memory, most)).await);
+        let attempt = interruptible(thread, done > 0, |cx| file.poll_write(cx, source, &memory, most));
+        let result = excess(thread, attempt.await);
         if result == Err(Errno::EPIPE) {
             task::send_from(thread, thread, Signal::SIGPIPE);
         }

@@ -130,7 +130,11 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Optio
             // No signal that the process has not asked to ignore lets it sleep on. What waits is dropped.
             thread.signals().arrival.register(cx);
             if thread.signals().wants_attention() {
-                return Poll::Ready(None);
+                // What has done its work in part tells so now, and is not made again.
+                return Poll::Ready(match call.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Some(outcome),
+                    Poll::Pending => None,
+                });
             }
             thread.usage().begin_wait();
             Poll::Pending

@@ -3,12 +3,13 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use linux_raw_sys::general::{__NR_clock_nanosleep, __NR_nanosleep, SIGKILL};
+use core::ffi::CStr;
+use linux_raw_sys::general::{__NR_clock_nanosleep, __NR_nanosleep, CLONE_NEWTIME, O_RDONLY, SIGKILL};
 use linux_raw_sys::general::{CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, GRND_NONBLOCK, TIMER_ABSTIME};
 use veridian_containers::abi::{Errno, WaitStatus};
-use veridian_userland::check::{Checks, in_child, wait_for};
-use veridian_userland::program;
+use veridian_userland::check::{Checks, enter_scratch, in_child, read_text, wait_for, write_text};
 use veridian_userland::sys::{self, RawArg, Region, Start};
+use veridian_userland::{program, text};
 
 program!(main);
 
@@ -26,6 +27,7 @@ fn main(_: &Start) -> i32 {
     checks.holds("gives other bytes", first != second && first != [0; 64]);
     checks.equal("unknown flags are EINVAL", sys::getrandom(&mut first, 0x100), Err(Errno::EINVAL));
     information(&mut checks);
+    namespaces(&mut checks);
     checks.finish()
 }
 
@@ -64,6 +66,69 @@ fn time(checks: &mut Checks) {
         format_args!("eight sleep 100 ms together: {slept} ns"),
         (100 * MILLISECOND..790 * MILLISECOND).contains(&slept),
     );
+}
+
+/// Time namespaces: made, set, entered by children, joined.
+fn namespaces(checks: &mut Checks) {
+    enter_scratch();
+    let procfs = sys::mkdir(c"/tmp/p", 0o755).and(sys::mount(c"proc", c"/tmp/p", c"proc", 0, None));
+    checks.equal("procfs is mounted", procfs, Ok(()));
+    const OFFSETS: &CStr = c"/tmp/p/self/timens_offsets";
+    const HOUR: u64 = 3600 * 1000 * MILLISECOND;
+    let ahead = |clock: u32, by: u64| sys::clock(clock).is_ok_and(|now| (by..by + HOUR).contains(&now));
+    checks.succeeds("a time namespace is its maker's children's", || {
+        let made = sys::unshare(CLONE_NEWTIME);
+        let set = write_text(OFFSETS, "monotonic 36000 0\nboottime 72000 5\n");
+        let told = read_text::<128>(OFFSETS);
+        let told = told
+            .is_ok_and(|told| told.split_ascii_whitespace().eq(["monotonic", "36000", "0", "boottime", "72000", "5"]));
+        if made.is_err() || set.is_err() || !told || !ahead(CLOCK_MONOTONIC, 0) {
+            return 1;
+        }
+        let child = in_child(|| {
+            let shown = ahead(CLOCK_MONOTONIC, 10 * HOUR) && ahead(CLOCK_BOOTTIME, 20 * HOUR);
+            // What is awaited is what the clock shows in here.
+            let until = sys::now() + 20 * MILLISECOND;
+            let slept = sys::clock_sleep(CLOCK_MONOTONIC, TIMER_ABSTIME, until);
+            let on_time = (until..until + HOUR).contains(&sys::now());
+            let uptime = read_text::<32>(c"/tmp/p/uptime");
+            let uptime = uptime
+                .is_ok_and(|told| told.split('.').next().is_some_and(|s| s.parse().is_ok_and(|s: u64| s >= 72_000)));
+            i32::from(!shown || slept.is_err() || !on_time || !uptime)
+        });
+        // Somebody has been in it: it is set for good.
+        let late = write_text(OFFSETS, "monotonic 1 0\n");
+        i32::from(child != Ok(WaitStatus::Exited(0)) || late != Err(Errno::EACCES)) * 2
+    });
+    checks.holds("clocks outside go on", ahead(CLOCK_MONOTONIC, 0));
+    checks.succeeds("one that is joined is the children's too", || {
+        let (from, to) = sys::pipe(0).expect("a pipe");
+        let holder = sys::spawn(|| {
+            let made = sys::unshare(CLONE_NEWTIME).and_then(|()| write_text(OFFSETS, "monotonic 36000 0\n"));
+            let inner = sys::spawn(|| {
+                let _ = sys::write(to, b"x");
+                let _ = sys::sleep(60_000 * MILLISECOND);
+                0
+            });
+            i32::from(made.and(inner).and_then(wait_for).is_err())
+        });
+        let Ok(holder) = holder else { return 1 };
+        let _ = sys::read(from, &mut [0]);
+        let path = text!(64, "/tmp/p/{holder}/ns/time_for_children\0");
+        let path = CStr::from_bytes_until_nul(path.as_bytes()).expect("a NUL at its end");
+        let joined = sys::open(path, O_RDONLY).and_then(|file| sys::setns(file, CLONE_NEWTIME));
+        let shown = in_child(|| i32::from(!ahead(CLOCK_MONOTONIC, 10 * HOUR)));
+        let _ = sys::kill(holder, SIGKILL);
+        i32::from(joined.is_err() || shown != Ok(WaitStatus::Exited(0))) * 2
+    });
+    checks.succeeds("a clock is not set before its beginning", || {
+        let made = sys::unshare(CLONE_NEWTIME);
+        i32::from(made.is_err() || write_text(OFFSETS, "monotonic -999999999 0\n") != Err(Errno::ERANGE))
+    });
+    checks.succeeds("who has no rights makes none", || {
+        let other = sys::setresuid(7, 7, 7);
+        i32::from(other.is_err() || sys::unshare(CLONE_NEWTIME) != Err(Errno::EPERM))
+    });
 }
 
 fn refusals(checks: &mut Checks) {

@@ -460,6 +460,9 @@ fn containers(checks: &mut Checks) {
         driver::config("namespace=ipc\nmount=/dev/mqueue:mqueue:mqueue:nosuid,noexec,nodev\n", &["/bin/ipc", "files"]);
     let mounted = driver::run("mounted", &mounted).map(|end| end.status);
     checks.equal("and its queues are in /dev/mqueue", mounted, Ok(WaitStatus::Exited(0)));
+    let shared = driver::config("namespace=ipc:/tmp/p/self/ns/ipc\n", &["/bin/ipc", "inside"]);
+    let shared = driver::run("joined", &shared).map(|end| end.status);
+    checks.equal("one that joins this namespace sees its objects", shared, Ok(WaitStatus::Exited(1)));
     let hog = driver::run("hog", &driver::config("namespace=ipc\nmemory_limit=4M\n", &["/bin/ipc", "hog"]));
     checks.equal("messages count against the memory limit", hog.map(|end| end.oom), Ok(true));
     let shared = driver::run("shared", &driver::config("", &["/bin/ipc", "inside"])).map(|end| end.status);

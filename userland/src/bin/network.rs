@@ -7,7 +7,7 @@
 use core::ffi::CStr;
 use linux_raw_sys::general::{
     CLONE_NEWNET, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP,
-    O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, POLLHUP, POLLIN, POLLOUT, SIGKILL, SIGPIPE,
+    O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, POLLHUP, POLLIN, POLLOUT, SIGCONT, SIGKILL, SIGPIPE, SIGSTOP, WUNTRACED,
 };
 use linux_raw_sys::ioctl::{SIOCGIFFLAGS, SIOCSIFFLAGS};
 use linux_raw_sys::net::{
@@ -17,7 +17,7 @@ use linux_raw_sys::net::{
 };
 use veridian_containers::Signal;
 use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
-use veridian_userland::check::{Checks, enter_scratch, read_text, wait_for, write_text};
+use veridian_userland::check::{Checks, await_sleep, enter_scratch, read_text, wait_for, write_text};
 use veridian_userland::sys::{self, Fd, Start, close, read, unix_address, v4_address, v6_address, write};
 use veridian_userland::{driver, program, text};
 
@@ -52,6 +52,7 @@ fn main(start: &Start) -> i32 {
     udp(&mut checks);
     refusals(&mut checks);
     many(&mut checks);
+    stopped(&mut checks);
     events(&mut checks);
     echoes(&mut checks);
     texts(&mut checks);
@@ -381,6 +382,38 @@ fn many(checks: &mut Checks) {
     checks.equal("close", close(socket), Ok(()));
 }
 
+/// A call that was stopped in the middle does not send again what it has sent.
+fn stopped(checks: &mut Checks) {
+    const LENGTH: usize = 600_000;
+    let (a, b) = sys::socketpair(SOCK_STREAM).expect("a pair");
+    let child = sys::spawn(|| {
+        // As many bytes as it is told were taken.
+        let bytes = sys::buffer(LENGTH).expect("memory");
+        let mut sent = 0;
+        while sent < LENGTH {
+            let Ok(count) = write(a, &bytes[sent..]) else { return 1 };
+            sent += count;
+        }
+        0
+    });
+    let child = child.expect("a child");
+    let stop = || {
+        await_sleep("/tmp/p", child);
+        sys::kill(child, SIGSTOP).and(sys::wait4(child, WUNTRACED).map(drop)).and(sys::kill(child, SIGCONT))
+    };
+    checks.equal("a sender is stopped, and goes on", stop(), Ok(()));
+    checks.equal("and so again", stop(), Ok(()));
+    checks.equal("close", close(a), Ok(()));
+    let mut buffer = [0; 4096];
+    let mut received = 0;
+    while let Ok(count @ 1..) = read(b, &mut buffer) {
+        received += count;
+    }
+    checks.equal("no byte comes twice", received, LENGTH);
+    checks.equal("the sender ends", wait_for(child), Ok(WaitStatus::Exited(0)));
+    checks.equal("close", close(b), Ok(()));
+}
+
 /// epoll on sockets and pipes.
 fn events(checks: &mut Checks) {
     let epoll = sys::epoll().expect("an epoll");
@@ -620,6 +653,25 @@ fn containers(checks: &mut Checks) {
         let end = container.and_then(|fd| driver::wait(fd).and_then(|end| driver::delete(fd).map(|()| end.status)));
         checks.equal("two serve the same port at once", end, Ok(WaitStatus::Exited(0)));
     }
+    // One that is joined by its path: of a process that waits in it.
+    let (from, to) = sys::pipe(0).expect("a pipe");
+    let child = sys::spawn(|| {
+        let made = sys::unshare(CLONE_NEWNET).and_then(|()| sys::socket(AF_INET, SOCK_STREAM, 0));
+        let up = made.and_then(|socket| sys::interface(socket, SIOCSIFFLAGS, b"lo", 1));
+        let listening = [listen_on(AF_INET, &v4_address(LOCALHOST, PORT)), listen_on(AF_UNIX, &unix_address(NAME))];
+        let ready = up.and_then(|_| write(to, b"x"));
+        ready.map_or(1, |_| listening.map(|listener| listener.map_or(2, |listener| echo(listener, 1))).iter().sum())
+    });
+    let child = child.expect("a child");
+    checks.equal("a namespace waits", read(from, &mut [0]), Ok(1));
+    let joined = text!(128, "namespace=network:/tmp/p/{child}/ns/net\n");
+    let joined = driver::run("joined", &driver::config(&joined, &["/bin/network", "outside"])).map(|end| end.status);
+    checks.equal("a container joins it by its path", joined, Ok(WaitStatus::Exited(0)));
+    checks.equal("and was heard there", wait_for(child), Ok(WaitStatus::Exited(0)));
+    checks.equal("close", close(from).and(close(to)), Ok(()));
+    let wrong = driver::config("namespace=network:/tmp/p/self/ns/uts\n", &["/bin/network", "outside"]);
+    let wrong = driver::create("wrong", &wrong, CreateFlags::empty()).map_err(|(errno, _)| errno);
+    checks.equal("not one of another kind", wrong, Err(Errno::EINVAL));
     let docker = "namespace=network\nsysctl=net.ipv4.ip_unprivileged_port_start=0\n\
         sysctl=net.ipv4.ping_group_range=0 2147483647\n";
     let set = driver::run("set", &driver::config(docker, &["/bin/network", "set"])).map(|end| end.status);

@@ -6,6 +6,7 @@
 
 use linux_raw_sys::general as linux;
 use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, PROT_READ, SIGUSR1, stat};
+use linux_raw_sys::net::SOCK_DGRAM;
 use linux_raw_sys::system::{new_utsname, sysinfo};
 use veridian_containers::abi::{Errno, WaitStatus};
 use veridian_userland::check::{Checks, enter_scratch, in_child};
@@ -40,6 +41,10 @@ enum Slot {
     Zero,
     Dir,
     Pipe,
+    /// Sockets of datagrams: one that a packet waits at, and its other end. An epoll.
+    Full,
+    Other,
+    Epoll,
     /// A string that is right: the name of nothing.
     Name,
     /// The address that is wrong.
@@ -47,7 +52,7 @@ enum Slot {
     /// The same, where null means that there is none.
     BadOrNull,
 }
-use Slot::{Bad, BadOrNull, Dir, File, N, Name, Pipe, Zero};
+use Slot::{Bad, BadOrNull, Dir, Epoll, File, Full, N, Name, Other, Pipe, Zero};
 
 /// The working directory as a descriptor.
 const HERE: Slot = N(AT_FDCWD as i64);
@@ -69,6 +74,22 @@ const ROWS: &[Row] = &[
     ("fstat", linux::__NR_fstat, Output(size_of::<stat>()), &[File, Bad]),
     ("pipe2", linux::__NR_pipe2, Output(8), &[Bad, N(0)]),
     ("ppoll", linux::__NR_ppoll, Input(8), &[Bad, N(1), N(0), N(0), N(8)]),
+    ("socketpair", linux::__NR_socketpair, Output(8), &[N(1), N(1), N(0), Bad]),
+    ("bind", linux::__NR_bind, Input(16), &[Other, Bad, N(16)]),
+    ("connect", linux::__NR_connect, Input(16), &[Other, Bad, N(16)]),
+    ("sendto", linux::__NR_sendto, Source, &[Other, Bad, N(64), N(0), N(0), N(0)]),
+    ("recvfrom", linux::__NR_recvfrom, Target, &[Full, Bad, N(64), N(0x40), N(0), N(0)]),
+    ("sendmsg", linux::__NR_sendmsg, Input(56), &[Other, Bad, N(0)]),
+    ("recvmsg", linux::__NR_recvmsg, Input(56), &[Full, Bad, N(0x40)]),
+    ("sendmmsg", linux::__NR_sendmmsg, Input(64), &[Other, Bad, N(1), N(0)]),
+    ("recvmmsg", linux::__NR_recvmmsg, Input(64), &[Full, Bad, N(1), N(0x40), N(0)]),
+    ("getsockopt", linux::__NR_getsockopt, Output(4), &[Other, N(1), N(3), Bad, Bad]),
+    ("setsockopt", linux::__NR_setsockopt, Input(4), &[Other, N(1), N(2), Bad, N(4)]),
+    ("epoll_ctl", linux::__NR_epoll_ctl, Input(12), &[Epoll, N(3), Full, Bad]),
+    ("epoll_pwait", linux::__NR_epoll_pwait, Output(12), &[Epoll, Bad, N(1), N(0), N(0), N(8)]),
+    ("semop", linux::__NR_semop, Input(6), &[N(0), Bad, N(1)]),
+    ("mq_open", linux::__NR_mq_open, Text, &[Bad, N(0), N(0), N(0)]),
+    ("mq_unlink", linux::__NR_mq_unlink, Text, &[Bad]),
     ("mkdirat", linux::__NR_mkdirat, Text, &[HERE, Bad, N(0o755)]),
     ("mknodat", linux::__NR_mknodat, Text, &[HERE, Bad, N(0o10644), N(0)]),
     ("unlinkat", linux::__NR_unlinkat, Text, &[HERE, Bad, N(0)]),
@@ -112,6 +133,8 @@ struct World {
     zero: Fd,
     dir: Fd,
     pipe: Fd,
+    sockets: (Fd, Fd),
+    epoll: Fd,
     memory: Region,
 }
 
@@ -123,11 +146,18 @@ impl World {
         (0..2 * PAGE).for_each(|offset| memory.set(offset, b'x'));
         memory.protect(PAGE, PAGE, PROT_READ).expect("mprotect");
         memory.unmap(2 * PAGE, PAGE).expect("unmap");
+        let sockets = sys::socketpair(SOCK_DGRAM).expect("a pair of sockets");
+        sys::write(sockets.0, &[b'x'; 64]).expect("a packet");
+        let epoll = sys::epoll().expect("an epoll");
+        let watched = sys::epoll_set(epoll, linux::EPOLL_CTL_ADD, sockets.1, linux::EPOLLIN, 0);
+        watched.expect("a socket that is watched");
         Self {
             file,
             zero: sys::open(c"/dev/zero", O_RDONLY).expect("/dev/zero"),
             dir: sys::open(c"/", O_RDONLY | O_DIRECTORY).expect("the root"),
             pipe: sys::pipe(0).expect("a pipe").1,
+            sockets,
+            epoll,
             memory,
         }
     }
@@ -142,6 +172,9 @@ impl World {
                 Zero => RawArg::Number(self.zero.into()),
                 Dir => RawArg::Number(self.dir.into()),
                 Pipe => RawArg::Number(self.pipe.into()),
+                Full => RawArg::Number(self.sockets.1.into()),
+                Other => RawArg::Number(self.sockets.0.into()),
+                Epoll => RawArg::Number(self.epoll.into()),
                 Name => RawArg::Text(c"no-such-name"),
                 Bad | BadOrNull => bad,
             };

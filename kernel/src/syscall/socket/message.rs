@@ -1,6 +1,6 @@
 //! sendto(2), sendmsg(2), recvfrom(2), recvmsg(2), and what comes along in control messages (cmsg(3)).
 
-use super::{ADDRESS_MAX, open_socket, outgoing, read_address, send_all, wait, write_address};
+use super::{ADDRESS_MAX, Manner, open_socket, outgoing, read_address, send_all, wait, write_address};
 use crate::{
     fs::{File, io::Sink},
     mm::UserBuffer,
@@ -87,10 +87,21 @@ pub async fn sendto(
 ) -> Result<usize, Errno> {
     let source = UserBuffer::new(thread.space(), from, length);
     let address = (address != UserAddr(0)).then_some((address, address_length));
-    send(thread, fd, source, flags, address, &[]).await
+    send(thread, fd, source, flags, address, &[], false).await
 }
 
 pub async fn sendmsg(thread: &Arc<Thread>, fd: i32, header: UserAddr, flags: u32) -> Result<usize, Errno> {
+    send_message(thread, fd, header, flags, false).await
+}
+
+/// Sends a message, the first of a call or one after others have `begun` it.
+async fn send_message(
+    thread: &Arc<Thread>,
+    fd: i32,
+    header: UserAddr,
+    flags: u32,
+    begun: bool,
+) -> Result<usize, Errno> {
     let space = thread.space();
     let header: MessageHeader = space.read(header)?;
     let count = i32::try_from(header.vector_length).map_err(|_| Errno::EMSGSIZE)?;
@@ -101,7 +112,7 @@ pub async fn sendmsg(thread: &Arc<Thread>, fd: i32, header: UserAddr, flags: u32
     let mut control = vec![0; header.control_length];
     space.read_bytes(UserAddr(header.control), &mut control)?;
     let address = (header.name != 0).then_some((UserAddr(header.name), header.name_length));
-    send(thread, fd, source, flags, address, &control).await
+    send(thread, fd, source, flags, address, &control, begun).await
 }
 
 /// `struct mmsghdr`.
@@ -122,7 +133,7 @@ pub async fn sendmmsg(thread: &Arc<Thread>, fd: i32, at: UserAddr, count: u32, f
     let mut done = 0;
     while done < count.min(MANY_MAX) {
         let (header, length_to) = one_of_many(at, done)?;
-        match sendmsg(thread, fd, header, flags).await {
+        match send_message(thread, fd, header, flags, done > 0).await {
             Ok(length) => thread.space().write(length_to, &(length as u32))?,
             Err(errno) if done == 0 => return Err(errno),
             Err(_) => break,
@@ -146,7 +157,7 @@ pub async fn recvmmsg(
     let mut done = 0;
     while done < count.min(MANY_MAX) {
         let (header, length_to) = one_of_many(at, done)?;
-        match recvmsg(thread, fd, header, flags & !WAIT_FOR_ONE).await {
+        match receive_message(thread, fd, header, flags & !WAIT_FOR_ONE, done > 0).await {
             Ok(length) => thread.space().write(length_to, &(length as u32))?,
             Err(errno) if done == 0 => return Err(errno),
             Err(_) => break,
@@ -169,6 +180,7 @@ async fn send(
     flags: u32,
     address: Option<(UserAddr, u32)>,
     control: &[u8],
+    begun: bool,
 ) -> Result<usize, Errno> {
     let flags = message_flags(flags)?;
     let (file, socket) = open_socket(thread, fd)?;
@@ -189,7 +201,8 @@ async fn send(
     let files = passed_files(thread, &socket, control)?;
     let nonblocking = file.is_nonblocking() || flags.contains(MessageFlags::DONTWAIT);
     let told = !flags.contains(MessageFlags::NOSIGNAL);
-    send_all(thread, &socket, &mut source, &to, files, nonblocking, told).await
+    let manner = Manner { begun, nonblocking, told };
+    send_all(thread, &socket, &mut source, &to, files, manner).await
 }
 
 /// The files that control messages pass. Credentials are checked and told as they are: EPERM for somebody else's, which
@@ -246,18 +259,20 @@ fn check_credentials(thread: &Thread, body: &[u8]) -> Result<(), Errno> {
 
 /// Receives: of a stream all that is asked, if it is to.
 async fn receive(
+    thread: &Thread,
     file: &File,
     socket: &Arc<Socket>,
     sink: &mut UserBuffer,
     flags: MessageFlags,
+    begun: bool,
 ) -> Result<Received, Errno> {
     let nonblocking = file.is_nonblocking() || flags.contains(MessageFlags::DONTWAIT);
     let timeout = socket.options().receive_timeout_ns;
     let peek = flags.contains(MessageFlags::PEEK);
     let all = flags.contains(MessageFlags::WAITALL) && socket.kind() == Kind::Stream && !peek;
-    let mut received = wait(nonblocking, timeout, |cx| socket.poll_receive(cx, sink, peek)).await?;
+    let mut received = wait(thread, begun, nonblocking, timeout, |cx| socket.poll_receive(cx, sink, peek)).await?;
     while all && Sink::remaining(sink) > 0 && received.bytes > 0 && received.passed.is_none() {
-        match wait(nonblocking, timeout, |cx| socket.poll_receive(cx, sink, false)).await {
+        match wait(thread, true, nonblocking, timeout, |cx| socket.poll_receive(cx, sink, false)).await {
             Ok(more) if more.bytes > 0 => {
                 received.bytes += more.bytes;
                 received.passed = more.passed;
@@ -296,7 +311,7 @@ pub async fn recvfrom(
     let flags = message_flags(flags)?;
     let (file, socket) = open_socket(thread, fd)?;
     let mut sink = UserBuffer::new(thread.space(), to, length);
-    let received = receive(&file, &socket, &mut sink, flags).await?;
+    let received = receive(thread, &file, &socket, &mut sink, flags, false).await?;
     if address != UserAddr(0) {
         match origin(&socket, &received) {
             Some(origin) => write_address(thread, socket.family(), &origin, address, address_length)?,
@@ -307,13 +322,24 @@ pub async fn recvfrom(
 }
 
 pub async fn recvmsg(thread: &Thread, fd: i32, header_at: UserAddr, flags: u32) -> Result<usize, Errno> {
+    receive_message(thread, fd, header_at, flags, false).await
+}
+
+/// Receives a message, the first of a call or one after others have `begun` it.
+async fn receive_message(
+    thread: &Thread,
+    fd: i32,
+    header_at: UserAddr,
+    flags: u32,
+    begun: bool,
+) -> Result<usize, Errno> {
     let flags = message_flags(flags)?;
     let (file, socket) = open_socket(thread, fd)?;
     let space = thread.space();
     let mut header: MessageHeader = space.read(header_at)?;
     let count = i32::try_from(header.vector_length).map_err(|_| Errno::EMSGSIZE)?;
     let mut sink = vectored(thread, UserAddr(header.vector), count)?;
-    let mut received = receive(&file, &socket, &mut sink, flags).await?;
+    let mut received = receive(thread, &file, &socket, &mut sink, flags, begun).await?;
     let (bytes, cut) = told(&socket, &received, flags);
     let mut out = if cut { net::MSG_TRUNC } else { 0 };
     if header.name != 0 {

@@ -15,7 +15,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     any::Any,
-    future::{Future, poll_fn},
+    future::Future,
     pin::pin,
     task::{Context, Poll},
 };
@@ -23,7 +23,10 @@ use linux_raw_sys::{general, net};
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{UserAddr, clock};
 
-use super::place::{check_flags, here};
+use super::{
+    file::interruptible,
+    place::{check_flags, here},
+};
 
 /// The most bytes of an address.
 const ADDRESS_MAX: usize = 128;
@@ -74,15 +77,18 @@ fn network(thread: &Thread) -> Arc<NetworkNamespace> {
     thread.namespaces().network
 }
 
-/// Waits for `poll`, at most `timeout_ns` (0: for ever), or not at all: EAGAIN.
+/// Waits for `poll`, at most `timeout_ns` (0: for ever), or not at all: EAGAIN. Where something is `begun`, a signal ends
+/// the wait too.
 async fn wait<T>(
+    thread: &Thread,
+    begun: bool,
     nonblocking: bool,
     timeout_ns: u64,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, Errno>>,
 ) -> Result<T, Errno> {
     let deadline = (timeout_ns > 0).then(|| clock::now_ns().saturating_add(timeout_ns));
     let mut sleep = pin!(deadline.map(sched::sleep_until));
-    poll_fn(|cx| match poll(cx) {
+    interruptible(thread, begun, |cx| match poll(cx) {
         Poll::Pending if nonblocking => Poll::Ready(Err(Errno::EAGAIN)),
         Poll::Pending => match sleep.as_mut().as_pin_mut() {
             Some(sleep) => sleep.poll(cx).map(|()| Err(Errno::EAGAIN)),
@@ -237,7 +243,7 @@ pub async fn connect(thread: &Thread, fd: i32, at: UserAddr, length: u32) -> Res
     let here = Here::of(thread);
     let asker = here.asker(thread);
     let timeout = socket.options().send_timeout_ns;
-    wait(file.is_nonblocking(), timeout, |cx| socket.poll_connect(cx, &asker, &to)).await?;
+    wait(thread, false, file.is_nonblocking(), timeout, |cx| socket.poll_connect(cx, &asker, &to)).await?;
     Ok(0)
 }
 
@@ -250,7 +256,7 @@ pub async fn accept4(thread: &Thread, fd: i32, to: UserAddr, length_at: UserAddr
     let flags = OpenFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let (file, socket) = open_socket(thread, fd)?;
     let timeout = socket.options().receive_timeout_ns;
-    let accepted = wait(file.is_nonblocking(), timeout, |cx| socket.poll_accept(cx)).await?;
+    let accepted = wait(thread, false, file.is_nonblocking(), timeout, |cx| socket.poll_accept(cx)).await?;
     let remote = accepted.remote().unwrap_or(Address::unspecified(socket.family()));
     if to != UserAddr(0) {
         write_address(thread, socket.family(), &remote, to, length_at)?;
@@ -284,15 +290,24 @@ pub async fn shutdown(thread: &Thread, fd: i32, how: u32) -> Result<usize, Errno
     Ok(0)
 }
 
-/// Sends all of `source`, of a stream in pieces; SIGPIPE when nobody reads it any more, if it is to be `told`.
+/// How a call sends.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// It has sent other messages before: a signal does not have it made again.
+    begun: bool,
+    nonblocking: bool,
+    /// SIGPIPE tells that nobody reads any more.
+    told: bool,
+}
+
+/// Sends all of `source`, of a stream in pieces.
 async fn send_all(
     thread: &Arc<Thread>,
     socket: &Arc<Socket>,
     source: &mut dyn SendSource,
     to: &Outgoing,
     mut files: Vec<Arc<File>>,
-    nonblocking: bool,
-    told: bool,
+    Manner { begun, nonblocking, told }: Manner,
 ) -> Result<usize, Errno> {
     let here = Here::of(thread);
     let asker = here.asker(thread);
@@ -300,8 +315,10 @@ async fn send_all(
     let whole = source.remaining();
     let mut done = 0;
     loop {
-        let result =
-            wait(nonblocking, timeout, |cx| socket.poll_send(cx, &asker, source.as_source(), to, &mut files)).await;
+        let result = wait(thread, begun || done > 0, nonblocking, timeout, |cx| {
+            socket.poll_send(cx, &asker, source.as_source(), to, &mut files)
+        })
+        .await;
         match result {
             Ok(count) => done += count,
             Err(errno) => {
@@ -335,6 +352,6 @@ pub(super) async fn write<S: Source + Send>(
     socket: &Arc<Socket>,
     source: &mut S,
 ) -> Result<usize, Errno> {
-    let nonblocking = file.is_nonblocking();
-    send_all(thread, socket, source, &Outgoing::Peer, Vec::new(), nonblocking, true).await
+    let manner = Manner { begun: false, nonblocking: file.is_nonblocking(), told: true };
+    send_all(thread, socket, source, &Outgoing::Peer, Vec::new(), manner).await
 }

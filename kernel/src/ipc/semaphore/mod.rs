@@ -3,6 +3,10 @@
 //! The operations of a call are done together or not at all. Who has to wait leaves a waker with the set and tries again
 //! whenever it has changed. What SEM_UNDO is to take back stands with the set, under the process that it is for.
 
+mod state;
+
+pub use state::Operation;
+
 use super::{Caller, Limits, Permissions, Remembered, Viewer, now_s, table::*};
 use crate::{
     cgroup::ObjectCharge,
@@ -22,6 +26,7 @@ use core::{
     pin::pin,
     task::Poll,
 };
+use state::{Blocked, Semaphore, State, Undo};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
@@ -54,44 +59,6 @@ pub struct Set {
     _charge: ObjectCharge,
 }
 
-#[derive(Debug)]
-struct State {
-    permissions: Permissions,
-    values: Vec<Semaphore>,
-    removed: bool,
-    operated: i64,
-    changed: i64,
-    undo: BTreeMap<u32, Undo>,
-    /// Semaphore and whether it is awaited at zero, of each call that waits.
-    waiters: Vec<(u16, bool)>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Semaphore {
-    value: u16,
-    /// Who changed it last.
-    last: Remembered,
-}
-
-#[derive(Debug)]
-struct Undo {
-    adjustments: Vec<i32>,
-    _charge: ObjectCharge,
-}
-
-/// `struct sembuf`, read.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
-    /// Which of the set.
-    pub index: u16,
-    /// What is added; 0 waits for zero.
-    pub change: i16,
-    /// IPC_NOWAIT.
-    pub no_wait: bool,
-    /// SEM_UNDO.
-    pub undo: bool,
-}
-
 /// What IPC_STAT tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -103,72 +70,6 @@ pub struct Status {
     pub times: [i64; 2],
     /// How many.
     pub count: usize,
-}
-
-/// Why the operations of a call cannot be done now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Blocked {
-    /// The call fails.
-    Fails(Errno),
-    /// It waits for this semaphore, at zero or above it.
-    Waits { index: u16, zero: bool },
-}
-
-impl State {
-    /// Does all of `operations`, or nothing. `process` is who undo values are for.
-    fn perform(&mut self, operations: &[Operation], process: u32, last: &Remembered) -> Result<(), Blocked> {
-        let before: Vec<u16> = operations.iter().map(|one| self.values[usize::from(one.index)].value).collect();
-        let result = self.try_each(operations, process);
-        if result.is_err() {
-            // The first of several operations on a semaphore has the value from before all of them.
-            for (operation, value) in operations.iter().zip(before).rev() {
-                self.values[usize::from(operation.index)].value = value;
-            }
-            return result;
-        }
-        for operation in operations {
-            self.values[usize::from(operation.index)].last = last.clone();
-            if operation.undo
-                && let Some(undo) = self.undo.get_mut(&process)
-            {
-                undo.adjustments[usize::from(operation.index)] -= i32::from(operation.change);
-            }
-        }
-        self.operated = now_s();
-        Ok(())
-    }
-
-    fn try_each(&mut self, operations: &[Operation], process: u32) -> Result<(), Blocked> {
-        for (done, operation) in operations.iter().enumerate() {
-            let index = usize::from(operation.index);
-            let value = self.values[index].value;
-            let waits = |zero| {
-                if operation.no_wait {
-                    Blocked::Fails(Errno::EAGAIN)
-                } else {
-                    Blocked::Waits { index: operation.index, zero }
-                }
-            };
-            if operation.change == 0 && value != 0 {
-                return Err(waits(true));
-            }
-            let new = i32::from(value) + i32::from(operation.change);
-            if new < 0 {
-                return Err(waits(false));
-            }
-            let new = u16::try_from(new).ok().filter(|new| *new <= VALUE_MAX);
-            self.values[index].value = new.ok_or(Blocked::Fails(Errno::ERANGE))?;
-            if operation.undo {
-                let earlier = operations[..=done].iter().filter(|other| other.undo && other.index == operation.index);
-                let sum: i32 = earlier.map(|other| i32::from(other.change)).sum();
-                let kept = self.undo.get(&process).map_or(0, |undo| undo.adjustments[index]);
-                if (kept - sum).abs() > i32::from(VALUE_MAX) {
-                    return Err(Blocked::Fails(Errno::ERANGE));
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Semaphores {
@@ -452,12 +353,6 @@ impl Semaphores {
     }
 }
 
-impl State {
-    fn at(&self, index: i32) -> Result<usize, Errno> {
-        usize::try_from(index).ok().filter(|index| *index < self.values.len()).ok_or(Errno::EINVAL)
-    }
-}
-
 impl Set {
     fn status(&self) -> Status {
         let state = self.state.lock();
@@ -495,49 +390,5 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let set = self.set;
         self.leave(&mut set.state.lock());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::security::Credentials;
-
-    fn state(values: &[u16]) -> State {
-        State {
-            permissions: Permissions::new(0, 0o600, &Credentials::root()),
-            values: values.iter().map(|value| Semaphore { value: *value, ..Semaphore::default() }).collect(),
-            removed: false,
-            operated: 0,
-            changed: 0,
-            undo: BTreeMap::new(),
-            waiters: Vec::new(),
-        }
-    }
-
-    fn op(index: u16, change: i16) -> Operation {
-        Operation { index, change, no_wait: false, undo: false }
-    }
-
-    fn values(state: &State) -> Vec<u16> {
-        state.values.iter().map(|one| one.value).collect()
-    }
-
-    #[test]
-    fn operations_are_done_together_or_not_at_all() {
-        let mut set = state(&[1, 0]);
-        let who = Remembered::default();
-        assert_eq!(set.perform(&[op(0, -1), op(1, 2)], 1, &who), Ok(()));
-        assert_eq!(values(&set), [0, 2]);
-        let blocked = set.perform(&[op(1, -1), op(1, -1), op(0, -1)], 1, &who);
-        assert_eq!(blocked, Err(Blocked::Waits { index: 0, zero: false }));
-        assert_eq!(values(&set), [0, 2]);
-        assert_eq!(set.perform(&[op(0, 0), op(1, 0)], 1, &who), Err(Blocked::Waits { index: 1, zero: true }));
-        let at_once = Operation { no_wait: true, ..op(0, -1) };
-        assert_eq!(set.perform(&[op(1, 5), at_once], 1, &who), Err(Blocked::Fails(Errno::EAGAIN)));
-        assert_eq!(set.perform(&[op(1, 32767)], 1, &who), Err(Blocked::Fails(Errno::ERANGE)));
-        assert_eq!(values(&set), [0, 2]);
-        // One after the other: the second sees what the first has done.
-        assert_eq!(set.perform(&[op(0, 1), op(0, -1), op(0, 0)], 1, &who), Ok(()));
     }
 }
