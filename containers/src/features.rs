@@ -49,7 +49,7 @@ features! {
         "made from the kernel's own objects, for one pid namespace; what is masked is covered by mounts that nobody \
          inside can take away",
         "proc_shows_processes_and_the_machine_as_linux_does_and_leads_nowhere_else";
-    "devpts": "`mount` type devpts", "pseudo-terminals of the mount's own; sessions and job control as in POSIX",
+    "devpts": "`process_terminal`, `process_console_size`; `mount` type devpts", "pseudo-terminals of the mount's own; sessions and job control as in POSIX",
         "terminals_edit_lines_send_signals_and_stop_who_is_in_the_background";
     "namespaces": "`namespace` pid, mount, uts; `hostname`, `domainname`", "each with its own tables",
         "host_names_and_pids_are_those_of_the_namespace";
@@ -83,7 +83,7 @@ features! {
         "resource_limits_bind_and_are_raised_by_nobody_who_may_not";
     "user": "`process_uid`, `process_gid`", "credentials, permission checks, capabilities of user 0",
         "users_and_groups_may_do_what_is_theirs";
-    "process": "`process_arg`, `process_args`, `process_env`, `process_cwd`, `process_terminal`",
+    "process": "`process_arg`, `process_args`, `process_env`, `process_cwd`",
         "the process begins with these and with descriptors 0, 1, 2 only", "arguments_arrive_as_they_were_given";
     "memory": "`memory_limit`",
         "each frame is charged when it is given out, page tables and pipes included; past the limit the container is \

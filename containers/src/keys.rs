@@ -79,7 +79,7 @@ keys! {
     AdditionalGid "additional_gid" repeats Enforced "0 to 4294967294", "none";
     Umask "umask" once Enforced "octal, up to 777", "022";
     ProcessTerminal "process_terminal" once Enforced "`true`, `false`", "false";
-    ConsoleSize "process_console_size" once NotYet
+    ConsoleSize "process_console_size" once Enforced
         "`COLUMNSxLINES`, `80x24`; needs `process_terminal=true`", "the terminal's own";
     ProcessArg "process_arg" repeats Enforced "one argument", "at least one is required";
     ProcessArgs "process_args" once Enforced

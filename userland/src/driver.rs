@@ -51,6 +51,16 @@ pub fn create(id: &str, config: &str, flags: CreateFlags) -> core::result::Resul
     })
 }
 
+/// As [`create`], of a configuration with a terminal: the master side too; ENOTTY where there is none.
+pub fn create_with_terminal(id: &str, config: &str) -> Result<(Fd, Fd)> {
+    let bundle = bundle();
+    let flags = CreateFlags::empty();
+    let made = sys::container_create_with_terminal(config.as_bytes(), id.as_bytes(), bundle, flags, &mut []);
+    sys::close(bundle).expect("the bundle closes");
+    let (container, terminal) = made.map_err(|(errno, _)| errno)?;
+    Ok((container, terminal.ok_or(Errno::ENOTTY)?))
+}
+
 /// How a container ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {

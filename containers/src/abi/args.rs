@@ -45,11 +45,16 @@ pub struct CreateArgs {
     /// Written by the kernel: bytes of the message in the buffer, cut at its size; 0 when there is no error. Not
     /// NUL-terminated.
     pub message_len: u64,
+    /// Written by the kernel if the process has a terminal of its own: the descriptor of its master side. A configuration
+    /// with a terminal is EINVAL for a program that does not know this field.
+    pub terminal_fd: i64,
 }
 
 impl CreateArgs {
     /// Where in the structure the kernel writes [`message_len`](Self::message_len).
     pub const MESSAGE_LEN_OFFSET: usize = offset_of!(Self, message_len);
+    /// Where in the structure the kernel writes [`terminal_fd`](Self::terminal_fd).
+    pub const TERMINAL_FD_OFFSET: usize = offset_of!(Self, terminal_fd);
 }
 
 /// What `container_wait` writes.
@@ -96,11 +101,15 @@ pub struct DocumentArgs {
     pub message_size: u64,
     /// Written by the kernel: as in [`CreateArgs`].
     pub message_len: u64,
+    /// Written by `container_exec`: as in [`CreateArgs`].
+    pub terminal_fd: i64,
 }
 
 impl DocumentArgs {
     /// Where in the structure the kernel writes [`message_len`](Self::message_len).
     pub const MESSAGE_LEN_OFFSET: usize = offset_of!(Self, message_len);
+    /// Where in the structure the kernel writes [`terminal_fd`](Self::terminal_fd).
+    pub const TERMINAL_FD_OFFSET: usize = offset_of!(Self, terminal_fd);
 }
 
 /// What `container_stats` writes. A limit of [`Stats::UNLIMITED`] is none.
@@ -241,7 +250,7 @@ mod tests {
 
     #[test]
     fn sizes_and_offsets_are_the_documented_ones() {
-        assert_eq!(size_of::<CreateArgs>(), 72);
+        assert_eq!(size_of::<CreateArgs>(), 80);
         assert_eq!(offset_of!(CreateArgs, config), 8);
         assert_eq!(offset_of!(CreateArgs, config_len), 16);
         assert_eq!(offset_of!(CreateArgs, id), 24);
@@ -251,8 +260,10 @@ mod tests {
         assert_eq!(offset_of!(CreateArgs, message), 48);
         assert_eq!(offset_of!(CreateArgs, message_size), 56);
         assert_eq!(CreateArgs::MESSAGE_LEN_OFFSET, 64);
-        assert_eq!(size_of::<DocumentArgs>(), 48);
+        assert_eq!(CreateArgs::TERMINAL_FD_OFFSET, 72);
+        assert_eq!(size_of::<DocumentArgs>(), 56);
         assert_eq!(DocumentArgs::MESSAGE_LEN_OFFSET, 40);
+        assert_eq!(DocumentArgs::TERMINAL_FD_OFFSET, 48);
         assert_eq!(size_of::<Stats>(), 152);
         assert_eq!(offset_of!(Stats, cpu_usage_ns), 72);
         assert_eq!(offset_of!(Stats, pids_current), 120);

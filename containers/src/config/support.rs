@@ -31,8 +31,7 @@ macro_rules! values {
 
 // To enforce a value, move its word into the row that says so.
 values! {
-    ProcessTerminal Enforced: "false";
-    ProcessTerminal NotYet: "true";
+    ProcessTerminal Enforced: "false" "true";
     // New namespaces, and those that are joined by their path.
     Namespace Enforced: "pid" "mount" "ipc" "uts" "user" "cgroup" "time" "network";
     Namespace Enforced: "pid:" "network:" "mount:" "ipc:" "uts:" "user:" "cgroup:" "time:";

@@ -191,6 +191,12 @@ impl File {
         object.downcast_ref()
     }
 
+    /// As [`Self::object`], to keep.
+    pub fn object_handle<T: FileObject>(&self) -> Option<Arc<T>> {
+        let object: Arc<dyn Any + Send + Sync> = self.object.clone()?;
+        object.downcast().ok()
+    }
+
     /// The object behind it.
     pub fn any_object(&self) -> Option<&Arc<dyn FileObject>> {
         self.object.as_ref()

@@ -6,10 +6,11 @@
 use super::{pidfd, place};
 use crate::{
     boot,
-    fs::OpenFlags,
+    fs::{File, OpenFlags},
     security::Capabilities,
     task::{self, Thread},
-    virt::containers::{Container, container_of, descriptor_for},
+    tty::pty::Master,
+    virt::containers::{Container, Guest, container_of, descriptor_for, take_terminal},
 };
 use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use veridian_containers::{
@@ -143,7 +144,7 @@ async fn create(thread: &Arc<Thread>, at: UserAddr) -> Result<usize, Errno> {
     let outcome = build(thread, &args).await;
     let told = buffer.tell(thread, &outcome);
     let container = outcome.map_err(|refusal| refusal.errno)?;
-    match told.and_then(|()| descriptor_for(thread, &container)) {
+    match told.and_then(|()| hand_over(thread, &container, at)) {
         Ok(descriptor) => Ok(descriptor),
         Err(errno) => {
             // Nobody asked for one without a descriptor.
@@ -153,6 +154,53 @@ async fn create(thread: &Arc<Thread>, at: UserAddr) -> Result<usize, Errno> {
     }
 }
 
+/// Descriptors for the creator: of his container, and of the terminal of its process if it has one.
+fn hand_over(thread: &Thread, container: &Arc<Container>, at: UserAddr) -> Result<usize, Errno> {
+    let terminal = give_terminal(thread, take_terminal(container), at, CreateArgs::TERMINAL_FD_OFFSET)?;
+    let descriptor = descriptor_for(thread, container);
+    if descriptor.is_err() {
+        take_back(thread, terminal);
+    }
+    descriptor
+}
+
+/// A descriptor for the master side of a terminal, which is told at `offset` of the arguments `at`.
+fn give_terminal(
+    thread: &Thread,
+    master: Option<Arc<Master>>,
+    at: UserAddr,
+    offset: usize,
+) -> Result<Option<i32>, Errno> {
+    let Some(master) = master else { return Ok(None) };
+    let who = thread.credentials();
+    let file = File::of_object(master, OpenFlags::RDWR, who.fsuid, who.fsgid)?;
+    let descriptor = thread.with_files(|files| files.insert(file, true))?;
+    let told = at.checked_add(offset).ok_or(Errno::EFAULT);
+    match told.and_then(|at| thread.space().write(at, &i64::from(descriptor))) {
+        Ok(()) => Ok(Some(descriptor)),
+        Err(errno) => {
+            take_back(thread, Some(descriptor));
+            Err(errno)
+        }
+    }
+}
+
+fn take_back(thread: &Thread, descriptor: Option<i32>) {
+    if let Some(descriptor) = descriptor {
+        let closed = thread.with_files(|files| files.close(descriptor));
+        drop(closed);
+    }
+}
+
+/// EINVAL for a terminal that the caller's structure has no room for.
+fn check_terminal(process: &Process, claimed: u64, offset: usize) -> Result<(), Refusal> {
+    if process.terminal && claimed < (offset + size_of::<i64>()) as u64 {
+        let message = String::from("the arguments have no room for the terminal's descriptor");
+        return Err(Refusal { errno: Errno::EINVAL, message });
+    }
+    Ok(())
+}
+
 async fn exec(thread: &Arc<Thread>, container: &Container, at: UserAddr) -> Result<usize, Errno> {
     let args: DocumentArgs = read_sized(thread, at)?;
     let buffer = MessageBuffer::of_document(at, &args)?;
@@ -160,31 +208,32 @@ async fn exec(thread: &Arc<Thread>, container: &Container, at: UserAddr) -> Resu
     let (descriptor, pidfd) = pidfd::unnamed(thread, OpenFlags::empty())?;
     let outcome = run(thread, container, &args).await;
     let told = buffer.tell(thread, &outcome);
-    match (outcome, told) {
-        (Ok(guest), Ok(())) => {
-            pidfd.stand_for(&guest);
-            task::release(&guest);
-            Ok(descriptor as usize)
-        }
-        (outcome, told) => {
-            let closed = thread.with_files(|files| files.close(descriptor));
-            drop(closed);
-            let errno = match outcome {
-                Ok(guest) => {
-                    task::abandon(thread, &guest);
-                    told.err().unwrap_or(Errno::EFAULT)
+    let errno = match outcome {
+        Ok(Guest { thread: guest, terminal }) => {
+            let given = told.and_then(|()| give_terminal(thread, terminal, at, DocumentArgs::TERMINAL_FD_OFFSET));
+            match given {
+                Ok(_) => {
+                    pidfd.stand_for(&guest);
+                    task::release(&guest);
+                    return Ok(descriptor as usize);
                 }
-                Err(refusal) => refusal.errno,
-            };
-            Err(errno)
+                Err(errno) => {
+                    task::abandon(thread, &guest);
+                    errno
+                }
+            }
         }
-    }
+        Err(refusal) => refusal.errno,
+    };
+    take_back(thread, Some(descriptor));
+    Err(errno)
 }
 
 /// A further process in the container, still held.
-async fn run(thread: &Arc<Thread>, container: &Container, args: &DocumentArgs) -> Result<Arc<Thread>, Refusal> {
+async fn run(thread: &Arc<Thread>, container: &Container, args: &DocumentArgs) -> Result<Guest, Refusal> {
     let document = document(thread, args)?;
     let process = Process::parse(&document, &variables(container)).map_err(Refusal::of_document)?;
+    check_terminal(&process, args.size, DocumentArgs::TERMINAL_FD_OFFSET)?;
     let request = ExecRequest { process: &process, caller: thread };
     Ok(boot::engine().exec(container, request).await?)
 }
@@ -236,6 +285,7 @@ async fn build(thread: &Arc<Thread>, args: &CreateArgs) -> Result<Arc<Container>
     let config = Config::parse(&document, &[("CONTAINER_ID", id.as_str()), ("BUNDLE", &bundle_path)])
         .map_err(Refusal::of_document)?;
     drop(document);
+    check_terminal(&config.process, args.size, CreateArgs::TERMINAL_FD_OFFSET)?;
     for warning in config.warnings() {
         log::warn!("container {id}: {warning}");
     }

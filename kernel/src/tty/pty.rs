@@ -132,6 +132,17 @@ impl Pair {
         &self.terminal
     }
 
+    /// The slave side's device number.
+    pub fn device_number(&self) -> DeviceNumber {
+        DeviceNumber::new(MAJOR, self.number)
+    }
+
+    /// Makes it the controlling terminal of the session that `thread` leads: EPERM where it has one.
+    pub fn control(self: &Arc<Self>, thread: &Thread) -> Result<(), Errno> {
+        let object: Arc<dyn Controlling> = self.clone();
+        session::control(thread, &object, false)
+    }
+
     /// Opens the slave side: EIO while it is locked.
     pub fn open_slave(self: &Arc<Self>) -> Result<Arc<Slave>, Errno> {
         if self.locked.load(Ordering::Acquire) || self.terminal.state.lock().hung_up {
@@ -271,7 +282,7 @@ impl Controlling for Pair {
     }
 
     fn device(&self) -> DeviceNumber {
-        DeviceNumber::new(MAJOR, self.number)
+        self.device_number()
     }
 }
 

@@ -5,17 +5,18 @@
 
 use core::ffi::CStr;
 use linux_raw_sys::general::{
-    ECHO, ICANON, ISIG, O_NOCTTY, O_NONBLOCK, O_RDWR, ONLCR, POLLHUP, POLLIN, SIGCONT, SIGTTOU, VMIN, VTIME, WNOHANG,
-    WUNTRACED,
+    ECHO, ICANON, ISIG, O_NOCTTY, O_NONBLOCK, O_RDWR, ONLCR, P_PIDFD, POLLHUP, POLLIN, SIGCONT, SIGTTOU, VMIN, VTIME,
+    WEXITED, WNOHANG, WUNTRACED,
 };
 use linux_raw_sys::ioctl::{
-    TCGETS, TCSETS, TIOCGPGRP, TIOCGPTN, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSPTLCK, TIOCSTI, TIOCSWINSZ,
+    TCGETS, TCSETS, TIOCGPGRP, TIOCGPTN, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSPTLCK, TIOCSTI,
+    TIOCSWINSZ,
 };
-use veridian_containers::Signal;
-use veridian_containers::abi::{Errno, WaitStatus};
+use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno, WaitStatus};
+use veridian_containers::{Signal, Status};
 use veridian_userland::check::{Checks, enter_scratch, wait_for};
-use veridian_userland::program;
 use veridian_userland::sys::{self, Fd, Pid, Result, Start, close, poll, read, write};
+use veridian_userland::{driver, println, program, text};
 
 program!(main);
 
@@ -24,7 +25,10 @@ const SHORT: u64 = 20_000_000;
 /// Long enough for anything that should come, in nanoseconds.
 const LONG: u64 = 10_000_000_000;
 
-fn main(_: &Start) -> i32 {
+fn main(start: &Start) -> i32 {
+    if start.arg(1) == Some("inside") {
+        return inside(start.arg(2).unwrap_or(""));
+    }
     let mut checks = Checks::new();
     enter_scratch();
     for (place, options) in [(c"a", c"ptmxmode=666,mode=620,gid=5"), (c"b", c"max=1")] {
@@ -37,7 +41,64 @@ fn main(_: &Start) -> i32 {
     keys(&mut checks);
     jobs(&mut checks);
     hang_up(&mut checks);
+    containers(&mut checks);
     checks.finish()
+}
+
+/// Terminals of containers' processes.
+fn containers(checks: &mut Checks) {
+    let own = "process_terminal=true\nprocess_console_size=81x23\n";
+    let with_names = text!(128, "{own}mount=/dev/pts:devpts:devpts\n");
+    for (what, lines, names) in [("with devpts", with_names.as_str(), "names"), ("without", own, "none")] {
+        let config = driver::config(lines, &["/bin/terminals", "inside", names]);
+        let made = driver::create_with_terminal("terminal", &config);
+        let Some((container, master)) = checks.value(format_args!("{what}: a container has a terminal"), made) else {
+            return;
+        };
+        checks.equal("start", sys::container_start(container), Ok(()));
+        checks.holds("what it writes comes to its creator", reads(master, b"inside\r\n"));
+        write(master, b"\x03").expect("keys");
+        let end = driver::wait(container).map(|end| end.status);
+        checks.equal("and keys go to it", end, Ok(WaitStatus::Signaled(Signal::SIGINT)));
+        checks.holds("and are echoed", reads(master, b"^C"));
+        checks.equal("then nobody has it", read(master, &mut [0; 8]), Err(Errno::EIO));
+        checks.equal("delete", driver::delete(container), Ok(()));
+        close(master).expect("close");
+    }
+    let host = driver::config("mount=/dev/pts:devpts:devpts\n", &["/bin/worker", "forever"]);
+    let host = driver::create("host", &host, CreateFlags::empty()).expect("a container");
+    checks.equal("a container without a terminal", sys::container_start(host), Ok(()));
+    let process = text!(160, "{own}process_arg=/bin/terminals\nprocess_arg=inside\nprocess_arg=exec\n");
+    let made = sys::container_exec_with_terminal(host, process.as_bytes(), &mut []);
+    let made = made.map_err(|(errno, _)| errno).and_then(|(pid, master)| Ok((pid, master.ok_or(Errno::ENOTTY)?)));
+    if let Some((pidfd, master)) = checks.value("a further process has one of its own", made) {
+        checks.holds("it writes there", reads(master, b"inside\r\n"));
+        close(master).expect("close");
+        let info = sys::waitid(P_PIDFD, pidfd, WEXITED).map(|info| info[6]);
+        checks.equal("and is hung up with it", info, Ok(Signal::SIGHUP.number() as i32));
+    }
+    checks.equal("the container runs on", driver::status("host"), Some(Status::Running));
+    checks.equal("FORCE", sys::container_delete(host, DeleteFlags::FORCE), Ok(()));
+}
+
+/// In a container, with a terminal on descriptors 0, 1 and 2.
+fn inside(names: &str) -> i32 {
+    let number = |fd| sys::fstat(fd).map(|status| status.st_rdev);
+    let console = sys::fstatat(sys::AT_FDCWD, c"/dev/console", 0).map(|status| status.st_rdev);
+    let mut size = [0; 64];
+    let tests = [
+        (0..3).all(|fd| number(fd).is_ok_and(|number| number >> 8 == 136)),
+        sys::ioctl(0, TIOCGWINSZ, &mut size).is_ok() && size[..4] == [23, 0, 81, 0],
+        get(0, TIOCGPGRP) == Ok(sys::getpid()) && get(0, TIOCGSID) == Ok(sys::getpid()),
+        sys::open(c"/dev/tty", O_RDWR).is_ok(),
+        names != "names" || console == number(0) && sys::access(c"/dev/pts/0", 0).is_ok(),
+    ];
+    if let Some(failed) = tests.iter().position(|held| !held) {
+        println!("test {failed}");
+        return 1;
+    }
+    println!("inside");
+    read(0, &mut [0; 8]).map_or(1, |_| 2)
 }
 
 /// A pair of the first instance, its terminal open: numbers, master and slave.

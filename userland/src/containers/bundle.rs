@@ -76,8 +76,9 @@ impl Bundle {
     /// `container_create`.
     pub fn create(&self, id: &str, flags: CreateFlags) -> Result<Container, Refusal> {
         let mut buffer = [0; 1024];
-        let made = sys::container_create(&self.config, id.as_bytes(), self.directory, flags, &mut buffer);
-        made.map(|fd| Container::new(id, fd)).map_err(|(errno, length)| self.refusal(errno, &buffer[..length]))
+        let made = sys::container_create_with_terminal(&self.config, id.as_bytes(), self.directory, flags, &mut buffer);
+        made.map(|(fd, terminal)| Container::new(id, fd, terminal))
+            .map_err(|(errno, length)| self.refusal(errno, &buffer[..length]))
     }
 
     fn refusal(&self, errno: Errno, said: &[u8]) -> Refusal {

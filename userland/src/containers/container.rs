@@ -14,6 +14,8 @@ use crate::sys::{self, Fd};
 pub struct Container {
     id: String,
     fd: Fd,
+    /// The master side of its terminal, until it is taken.
+    terminal: Option<Fd>,
 }
 
 /// The kernel's message, or the error's own words if it has none.
@@ -33,17 +35,22 @@ fn other(what: &str, errno: Errno) -> String {
 }
 
 impl Container {
-    pub(super) fn new(id: &str, fd: Fd) -> Self {
-        Self { id: id.to_string(), fd }
+    pub(super) fn new(id: &str, fd: Fd, terminal: Option<Fd>) -> Self {
+        Self { id: id.to_string(), fd, terminal }
     }
 
     /// `container_open`.
     pub fn open(id: &str) -> Result<Self, String> {
         match sys::container_open(id) {
-            Ok(fd) => Ok(Self::new(id, fd)),
+            Ok(fd) => Ok(Self::new(id, fd, None)),
             Err(Errno::ENOENT) => Err(format!("{id}: container does not exist")),
             Err(errno) => Err(other("open", errno)),
         }
+    }
+
+    /// The master side of its terminal, if it was created with one here; once.
+    pub fn take_terminal(&mut self) -> Option<Fd> {
+        self.terminal.take()
     }
 
     /// Its id.
@@ -112,10 +119,11 @@ impl Container {
         })
     }
 
-    /// `container_exec`: a descriptor of the process.
-    pub fn exec(&self, process: &[u8]) -> Result<Fd, String> {
+    /// `container_exec`: a descriptor of the process, and the master side of its terminal.
+    pub fn exec(&self, process: &[u8]) -> Result<(Fd, Option<Fd>), String> {
         let mut buffer = [0; 1024];
-        sys::container_exec(self.fd, process, &mut buffer).map_err(|(errno, length)| match (errno, self.status()) {
+        let made = sys::container_exec_with_terminal(self.fd, process, &mut buffer);
+        made.map_err(|(errno, length)| match (errno, self.status()) {
             (Errno::ENOSYS, _) => other("exec", errno),
             (_, Some(Status::Paused)) => "cannot exec in a paused container".into(),
             (_, Some(status)) if status != Status::Running => "container not running".into(),

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod container;
 pub mod file;
 mod process;
+pub mod relay;
 mod table;
 pub mod verbs;
 pub mod words;

@@ -15,6 +15,16 @@ pub fn container_create(
     flags: CreateFlags,
     message: &mut [u8],
 ) -> core::result::Result<Fd, (Errno, usize)> {
+    container_create_with_terminal(config, id, bundle, flags, message).map(|(container, _)| container)
+}
+/// As [`container_create`], with the master side of the terminal that the configuration asks for.
+pub fn container_create_with_terminal(
+    config: &[u8],
+    id: &[u8],
+    bundle: Fd,
+    flags: CreateFlags,
+    message: &mut [u8],
+) -> core::result::Result<(Fd, Option<Fd>), (Errno, usize)> {
     let mut args = CreateArgs {
         size: size_of::<CreateArgs>() as u64,
         config: Arg::read(config).0 as u64,
@@ -26,11 +36,15 @@ pub fn container_create(
         message: Arg::write(message).0 as u64,
         message_size: message.len() as u64,
         message_len: 0,
+        terminal_fd: -1,
     };
     match invoke(Call::Create.number() as u32, [Arg::write(&mut args)]) {
-        Ok(fd) => Ok(fd as Fd),
+        Ok(fd) => Ok((fd as Fd, terminal(args.terminal_fd))),
         Err(errno) => Err((errno, (args.message_len as usize).min(message.len()))),
     }
+}
+fn terminal(descriptor: i64) -> Option<Fd> {
+    Fd::try_from(descriptor).ok().filter(|descriptor| *descriptor >= 0)
 }
 /// A call on a container with one number, and no flags.
 fn on(which: Call, container: Fd, number: u32) -> Result<usize> {
@@ -71,7 +85,15 @@ pub fn container_resume(container: Fd) -> Result {
 }
 /// `container_exec`: a descriptor of the process. On an error the second value is as in [`container_create`].
 pub fn container_exec(container: Fd, process: &[u8], message: &mut [u8]) -> core::result::Result<Fd, (Errno, usize)> {
-    with_document(Call::Exec, container, process, message).map(|fd| fd as Fd)
+    container_exec_with_terminal(container, process, message).map(|(pidfd, _)| pidfd)
+}
+/// As [`container_exec`], with the master side of the terminal that the process asks for.
+pub fn container_exec_with_terminal(
+    container: Fd,
+    process: &[u8],
+    message: &mut [u8],
+) -> core::result::Result<(Fd, Option<Fd>), (Errno, usize)> {
+    with_document(Call::Exec, container, process, message).map(|(fd, terminal)| (fd as Fd, terminal))
 }
 /// `container_update`. On an error the second value is as in [`container_create`].
 pub fn container_update(
@@ -86,7 +108,7 @@ fn with_document(
     container: Fd,
     document: &[u8],
     message: &mut [u8],
-) -> core::result::Result<usize, (Errno, usize)> {
+) -> core::result::Result<(usize, Option<Fd>), (Errno, usize)> {
     let mut args = DocumentArgs {
         size: size_of::<DocumentArgs>() as u64,
         document: Arg::read(document).0 as u64,
@@ -94,9 +116,13 @@ fn with_document(
         message: Arg::write(message).0 as u64,
         message_size: message.len() as u64,
         message_len: 0,
+        terminal_fd: -1,
     };
     let answer = invoke(which.number() as u32, [Arg::from(container), Arg::write(&mut args)]);
-    answer.map_err(|errno| (errno, (args.message_len as usize).min(message.len())))
+    match answer {
+        Ok(value) => Ok((value, terminal(args.terminal_fd))),
+        Err(errno) => Err((errno, (args.message_len as usize).min(message.len()))),
+    }
 }
 /// `container_stats`.
 pub fn container_stats(container: Fd) -> Result<Stats> {

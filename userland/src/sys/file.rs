@@ -103,6 +103,12 @@ pub fn poll(fd: Fd, events: u32, timeout: Option<u64>) -> Result<u32> {
     let time = time.as_ref().map_or(Arg(0), Arg::read);
     call!(__NR_ppoll, Arg::write(&mut entry), 1, time, 0, 8).map(|_| u32::from(entry.revents as u16))
 }
+/// ppoll(2) of two descriptors, without an end; a negative one is passed over. Gives `revents` of each.
+pub fn poll_both(fds: [Fd; 2], events: u32) -> Result<[u32; 2]> {
+    let mut entries = fds.map(|fd| pollfd { fd, events: events as i16, revents: 0 });
+    call!(__NR_ppoll, Arg::write(&mut entries), entries.len(), 0, 0, 8)?;
+    Ok(entries.map(|entry| u32::from(entry.revents as u16)))
+}
 /// mkdirat(2), relative to the working directory.
 pub fn mkdir(path: &CStr, mode: u32) -> Result {
     call!(__NR_mkdirat, AT_FDCWD, path, mode).map(drop)

@@ -46,6 +46,11 @@ impl ContainerMounts {
         })
     }
 
+    /// Shows the file `place` at `path` in the container, too, if there is something.
+    pub fn cover(&mut self, path: &[u8], place: &Location, memory: &Arc<MemoryGroup>) -> Result<(), Errno> {
+        self.at(path, memory, |inside, _| Ok(Self::bind_own(inside, place)?[0].clone()))
+    }
+
     /// Mounts what `make` makes of the place that `path` leads to, if any, on that place.
     fn at(
         &mut self,

@@ -5,6 +5,7 @@ use crate::{
     boot,
     fs::{File, FileObject, OpenFlags, Readiness},
     task::Thread,
+    tty::pty::Master,
 };
 use alloc::sync::Arc;
 use core::task::Context;
@@ -42,6 +43,11 @@ pub fn descriptor_for(thread: &Thread, container: &Arc<Container>) -> Result<usi
 pub fn process_of(file: &File) -> Option<Result<Arc<Thread>, Errno>> {
     let Descriptor(container) = file.object::<Descriptor>()?;
     Some(container.with_process(Process::thread).flatten().ok_or(Errno::ESRCH))
+}
+
+/// The master side of the terminal of a container's first process, for whoever asks first.
+pub fn take_terminal(container: &Container) -> Option<Arc<Master>> {
+    container.with_process(Process::take_terminal).flatten()
 }
 
 /// The container of a descriptor: EBADF when it is not open, EINVAL when it is another kind of file.

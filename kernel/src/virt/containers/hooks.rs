@@ -148,7 +148,7 @@ fn tenant(runtime: &Runtime, place: HookPlace<'_, Kernel>, run: HookRun<'_>) -> 
     let of_the_creator = |namespaces: Namespaces, fs: fs::Context, credentials: Credentials, container| {
         let confinement = Confinement::new(&credentials, runtime.bounds.clone())?;
         let (cgroup, files) = (runtime.cgroup.clone(), files.standard_streams());
-        Ok::<_, Error>(Tenant { cgroup, namespaces, fs, files, credentials, confinement, container })
+        Ok::<_, Error>(Tenant { cgroup, namespaces, fs, files, credentials, confinement, container, terminal: None })
     };
     let tenant = match place {
         HookPlace::Runtime => {

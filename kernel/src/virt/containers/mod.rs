@@ -13,9 +13,11 @@ mod process;
 mod program;
 mod root;
 mod runtime;
+mod terminal;
 
-pub use descriptor::{container_of, descriptor_for, process_of};
+pub use descriptor::{container_of, descriptor_for, process_of, take_terminal};
 pub use platform::Kernel;
+pub use process::Guest;
 
 /// A container of this kernel.
 pub type Container = veridian_containers::engine::Container<Kernel>;

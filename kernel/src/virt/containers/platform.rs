@@ -4,7 +4,7 @@ use super::{
     cgroup, devices, hooks, mounts,
     namespaces::{self, ContainerNamespaces},
     paths,
-    process::{self, Process},
+    process::{self, Guest, Process},
     root::Root,
     runtime::Runtime,
 };
@@ -37,7 +37,7 @@ impl Platform for Kernel {
     type Namespaces = ContainerNamespaces;
     type Root = Root;
     type Process = Process;
-    type Guest = Arc<Thread>;
+    type Guest = Guest;
 
     fn enforces(&self, key: KeyId, word: &str) -> bool {
         config::is_enforced(key, word)
@@ -171,7 +171,7 @@ impl Platform for Kernel {
         house: House<'_, Self>,
         _process: &Process,
         program: Program<'_>,
-    ) -> Result<Arc<Thread>, Error> {
+    ) -> Result<Guest, Error> {
         process::exec(caller, key, house, program)
     }
 

@@ -4,13 +4,16 @@ use super::{
     Kernel,
     program::{Birth, Tenant},
     runtime::Runtime,
+    terminal,
 };
 use crate::{
     boot,
     cgroup::{Admission, Cgroup, memory::Event},
+    fs::Caller,
     namespace::{Pid, PidNamespace},
     sched,
     task::{self, Thread},
+    tty::pty::Master,
 };
 use alloc::{
     boxed::Box,
@@ -27,6 +30,16 @@ use veridian_hal::sync::SpinLock;
 pub struct Process {
     key: ContainerKey,
     stage: SpinLock<Stage>,
+    /// The master side of its terminal, until its creator takes it.
+    terminal: SpinLock<Option<Arc<Master>>>,
+}
+
+/// A further process, held before its first instruction.
+pub struct Guest {
+    /// The process.
+    pub thread: Arc<Thread>,
+    /// The master side of its terminal.
+    pub terminal: Option<Arc<Master>>,
 }
 
 enum Stage {
@@ -43,7 +56,12 @@ impl Process {
     pub fn create(key: ContainerKey, house: House<'_, Kernel>) -> Result<Self, Error> {
         let admission = house.cgroup.admit()?;
         let pid = house.namespaces.set.pid_for_children.allocate()?;
-        Ok(Self { key, stage: SpinLock::new(Stage::Made(pid, admission)) })
+        Ok(Self { key, stage: SpinLock::new(Stage::Made(pid, admission)), terminal: SpinLock::new(None) })
+    }
+
+    /// The master side of its terminal, once, for its creator.
+    pub fn take_terminal(&self) -> Option<Arc<Master>> {
+        self.terminal.lock().take()
     }
 
     /// Lets it run; ESRCH when it was killed before.
@@ -95,6 +113,15 @@ pub fn load(caller: &Thread, house: House<'_, Kernel>, process: &Process, progra
     let key = process.key;
     let tenant = Tenant::of_container(&Runtime::of(caller), house, key.into(), program)?;
     let loaded = tenant.find(program.process)?;
+    if let (Some(root), Some(master)) = (house.root, &tenant.terminal) {
+        let inside = Caller {
+            context: &tenant.fs,
+            credentials: &tenant.credentials,
+            memory: &house.cgroup.memory,
+            thread: None,
+        };
+        root.with_mounts(|mounts| terminal::show_as_console(mounts, &inside, master))?;
+    }
     let observed = house.cgroup.clone();
     let mut stage = process.stage.lock();
     let made = core::mem::replace(&mut *stage, Stage::Released(Weak::new()));
@@ -104,9 +131,11 @@ pub fn load(caller: &Thread, house: House<'_, Kernel>, process: &Process, progra
     };
     let on_exit: task::ExitObserver = Box::new(move |status| ended(key, observed, status));
     let birth = Birth { pid, admission, parent: None, on_exit: Some(on_exit) };
+    let master = tenant.terminal.clone();
     let thread = tenant.settle(loaded, birth);
     *stage = Stage::Held(thread.clone());
     drop(stage);
+    *process.terminal.lock() = master;
     end_with_its_namespace(&thread);
     Ok(())
 }
@@ -117,7 +146,7 @@ pub fn exec(
     key: ContainerKey,
     house: House<'_, Kernel>,
     program: Program<'_>,
-) -> Result<Arc<Thread>, Error> {
+) -> Result<Guest, Error> {
     let admission = house.cgroup.admit()?;
     let pid = house.namespaces.set.pid_for_children.allocate()?;
     if pid.number_in(caller.pid().namespace()).is_none() {
@@ -126,9 +155,10 @@ pub fn exec(
     }
     let tenant = Tenant::of_container(&Runtime::of(caller), house, key.into(), program)?;
     let loaded = tenant.find(program.process)?;
+    let terminal = tenant.terminal.clone();
     let thread = tenant.settle(loaded, Birth { pid, admission, parent: Some(caller.clone()), on_exit: None });
     end_with_its_namespace(&thread);
-    Ok(thread)
+    Ok(Guest { thread, terminal })
 }
 
 /// Whoever kills all of a namespace may have looked before `thread` could be found.

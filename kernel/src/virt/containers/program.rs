@@ -1,6 +1,6 @@
 //! A program for a container: found, loaded, and settled where it will run.
 
-use super::{Kernel, confinement, namespaces::ContainerNamespaces, runtime::Runtime};
+use super::{Kernel, confinement, namespaces::ContainerNamespaces, runtime::Runtime, terminal};
 use crate::{
     cgroup::{Admission, Cgroup},
     fs::{self, Caller},
@@ -8,6 +8,7 @@ use crate::{
     namespace::{Namespaces, Pid},
     security::{Capabilities, Confinement, Credentials},
     task::{self, ExitObserver, LoadError, NewThread, Signals, Thread},
+    tty::pty::Master,
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::num::NonZeroU64;
@@ -37,6 +38,8 @@ pub struct Tenant {
     pub confinement: Confinement,
     /// The key of the container that it is in.
     pub container: Option<NonZeroU64>,
+    /// The master side of its terminal, if it has one of its own.
+    pub terminal: Option<Arc<Master>>,
 }
 
 /// What a process is beside that: its numbers, its place in its group and whom it belongs to.
@@ -65,14 +68,23 @@ impl Tenant {
         let mut namespaces = house.namespaces.set.clone();
         namespaces.enter_time();
         let confinement = confinement::of(creator, &credentials, process, program.seccomp)?;
+        let (terminal, files) = if process.terminal {
+            let inside = Caller { context: &fs, credentials: &credentials, memory: &house.cgroup.memory, thread: None };
+            let opened = terminal::open(&inside, process.console_size);
+            let (master, files) = opened.map_err(|errno| Error::new(errno).reason("the terminal"))?;
+            (Some(master), files)
+        } else {
+            (None, creator.files.standard_streams())
+        };
         Ok(Self {
             cgroup: house.cgroup.clone(),
             namespaces,
             fs,
-            files: creator.files.standard_streams(),
+            files,
             credentials,
             confinement,
             container: Some(container),
+            terminal,
         })
     }
 
@@ -135,6 +147,10 @@ impl Tenant {
         let leader = thread.pid().global_number();
         thread.set_group(leader);
         thread.set_session(leader);
+        if let Some(master) = &self.terminal {
+            // A session that is new has none, and the terminal is nobody's.
+            let _ = master.pair().control(&thread);
+        }
         thread.hold(context);
         thread
     }

@@ -13,6 +13,7 @@ use crate::{
         container::Container,
         file::{self, Existing},
         process,
+        relay::Relay,
         words::{Flag, Words},
     },
     sys::{self, Fd},
@@ -25,7 +26,11 @@ pub(super) fn exec(words: &Words) -> Outcome {
     };
     let container = Container::open(id)?;
     let document = process::document(&container.state()?, words, args)?;
-    let process = container.exec(&document)?;
+    if words.has("tty") && words.has("detach") {
+        return Err("a process with a terminal needs somebody at it: exec it without --detach".into());
+    }
+    let (process, terminal) = container.exec(&document)?;
+    let relay = terminal.map(Relay::new);
     if let Some(path) = words.value("pid-file") {
         let written = number_of(process).and_then(|pid| file::write(path, pid.as_bytes(), Existing::Replace));
         if let Err(reason) = written {
@@ -36,6 +41,9 @@ pub(super) fn exec(words: &Words) -> Outcome {
     }
     if words.has("detach") {
         return Ok(0);
+    }
+    if let Some(relay) = relay {
+        relay.run().map_err(|errno| format!("the terminal: {errno}"))?;
     }
     // siginfo_t: signal, error, code, -, pid, uid, status or signal.
     let info = sys::waitid(P_PIDFD, process, WEXITED).map_err(|errno| format!("waitid: {errno}"))?;

@@ -13,13 +13,25 @@ use crate::{
         bundle::Bundle,
         container::Container,
         file::{self, Existing},
+        relay::Relay,
         words::Words,
     },
     sys,
 };
 
 pub(super) fn create(words: &Words) -> Outcome {
-    made(words, CreateFlags::empty()).map(|_| 0)
+    let mut container = made(words, CreateFlags::empty())?;
+    keep_no_terminal(&mut container).map(|()| 0)
+}
+
+/// The terminal would hang up with its master, which goes when this program ends.
+fn keep_no_terminal(container: &mut Container) -> Result<(), String> {
+    match container.take_terminal() {
+        None => Ok(()),
+        Some(_) => {
+            Err(undone(container, "a container with a terminal needs somebody at it: run it without --detach".into()))
+        }
+    }
 }
 
 /// A created container whose number stands in the pid file, if one is wanted.
@@ -56,10 +68,17 @@ pub(super) fn start(words: &Words) -> Outcome {
 pub(super) fn run(words: &Words) -> Outcome {
     let (detach, keep) = (words.has("detach"), words.has("keep"));
     let flags = if detach || keep { CreateFlags::empty() } else { CreateFlags::KILL_ON_CLOSE };
-    let container = made(words, flags)?;
+    let mut container = made(words, flags)?;
+    if detach {
+        keep_no_terminal(&mut container)?;
+    }
+    let relay = container.take_terminal().map(Relay::new);
     container.start().map_err(|reason| undone(&container, reason))?;
     if detach {
         return Ok(0);
+    }
+    if let Some(relay) = relay {
+        relay.run().map_err(|errno| format!("the terminal: {errno}"))?;
     }
     let end = container.wait()?;
     if !end.exit_flags().is_empty() {
