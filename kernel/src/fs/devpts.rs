@@ -1,7 +1,8 @@
 //! devpts: the names of pseudo-terminals (pty(7)). Each mount is an instance of its own, with numbers of its own.
 
 use super::{
-    Access, Caller, Dentry, DeviceNumber, FileObject, FileType,
+    Access, Caller, Dentry, DeviceNumber, FileObject, FileType, Location,
+    mount::{Mount, MountFlags},
     synthetic::{self, Directory, Entry, Listed, Node, Openable, Opener, Ownership},
 };
 use crate::tty::pty::{INSTANCE_MAX, Instance, Pair};
@@ -75,6 +76,13 @@ pub(super) fn tree(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errn
         &caller.credentials.user_namespace,
         Arc::new(Root { instance: Instance::new(options.max), options }),
     ))
+}
+
+/// The root of a new instance that no path leads to.
+pub fn detached(caller: &Caller<'_>) -> Result<Location, Errno> {
+    let root = tree(b"ptmxmode=666,mode=620", caller)?;
+    let mount = Mount::of_tree(root.clone(), b"devpts", MountFlags::empty(), caller.memory)?;
+    Ok(Location { mount, dentry: root })
 }
 
 impl Entry for Root {

@@ -25,7 +25,7 @@ mod change;
 mod context;
 mod dentry;
 pub mod devfs;
-mod devpts;
+pub mod devpts;
 pub mod epoll;
 mod fd_table;
 mod file;

@@ -93,7 +93,7 @@ impl MountNamespace {
     }
 
     /// Whether `mount` is in this namespace: steady while the topology is locked.
-    pub(in crate::fs) fn has(&self, mount: &Mount) -> bool {
+    pub fn has(&self, mount: &Mount) -> bool {
         core::ptr::eq(mount.namespace.lock().as_ptr(), self)
     }
 

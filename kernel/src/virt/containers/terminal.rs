@@ -2,36 +2,34 @@
 //! instance that is mounted nowhere. The process has the slave side, its creator gets the master.
 
 use crate::{
-    fs::{Caller, ContainerMounts, FdTable, File, OpenFlags, synthetic::Ownership},
-    tty::{
-        WindowSize,
-        pty::{INSTANCE_MAX, Instance, Master},
-    },
+    fs::{self, Caller, ContainerMounts, FdTable, Location, OpenFlags},
+    tty::{WindowSize, pty::Master},
 };
 use alloc::{format, sync::Arc};
 use veridian_containers::{abi::Errno, config::ConsoleSize};
 
 /// Where containers have their devpts.
-const PTMX: &[u8] = b"/dev/pts/ptmx";
+const DEVPTS: &[u8] = b"/dev/pts";
+const FLAGS: OpenFlags = OpenFlags::RDWR.union(OpenFlags::NOCTTY);
 
 /// A new pair for who `inside` is: the master, and a table with the slave side as descriptors 0, 1 and 2.
 pub fn open(inside: &Caller<'_>, size: Option<ConsoleSize>) -> Result<(Arc<Master>, FdTable), Errno> {
-    let who = inside.credentials;
-    let flags = OpenFlags::RDWR | OpenFlags::NOCTTY;
-    let own = inside.open(&inside.context.root, PTMX, flags, 0).ok();
-    let master = match own.and_then(|file| file.object_handle::<Master>()) {
-        Some(master) => master,
+    let own = inside.resolve_directory(&inside.context.root, DEVPTS).ok();
+    // Whatever lies there: only what opens as a master is one.
+    let found = own.and_then(|directory| Some((open_master(inside, &directory).ok()?, directory)));
+    let (master, directory) = match found {
+        Some(found) => found,
         None => {
-            let ownership = Ownership { mode: 0o620, uid: who.fsuid, gid: who.fsgid };
-            Instance::new(INSTANCE_MAX).open_master(inside.memory, ownership)?
+            let directory = fs::devpts::detached(inside)?;
+            (open_master(inside, &directory)?, directory)
         }
     };
     master.unlock();
-    let pair = master.pair();
     if let Some(ConsoleSize { height, width }) = size {
-        pair.terminal().set_window(WindowSize { rows: height, columns: width, ..WindowSize::default() });
+        let window = WindowSize { rows: height, columns: width, ..WindowSize::default() };
+        master.pair().terminal().set_window(window);
     }
-    let slave = File::of_object(pair.open_slave()?, OpenFlags::RDWR, who.fsuid, who.fsgid)?;
+    let slave = inside.open(&directory, format!("{}", master.pair().number()).as_bytes(), FLAGS, 0)?;
     let mut files = FdTable::new();
     for _ in 0..3 {
         files.insert(slave.clone(), false)?;
@@ -39,12 +37,17 @@ pub fn open(inside: &Caller<'_>, size: Option<ConsoleSize>) -> Result<(Arc<Maste
     Ok((master, files))
 }
 
-/// Shows the slave side as the container's `/dev/console` too, if it has both names.
-pub fn show_as_console(mounts: &mut ContainerMounts, inside: &Caller<'_>, master: &Master) -> Result<(), Errno> {
-    let name = format!("/dev/pts/{}", master.pair().number());
-    match inside.resolve(&inside.context.root, name.as_bytes(), false) {
-        Ok(slave) if slave.inode().status().special == master.pair().device_number() => {
-            mounts.cover(b"/dev/console", &slave, inside.memory)
+fn open_master(inside: &Caller<'_>, directory: &Location) -> Result<Arc<Master>, Errno> {
+    inside.open(directory, b"ptmx", FLAGS, 0)?.object_handle().ok_or(Errno::ENOTTY)
+}
+
+/// Shows the terminal of `files` as the container's `/dev/console` too, if it has that name.
+pub fn show_as_console(mounts: &mut ContainerMounts, inside: &Caller<'_>, files: &FdTable) -> Result<(), Errno> {
+    let slave = files.get(0)?;
+    match slave.location() {
+        // One that is mounted nowhere cannot be shown anywhere.
+        Some(place) if inside.context.namespace.has(&place.mount) => {
+            mounts.cover(b"/dev/console", place, inside.memory)
         }
         _ => Ok(()),
     }
