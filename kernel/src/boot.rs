@@ -41,7 +41,7 @@ fn machine() -> &'static Machine {
         pid_namespace: PidNamespace::first(),
         cgroup: Cgroup::root(),
         #[cfg(feature = "containers")]
-        engine: Engine::new(Kernel::default(), [random::u64(), random::u64()]),
+        engine: Engine::new(Kernel, [random::u64(), random::u64()]),
     })
 }
 

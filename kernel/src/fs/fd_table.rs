@@ -42,6 +42,12 @@ struct Slot {
     close_on_exec: bool,
 }
 
+impl Default for FdTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl FdTable {
     /// A table without descriptors.
     pub const fn new() -> Self {

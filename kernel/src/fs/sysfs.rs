@@ -105,9 +105,9 @@ impl Directory for Cpus {
 
     fn list(&self, from: u64, _: &Opener, tell: &mut dyn FnMut(Listed<'_>) -> bool) -> Result<(), Errno> {
         let cpus: Vec<String> = (0..cpu::count()).map(|cpu| format!("cpu{cpu}")).collect();
-        let cpus = cpus.iter().map(|name| (name.as_bytes(), FileType::Directory));
-        let lists = names(&CPUS).map(|(name, file_type)| (&name[..], file_type));
-        list_names(lists.chain(cpus), from, tell);
+        let mut all: Vec<(&[u8], FileType)> = names(&CPUS).collect();
+        all.extend(cpus.iter().map(|name| (name.as_bytes(), FileType::Directory)));
+        list_names(all, from, tell);
         Ok(())
     }
 }

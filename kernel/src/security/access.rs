@@ -22,7 +22,7 @@ impl Credentials {
         let traces = |namespace: &UserNamespace| self.capable_in(namespace, Capabilities::SYS_PTRACE);
         let above = traces(&target.user_namespace);
         let no_more = self.user_namespace == target.user_namespace && self.effective.contains(target.permitted);
-        let may = (users && groups || above) && (no_more || above) && guarded.is_none_or(traces);
+        let may = (above || users && groups && no_more) && guarded.is_none_or(traces);
         if may { Ok(()) } else { Err(Errno::EPERM) }
     }
 }

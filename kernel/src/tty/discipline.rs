@@ -258,7 +258,8 @@ impl Discipline {
                 screen(&[byte]);
             }
             _ => {
-                if !byte.is_ascii_control() && !(settings.input(linux::IUTF8) && byte & 0xc0 == 0x80) {
+                let is_continuation = settings.input(linux::IUTF8) && byte & 0xc0 == 0x80;
+                if !byte.is_ascii_control() && !is_continuation {
                     self.column += 1;
                 }
                 screen(&[byte]);

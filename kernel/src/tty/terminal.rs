@@ -110,7 +110,7 @@ impl Terminal {
                 count += 1;
                 let signal = discipline.accept(byte, &mut |bytes| output.echo(bytes));
                 // Room was made sure of.
-                let _ = signals.extend(signal);
+                signals.extend(signal);
             }
             *owner
         };

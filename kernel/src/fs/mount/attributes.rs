@@ -6,6 +6,7 @@ use crate::{
     security::Capabilities,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
+use core::slice;
 use veridian_containers::abi::Errno;
 
 /// What mount_setattr(2) asks for.
@@ -58,7 +59,7 @@ impl Caller<'_> {
         let old = superblock.flags();
         superblock.set_flags(new)?;
         let limited = options.map_or(Ok(()), |options| tmpfs::remount(superblock, &options));
-        limited.and_then(|()| set_flags(&[mount.clone()], flags)).inspect_err(|_| {
+        limited.and_then(|()| set_flags(slice::from_ref(&mount), flags)).inspect_err(|_| {
             // Only turning read-only is refused, and the old flags did not.
             let _ = superblock.set_flags(old);
         })

@@ -113,7 +113,7 @@ fn asked(domain: u32, kind: u32, protocol: u32) -> Result<(Family, Kind, OpenFla
     const TCP: u32 = net::IPPROTO_TCP as u32;
     const UDP: u32 = net::IPPROTO_UDP as u32;
     const ICMP: u32 = net::IPPROTO_ICMP as u32;
-    const ICMP6: u32 = net::IPPROTO_ICMPV6 as u32;
+    const ICMP6: u32 = net::IPPROTO_ICMPV6;
     match (family, kind, protocol) {
         (_, _, 0)
         | (Family::Unix, _, net::AF_UNIX)

@@ -56,14 +56,12 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         superblock: SuperFlags::from_bits_truncate(mount.set.bits()),
         sharing: mount.propagation.map(|propagation| (sharing(propagation.kind), propagation.recursive)),
     };
-    Ok(root.with_mounts(|mounts| mounts.add(&view.caller(), request)).map_err(|errno| {
-        match (errno, &mount.filesystem) {
-            (Errno::ELOOP, Filesystem::Proc | Filesystem::Sysfs) => {
-                Error::new(errno).reason("the destination is a symbolic link, and must be a directory")
-            }
-            _ => Error::new(errno),
+    root.with_mounts(|mounts| mounts.add(&view.caller(), request)).map_err(|errno| match (errno, &mount.filesystem) {
+        (Errno::ELOOP, Filesystem::Proc | Filesystem::Sysfs) => {
+            Error::new(errno).reason("the destination is a symbolic link, and must be a directory")
         }
-    })?)
+        _ => Error::new(errno),
+    })
 }
 
 /// The layers of an overlay, each resolved once.
