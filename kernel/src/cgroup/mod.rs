@@ -10,9 +10,11 @@
 mod controllers;
 pub mod devices;
 mod freezer;
+mod members;
 pub mod memory;
 mod migrate;
 pub mod objects;
+mod owners;
 pub mod pids;
 mod setting;
 mod tree;
@@ -20,8 +22,9 @@ mod tree;
 mod update;
 
 pub use controllers::Controllers;
+pub use members::{Admission, Presence};
 pub use memory::{KernelCharge, MemoryGroup};
 pub use objects::{ObjectCharge, ObjectPool};
 pub use pids::PidsGroup;
 pub use setting::{Change, CpuMax};
-pub use tree::{Admission, Cgroup, Presence};
+pub use tree::Cgroup;

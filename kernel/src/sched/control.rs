@@ -2,7 +2,8 @@
 
 use super::{
     bandwidth::{Bandwidth, Quota},
-    tree::{CpuMask, GroupId, GroupNode, TaskId, Times, Tree},
+    stat::Times,
+    tree::{CpuMask, GroupId, GroupNode, TaskId, Tree},
     weight,
 };
 use alloc::{boxed::Box, vec::Vec};

@@ -2,9 +2,10 @@
 
 use super::{
     account,
+    stat::Times,
     task::{self, Task},
     timer,
-    tree::{CpuMask, Pick, Times, Tree},
+    tree::{CpuMask, Pick, Tree},
 };
 use crate::tty::console;
 use alloc::sync::Arc;

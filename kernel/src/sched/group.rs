@@ -3,8 +3,9 @@
 use super::{
     bandwidth::Quota,
     executor::{self, tree},
+    stat::CpuStat,
     task::FREEZER,
-    tree::{CpuMask, CpuStat, GroupId, ROOT},
+    tree::{CpuMask, GroupId, ROOT},
 };
 use alloc::sync::Arc;
 use veridian_hal::{clock, sync::Once};

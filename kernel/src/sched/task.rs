@@ -4,7 +4,8 @@ use super::{
     WaitQueue,
     executor::{self, tree},
     group::Group,
-    tree::{ALL_CPUS, CpuMask, TaskId, Times},
+    stat::Times,
+    tree::{ALL_CPUS, CpuMask, TaskId},
     weight,
 };
 use alloc::{boxed::Box, sync::Arc, task::Wake};

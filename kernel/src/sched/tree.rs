@@ -12,7 +12,12 @@
 //!
 //! Knows nothing of CPUs but their numbers, nor of clocks: time is passed in.
 
-use super::{bandwidth::Bandwidth, weight};
+use super::{
+    bandwidth::Bandwidth,
+    queue::{Choice, counts},
+    stat::Times,
+    weight,
+};
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
@@ -39,29 +44,6 @@ pub(super) type TaskId = usize;
 pub(super) type Key = (u64, u64);
 /// Runnable tasks for each CPU that may run them.
 pub(super) type Counts = [u32; MAX_CPUS];
-
-/// CPU time in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Times {
-    /// In user mode.
-    pub user_ns: u64,
-    /// In the kernel.
-    pub system_ns: u64,
-}
-
-impl Times {
-    /// Both together.
-    pub fn total_ns(self) -> u64 {
-        self.user_ns + self.system_ns
-    }
-}
-
-impl core::ops::AddAssign for Times {
-    fn add_assign(&mut self, more: Self) {
-        self.user_ns += more.user_ns;
-        self.system_ns += more.system_ns;
-    }
-}
 
 /// What a CPU is to run: a task, given back to it, and for how long.
 pub(super) struct Pick<T> {
@@ -127,23 +109,6 @@ pub(super) struct TaskNode {
     pub(super) times: Times,
 }
 
-/// A group's numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CpuStat {
-    /// CPU time, of the tasks below it included.
-    pub times: Times,
-    /// Periods of its quota that have begun.
-    pub periods: u64,
-    /// How often it had to wait for the next period.
-    pub throttled: u64,
-    /// How long it has waited so, in ns.
-    pub throttled_ns: u64,
-    /// Periods in which it took more than its quota, out of what it had saved up.
-    pub bursts: u64,
-    /// What it took so, in ns.
-    pub burst_ns: u64,
-}
-
 /// `cpu.weight` of a group that nobody has given another.
 pub const CPU_WEIGHT_DEFAULT: u32 = 100;
 
@@ -198,36 +163,6 @@ impl<T> Tree<T> {
     pub fn remove_task(&mut self, task: TaskId) {
         let node = self.tasks.remove(task);
         self.dying -= usize::from(node.dying);
-    }
-
-    /// Whether `cpu` would find work.
-    pub fn has_work(&self, cpu: usize) -> bool {
-        self.groups[ROOT].runnable[cpu] > 0
-    }
-
-    /// The CPUs that `task` may run on.
-    pub fn cpus_of(&self, task: TaskId) -> CpuMask {
-        let node = &self.tasks[task];
-        let group = self.groups[node.group].cpus;
-        // None in common: the group's rule, as on Linux.
-        if node.cpus & group == 0 { group } else { node.cpus & group }
-    }
-
-    /// Makes `task` wait for a CPU.
-    pub fn enqueue(&mut self, task: TaskId, payload: T, now: u64) {
-        if self.tasks[task].dying {
-            self.let_out(task);
-        }
-        let mask = self.cpus_of(task);
-        self.tickets += 1;
-        let node = &mut self.tasks[task];
-        let group = &mut self.groups[node.group];
-        node.virtual_time = node.virtual_time.max(group.earliest(node.weight));
-        let key = (node.virtual_time, self.tickets);
-        node.key = Some(key);
-        group.queue.insert(key, Entry::Task(task, payload));
-        let group = node.group;
-        self.count_runnable(group, &counts(mask), now);
     }
 
     /// Chooses what `cpu` runs next.
@@ -294,43 +229,6 @@ impl<T> Tree<T> {
         self.count_running(group, false);
     }
 
-    /// Begins the periods that are due.
-    pub fn refill(&mut self, now: u64) {
-        while let Some(&(due, group)) = self.refills.first()
-            && due <= now
-        {
-            if let Some(bandwidth) = &mut self.groups[group].bandwidth {
-                bandwidth.refill(now);
-            }
-            self.look_at_quota(group, now);
-        }
-    }
-
-    /// When the next period begins that a group waits for.
-    pub fn next_refill(&self) -> Option<u64> {
-        self.refills.first().map(|&(due, _)| due)
-    }
-
-    pub fn times(&self, task: TaskId) -> Times {
-        self.tasks[task].times
-    }
-
-    pub fn stat(&self, group: GroupId) -> CpuStat {
-        let node = &self.groups[group];
-        let times = node.times;
-        match &node.bandwidth {
-            None => CpuStat { times, ..CpuStat::default() },
-            Some(bandwidth) => CpuStat {
-                times,
-                periods: bandwidth.periods,
-                throttled: bandwidth.throttled,
-                throttled_ns: bandwidth.throttled_ns,
-                bursts: bandwidth.bursts,
-                burst_ns: bandwidth.burst_ns,
-            },
-        }
-    }
-
     /// Whether a frozen group has come to rest since this was last asked.
     pub fn take_rest(&mut self) -> bool {
         core::mem::take(&mut self.came_to_rest)
@@ -349,14 +247,6 @@ impl<T> Tree<T> {
             }
             above = node.parent;
         }
-    }
-
-    fn first_for(&self, cpu: usize, group: GroupId) -> Option<(Key, Choice)> {
-        let may = |entry: &Entry<T>| match *entry {
-            Entry::Task(task, _) => (self.cpus_of(task) & (1 << cpu) != 0).then_some(Choice::Task(task)),
-            Entry::Group(below) => (self.groups[below].runnable[cpu] > 0).then_some(Choice::Group(below)),
-        };
-        self.groups[group].queue.iter().find_map(|(key, entry)| may(entry).map(|choice| (*key, choice)))
     }
 
     /// Charges a slice in advance.
@@ -400,171 +290,9 @@ impl<T> Tree<T> {
         }
     }
 
-    /// Parks a group that has used up its quota, lets one go on that has not.
-    pub(super) fn look_at_quota(&mut self, group: GroupId, now: u64) {
-        let node = &mut self.groups[group];
-        let due = node.bandwidth.as_ref().filter(|bandwidth| bandwidth.left() <= 0).map(|b| b.next_refill());
-        let before = core::mem::replace(&mut node.refill_at, due);
-        let frozen = node.frozen;
-        if before == due {
-            return;
-        }
-        if let Some(before) = before {
-            self.refills.remove(&(before, group));
-        }
-        if let Some(due) = due {
-            self.refills.insert((due, group));
-        }
-        match (before, due) {
-            (None, Some(_)) => {
-                if !self.groups[group].queue.is_empty() {
-                    self.begin_wait(group, now);
-                }
-                if !frozen {
-                    self.park(group, now);
-                }
-            }
-            (Some(_), None) => {
-                if let Some(bandwidth) = &mut self.groups[group].bandwidth {
-                    bandwidth.end_wait(now);
-                }
-                if !frozen {
-                    self.unpark(group, now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn begin_wait(&mut self, group: GroupId, now: u64) {
-        if let Some(bandwidth) = &mut self.groups[group].bandwidth {
-            bandwidth.begin_wait(now);
-        }
-    }
-
-    /// Takes a group that is parked from now on out of its parent's queue.
-    pub(super) fn park(&mut self, group: GroupId, now: u64) {
-        let node = &mut self.groups[group];
-        let (parent, runnable) = (node.parent, node.runnable);
-        if let (Some(key), Some(parent)) = (node.key.take(), parent) {
-            self.groups[parent].queue.remove(&key);
-            self.discount_runnable(parent, &runnable);
-        }
-        if self.dying > 0 {
-            self.let_all_out(group, now);
-        }
-    }
-
-    /// Puts a group that is parked no more back into its parent's queue.
-    pub(super) fn unpark(&mut self, group: GroupId, now: u64) {
-        let node = &self.groups[group];
-        let runnable = node.runnable;
-        if let Some(parent) = node.parent
-            && !node.queue.is_empty()
-        {
-            self.insert_group(group, parent);
-            self.count_runnable(parent, &runnable, now);
-        }
-    }
-
-    pub(super) fn insert_group(&mut self, group: GroupId, parent: GroupId) {
-        let earliest = self.groups[parent].earliest(self.groups[group].weight());
-        self.tickets += 1;
-        let node = &mut self.groups[group];
-        node.virtual_time = node.virtual_time.max(earliest);
-        let key = (node.virtual_time, self.tickets);
-        node.key = Some(key);
-        self.groups[parent].queue.insert(key, Entry::Group(group));
-    }
-
-    /// Counts runnable tasks in `group` and all above it that see them.
-    fn count_runnable(&mut self, group: GroupId, more: &Counts, now: u64) {
-        let mut at = group;
-        loop {
-            let node = &mut self.groups[at];
-            node.runnable.iter_mut().zip(more).for_each(|(count, more)| *count += more);
-            if node.refill_at.is_some() {
-                self.begin_wait(at, now);
-                return;
-            }
-            let Some(parent) = node.parent.filter(|_| !node.frozen) else { return };
-            if node.key.is_none() {
-                self.insert_group(at, parent);
-            }
-            at = parent;
-        }
-    }
-
-    fn discount_runnable(&mut self, group: GroupId, less: &Counts) {
-        let mut at = group;
-        loop {
-            let node = &mut self.groups[at];
-            node.runnable.iter_mut().zip(less).for_each(|(count, less)| *count -= less);
-            let Some(parent) = node.parent.filter(|_| !node.is_parked()) else { return };
-            if node.queue.is_empty()
-                && let Some(key) = node.key.take()
-            {
-                self.groups[parent].queue.remove(&key);
-            }
-            at = parent;
-        }
-    }
-
-    /// Takes `task` out of its queue.
-    pub(super) fn dequeue(&mut self, task: TaskId) -> Option<T> {
-        let mask = self.cpus_of(task);
-        let node = &mut self.tasks[task];
-        let (group, key) = (node.group, node.key.take()?);
-        let Some(Entry::Task(_, payload)) = self.groups[group].queue.remove(&key) else { return None };
-        self.discount_runnable(group, &counts(mask));
-        Some(payload)
-    }
-
-    /// The topmost parked group that `group` is in.
-    fn parked_above(&self, group: GroupId) -> Option<GroupId> {
-        self.to_root(group).filter(|&above| self.groups[above].is_parked()).last()
-    }
-
-    pub(super) fn is_parked(&self, group: GroupId) -> bool {
-        self.parked_above(group).is_some()
-    }
-
     pub(super) fn to_root(&self, group: GroupId) -> impl Iterator<Item = GroupId> {
         core::iter::successors(Some(group), |&above| self.groups[above].parent)
     }
-
-    /// Moves a dying task, which is in no queue, out of all parked groups: it must be able to end.
-    fn let_out(&mut self, task: TaskId) {
-        if let Some(parked) = self.parked_above(self.tasks[task].group)
-            && let Some(outside) = self.groups[parked].parent
-        {
-            let node = &mut self.tasks[task];
-            node.group = outside;
-            node.virtual_time = self.groups[outside].floor;
-        }
-    }
-
-    fn let_all_out(&mut self, group: GroupId, now: u64) {
-        let inside = |task: &TaskNode| task.dying && self.to_root(task.group).any(|above| above == group);
-        let dying: alloc::vec::Vec<TaskId> =
-            self.tasks.iter().filter(|(_, task)| task.key.is_some() && inside(task)).map(|(id, _)| id).collect();
-        for task in dying {
-            if let Some(payload) = self.dequeue(task) {
-                self.enqueue(task, payload, now);
-            }
-        }
-    }
-}
-
-/// Whom a queue has first.
-#[derive(Clone, Copy)]
-enum Choice {
-    Task(TaskId),
-    Group(GroupId),
-}
-
-fn counts(mask: CpuMask) -> Counts {
-    core::array::from_fn(|cpu| u32::from(mask >> cpu & 1))
 }
 
 impl<T> GroupNode<T> {
@@ -592,12 +320,12 @@ impl<T> GroupNode<T> {
         if self.idle { weight::IDLE } else { weight::of_group(self.cpu_weight) }
     }
 
-    fn is_parked(&self) -> bool {
+    pub(super) fn is_parked(&self) -> bool {
         self.frozen || self.refill_at.is_some()
     }
 
     /// The virtual time that one of `weight` may start with at the earliest.
-    fn earliest(&self, weight: u64) -> u64 {
+    pub(super) fn earliest(&self, weight: u64) -> u64 {
         self.floor.saturating_add_signed(-weight::virtual_ns(SLEEPER_BONUS_NS, weight))
     }
 }

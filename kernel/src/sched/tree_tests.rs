@@ -2,7 +2,8 @@
 
 use super::{
     bandwidth::Quota,
-    tree::{ALL_CPUS, GroupId, ROOT, TaskId, Times, Tree},
+    stat::Times,
+    tree::{ALL_CPUS, GroupId, ROOT, TaskId, Tree},
     weight,
 };
 use alloc::{vec, vec::Vec};
