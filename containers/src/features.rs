@@ -112,6 +112,18 @@ features! {
         "ten_thousand_containers_leave_the_machine_as_it_was";
     "boundary": "the system-call boundary", "copies caught by an exception table",
         "a_wild_pointer_to_any_call_is_efault_and_changes_nothing";
+    "attacks by path": "no escape by paths (`docs/security.md`)",
+        "the kernel acts on objects that it holds, and no process of a runtime is ever in the container",
+        "no_link_descriptor_or_race_leads_the_kernel_or_a_container_out_of_its_root";
+    "attacks by right": "no escape by rights (`docs/security.md`)",
+        "numbers and names mean what is in the caller's namespaces; what is below has its maker's bounds",
+        "no_right_given_to_a_container_reaches_a_process_or_a_setting_outside";
+    "attacks on memory": "no write to what is read-only, no read of what others left",
+        "a copy is made before the right to write is given; pipes own their pages; frames are given out empty",
+        "what_is_read_only_is_written_by_no_race_and_memory_of_the_dead_is_read_by_nobody";
+    "exhaustion": "limits hold whatever is taken",
+        "what programs make the kernel keep is charged and counted; deep trees are taken down level by level",
+        "whoever_takes_all_there_is_ends_at_his_limit_and_his_neighbour_keeps_its_pace";
 }
 
 /// The OCI features document (runtime-spec, features.md and features-linux.md), on one line. Its annotations name the
