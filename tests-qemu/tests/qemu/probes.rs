@@ -79,7 +79,7 @@ pub const ALL: &[Probe] = &[
 const NO_CONTAINERS: Probe = probe("no-containers", "");
 
 /// Programs that are no probes of their own: what init, probes and tests run.
-const OTHERS: [&str; 8] = ["escape", "hello", "hook", "init", "reach", "sh", "vctl", "worker"];
+const OTHERS: [&str; 9] = ["escape", "hello", "hook", "idle", "init", "reach", "sh", "vctl", "worker"];
 
 /// Run once.
 pub const ONCE: &[Test] = &[
