@@ -35,10 +35,11 @@ const LINKS: [(&[u8], &[u8]); 5] = [
     (b"ptmx", b"pts/ptmx"),
 ];
 
-/// The root of a new `dev` file system.
-pub(super) fn tree(options: &TmpfsOptions, memory: &MemoryGroup) -> Result<Arc<Dentry>, Errno> {
+/// The root of a new file system `kind` (`dev`, or `tmpfs` where it has to look like one). It is the machine's whoever mounts
+/// it: its devices work in a user namespace too.
+pub(super) fn tree(kind: &'static str, options: &TmpfsOptions, memory: &MemoryGroup) -> Result<Arc<Dentry>, Errno> {
     let options = TmpfsOptions { mode: Some(options.mode.unwrap_or(0o755)), ..*options };
-    let root = tmpfs::tree_of("dev", MAGIC, &options, UserNamespace::first(), memory)?;
+    let root = tmpfs::tree_of(kind, MAGIC, &options, UserNamespace::first(), memory)?;
     populate(&root, memory)?;
     Ok(root)
 }

@@ -50,7 +50,7 @@ fn overlay(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
 
 fn dev(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     let options = TmpfsOptions::parse(data)?.for_mounter(caller.credentials)?;
-    if options.limits_nothing() { devfs::tree(&options, caller.memory) } else { Err(Errno::EINVAL) }
+    if options.limits_nothing() { devfs::tree("dev", &options, caller.memory) } else { Err(Errno::EINVAL) }
 }
 
 /// Of the caller's own pid namespace: EPERM without CAP_SYS_ADMIN over it, and for who has no rights over the machine

@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = &[
     ("a_line_without_equals_is_refused", no_equals),
     ("an_unknown_key_is_refused_with_the_nearest", unknown_key),
     ("what_is_known_and_not_enforced_is_refused_in_other_words", not_enforced),
+    ("a_config_json_as_docker_writes_it_runs", docker),
     ("a_key_given_twice_is_refused", given_twice),
     ("a_value_that_does_not_parse_is_refused", bad_value),
     ("namespaces_that_are_unknown_are_refused", namespaces),
@@ -55,6 +56,75 @@ fn unknown_key(guest: &Guest) {
 
 fn not_enforced(guest: &Guest) {
     refused(guest, &with_line("seccomp=notify:getpid"), &["config.oci:10:", "notify", "does not enforce it yet"]);
+}
+
+/// What `docker run` hands to its runtime, shortened where it repeats itself.
+const DOCKER: &str = r#"{
+  "ociVersion": "1.2.0",
+  "process": {
+    "user": { "uid": 0, "gid": 0, "additionalGids": [0, 10] },
+    "args": ["/bin/devices"],
+    "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=5cf9ae3e7b5c"],
+    "cwd": "/",
+    "capabilities": {
+      "bounding": ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+        "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
+        "CAP_AUDIT_WRITE"],
+      "effective": ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_MKNOD", "CAP_KILL"],
+      "permitted": ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_MKNOD", "CAP_KILL"]
+    },
+    "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": 1048576, "soft": 1024 }],
+    "oomScoreAdj": 0
+  },
+  "root": { "path": "rootfs" },
+  "hostname": "5cf9ae3e7b5c",
+  "mounts": [
+    { "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] },
+    { "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+      "options": ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+    { "destination": "/dev/pts", "type": "devpts", "source": "devpts",
+      "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+    { "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"] },
+    { "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+      "options": ["ro", "nosuid", "noexec", "nodev"] },
+    { "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"] },
+    { "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+      "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"] }
+  ],
+  "hooks": {},
+  "linux": {
+    "sysctl": { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" },
+    "resources": {
+      "devices": [
+        { "allow": false, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 1, "minor": 5, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 1, "minor": 9, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 1, "minor": 8, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 5, "minor": 0, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 5, "minor": 1, "access": "rwm" },
+        { "allow": false, "type": "c", "major": 10, "minor": 229, "access": "rwm" }
+      ],
+      "memory": { "disableOOMKiller": false },
+      "cpu": { "shares": 0 },
+      "blockIO": { "weight": 0 }
+    },
+    "cgroupsPath": "/docker/5cf9ae3e7b5c",
+    "namespaces": [{ "type": "mount" }, { "type": "network" }, { "type": "uts" }, { "type": "pid" }, { "type": "ipc" },
+      { "type": "cgroup" }],
+    "seccomp": {
+      "defaultAction": "SCMP_ACT_ALLOW",
+      "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64", "SCMP_ARCH_RISCV64"],
+      "syscalls": [{ "names": ["keyctl", "add_key"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1 }]
+    },
+    "maskedPaths": ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+      "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"],
+    "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+  }
+}"#;
+
+fn docker(guest: &Guest) {
+    guest.run_config(DOCKER).exits(0).never_tells("FAIL").tells(&["PASS: ", " checks"]);
 }
 
 fn given_twice(guest: &Guest) {

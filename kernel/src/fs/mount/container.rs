@@ -56,6 +56,8 @@ pub enum MountSource {
     Tmpfs(TmpfsOptions),
     /// A new `dev` file system.
     Dev,
+    /// As [`Self::Tmpfs`], with the default devices and links in it.
+    TmpfsWithDevices(TmpfsOptions),
     /// A new file system of another type.
     Other {
         /// The type's name.
@@ -138,7 +140,11 @@ impl ContainerMounts {
                 tmpfs::tree(&options.mapped(owner)?, owner, caller.memory)?
             }
             MountSource::Overlay(layers) => overlay::tree(layers, caller)?,
-            MountSource::Dev => devfs::tree(&TmpfsOptions::default(), caller.memory)?,
+            MountSource::Dev => devfs::tree("dev", &TmpfsOptions::default(), caller.memory)?,
+            MountSource::TmpfsWithDevices(options) => {
+                let owner = self.context.namespace.owner();
+                devfs::tree("tmpfs", &options.mapped(owner)?, caller.memory)?
+            }
             MountSource::Other { kind, data } => types::tree(kind.as_bytes(), data.as_bytes(), caller)?,
         };
         tree.inode().superblock().add_flags(request.superblock)?;

@@ -11,7 +11,7 @@ use crate::{
 use alloc::{format, string::String};
 use veridian_containers::{
     abi::Errno,
-    config::{DevptsOptions, Filesystem, Mount, OverlayOptions, Propagation},
+    config::{self, DevptsOptions, Filesystem, Mount, OverlayOptions, Propagation},
     engine::{Error, House},
 };
 use veridian_hal::PAGE_SIZE;
@@ -26,13 +26,14 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
             recursive: *recursive,
         },
         Filesystem::Remount { bind } => MountSource::Remount { bind: *bind },
-        Filesystem::Tmpfs(tmpfs) => MountSource::Tmpfs(TmpfsOptions {
-            pages_max: tmpfs.size.map(|bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX) / PAGE_SIZE),
-            inodes_max: tmpfs.inodes.map(|inodes| usize::try_from(inodes).unwrap_or(usize::MAX)),
-            mode: Some(tmpfs.mode),
-            uid: Some(tmpfs.uid),
-            gid: Some(tmpfs.gid),
-        }),
+        Filesystem::Tmpfs(tmpfs) => {
+            let options = tmpfs_options(tmpfs);
+            if mount.destination.trim_end_matches('/') == "/dev" {
+                MountSource::TmpfsWithDevices(options)
+            } else {
+                MountSource::Tmpfs(options)
+            }
+        }
         Filesystem::Dev => MountSource::Dev,
         Filesystem::Devpts(devpts) => MountSource::Other { kind: "devpts", data: devpts_options(devpts) },
         Filesystem::Proc => {
@@ -62,6 +63,16 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         }
         _ => Error::new(errno),
     })
+}
+
+fn tmpfs_options(tmpfs: &config::TmpfsOptions) -> TmpfsOptions {
+    TmpfsOptions {
+        pages_max: tmpfs.size.map(|bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX) / PAGE_SIZE),
+        inodes_max: tmpfs.inodes.map(|inodes| usize::try_from(inodes).unwrap_or(usize::MAX)),
+        mode: Some(tmpfs.mode),
+        uid: Some(tmpfs.uid),
+        gid: Some(tmpfs.gid),
+    }
 }
 
 /// The layers of an overlay, each resolved once.
