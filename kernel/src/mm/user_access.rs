@@ -105,6 +105,8 @@ impl AddressSpace {
             let in_page = PAGE_SIZE - at.page_offset();
             let chunk = &mut chunk[..STRING_STEP.min(in_page).min(max.saturating_add(1) - length)];
             self.read_bytes(at, chunk)?;
+            // A program's own argument may be as long as it likes: what there is no room for is its error.
+            string.try_reserve(chunk.len()).map_err(|_| Errno::ENOMEM)?;
             if let Some(end) = chunk.iter().position(|&byte| byte == 0) {
                 string.extend_from_slice(&chunk[..end]);
                 return Ok(());

@@ -12,7 +12,7 @@ use crate::{
     tty::pty::Master,
     virt::containers::{Container, Guest, container_of, descriptor_for, take_terminal},
 };
-use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
     abi::{
@@ -76,7 +76,9 @@ fn write_sized<T: Args>(thread: &Thread, at: UserAddr, value: &T) -> Result<(), 
 
 fn read_buffer(thread: &Thread, at: u64, length: u64, max: usize) -> Result<Vec<u8>, Errno> {
     let length = usize::try_from(length).ok().filter(|length| *length <= max).ok_or(Errno::E2BIG)?;
-    let mut bytes = vec![0; length];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(length, 0);
     thread.space().read_bytes(UserAddr(at as usize), &mut bytes)?;
     Ok(bytes)
 }

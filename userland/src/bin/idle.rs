@@ -46,7 +46,8 @@ fn free() -> u64 {
 /// A container that runs and sleeps, and that nobody has open.
 fn make(number: u64) -> sys::Result {
     let config = driver::config("memory_limit=4M\npids_limit=8\n", &["/bin/worker", "forever"]);
-    let container = driver::create(&text!(32, "idle-{number}"), &config, CreateFlags::empty()).map_err(|(errno, _)| errno)?;
+    let container =
+        driver::create(&text!(32, "idle-{number}"), &config, CreateFlags::empty()).map_err(|(errno, _)| errno)?;
     sys::container_start(container)?;
     sys::close(container)
 }
