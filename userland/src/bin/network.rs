@@ -58,6 +58,7 @@ fn main(start: &Start) -> i32 {
     texts(&mut checks);
     namespaces(&mut checks);
     containers(&mut checks);
+    races(&mut checks);
     checks.finish()
 }
 
@@ -685,6 +686,50 @@ fn containers(checks: &mut Checks) {
     let _ = driver::run("hog", &hog);
     let lost = before.saturating_sub(free_bytes());
     checks.holds(format_args!("their memory is back: {lost} bytes are not"), lost < 512 << 10);
+}
+
+/// Sockets that several processes use, bind, connect, pass and close at once, in a namespace of their own.
+fn races(checks: &mut Checks) {
+    const ROUNDS: usize = 100;
+    let before = free_bytes();
+    checks.succeeds("what several do with the same sockets at once leaves nothing bound", || {
+        let Ok(()) = sys::unshare(CLONE_NEWNET) else { return 1 };
+        let shared = [(); 4].map(|()| sys::socket(AF_UNIX, SOCK_STREAM | O_NONBLOCK, 0).expect("a socket"));
+        let (a, b) = sys::socketpair(SOCK_STREAM | O_NONBLOCK).expect("a pair");
+        let name = unix_address(NAME);
+        let busy = |own: usize| {
+            for round in 0..ROUNDS {
+                let socket = shared[(own + round) % shared.len()];
+                let _ = sys::bind(socket, &unix_address(&[0, b'a' + (round % 3) as u8]));
+                let _ = sys::listen(socket, 2);
+                let mine = sys::socket(AF_UNIX, SOCK_STREAM | O_NONBLOCK, 0).expect("a socket");
+                let _ = sys::bind(mine, &name).and(sys::listen(mine, 1));
+                let other = sys::socket(AF_UNIX, SOCK_STREAM | O_NONBLOCK, 0).expect("a socket");
+                let connected = sys::connect(other, &name);
+                // Two connect the same one: it is connected once.
+                let again = sys::connect(shared[own], &name);
+                let accepted = sys::accept(mine, 0);
+                let _ = sys::send_files(a, b"x", &[mine, other]);
+                let _ = sys::send_files(b, b"x", &[a]);
+                let _ = sys::receive_files(b, &mut [0])
+                    .map(|(_, count, files)| files[..count].iter().map(|&fd| close(fd)).count());
+                let _ = (connected, again, accepted.and_then(close));
+                if close(mine).and(close(other)).is_err() {
+                    return 1;
+                }
+            }
+            0
+        };
+        let children = [0, 1, 2, 3].map(|own| sys::spawn(|| busy(own)));
+        if children.map(|child| child.and_then(wait_for)) != [Ok(WaitStatus::Exited(0)); 4] {
+            return 2;
+        }
+        let ended = shared.map(close) == [Ok(()); 4] && [a, b].map(close) == [Ok(()); 2];
+        let lines = read_text::<2048>(c"/tmp/p/self/net/unix").map_or(0, |told| told.lines().count());
+        i32::from(!ended || lines != 1) * 3
+    });
+    let lost = before.saturating_sub(free_bytes());
+    checks.holds(format_args!("nor in memory: {lost} bytes are not back"), lost < 64 << 10);
 }
 
 fn free_bytes() -> u64 {
