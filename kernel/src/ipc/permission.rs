@@ -52,6 +52,23 @@ impl Permissions {
         }
     }
 
+    /// EACCES unless `who` may do all of `wanted` with the object as with a file: a POSIX queue (path_resolution(7),
+    /// "Permissions").
+    pub fn permit_file(&self, who: &Credentials, wanted: u32) -> Result<(), Errno> {
+        let granted = if who.fsuid == self.uid {
+            self.mode >> 6
+        } else if who.in_group(self.gid) {
+            self.mode >> 3
+        } else {
+            self.mode
+        };
+        let above = |capability| who.capable_over(self.uid, self.gid, capability);
+        let may = wanted & !granted & 7 == 0
+            || above(Capabilities::DAC_OVERRIDE)
+            || wanted == READ && above(Capabilities::DAC_READ_SEARCH);
+        if may { Ok(()) } else { Err(Errno::EACCES) }
+    }
+
     /// EPERM unless `who` owns or made the object, or stands above owners: to change or remove it.
     pub fn permit_change(&self, who: &Credentials, owner: &UserNamespace) -> Result<(), Errno> {
         if self.is_owner(who) || who.capable_in(owner, Capabilities::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) }
@@ -86,6 +103,10 @@ mod tests {
         assert_eq!(object.permit(&of(11, 21), first, 0), Ok(()));
         assert_eq!(object.permit(&of(11, 20), first, 0o600), Err(Errno::EACCES));
         assert_eq!(object.permit(&of(0, 0), first, 0o666), Ok(()));
+        assert_eq!(object.permit_file(&of(10, 20), READ | WRITE), Ok(()));
+        assert_eq!(object.permit_file(&of(11, 20), READ), Ok(()));
+        assert_eq!(object.permit_file(&of(11, 20), WRITE), Err(Errno::EACCES));
+        assert_eq!(object.permit_file(&of(0, 0), WRITE), Ok(()));
         assert_eq!(object.permit_change(&of(11, 20), first), Err(Errno::EPERM));
         assert_eq!(object.permit_change(&of(10, 20), first), Ok(()));
     }

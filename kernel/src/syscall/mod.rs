@@ -25,6 +25,7 @@ mod poll;
 mod privileges;
 mod process;
 mod seccomp;
+mod select;
 mod signal;
 mod socket;
 mod system;
@@ -294,6 +295,8 @@ table! {
     number::__NR_mq_getsetattr => ipc::posix::mq_getsetattr, (i32, UserAddr, UserAddr);
     number::__NR_ppoll => poll::ppoll, (UserAddr, u32, UserAddr, UserAddr, usize);
     legacy::POLL => poll::poll, (UserAddr, u32, i32);
+    number::__NR_pselect6 => select::pselect6, (i32, UserAddr, UserAddr, UserAddr, UserAddr, UserAddr);
+    legacy::SELECT => select::select, (i32, UserAddr, UserAddr, UserAddr, UserAddr);
     number::__NR_epoll_create1 => epoll::epoll_create1, (u32);
     legacy::EPOLL_CREATE => epoll::epoll_create, (i32);
     number::__NR_epoll_ctl => epoll::epoll_ctl, (i32, u32, i32, UserAddr);

@@ -71,6 +71,7 @@ legacy! {
     ARCH_PRCTL = __NR_arch_prctl;
     EPOLL_CREATE = __NR_epoll_create;
     EPOLL_WAIT = __NR_epoll_wait;
+    SELECT = __NR_select;
 }
 
 /// renameat(2), which riscv64 came too late for.

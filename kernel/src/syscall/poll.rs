@@ -84,11 +84,18 @@ async fn wait(thread: &Thread, at: UserAddr, count: u32, timeout_ns: Option<u64>
     let mut asked: Vec<PollFd> = Vec::with_capacity(count);
     asked.resize(count, PollFd { fd: -1, events: 0, revents: 0 });
     space.read_bytes(at, asked.as_mut_slice().as_mut_bytes())?;
+    let ready = wait_for(thread, &mut asked, timeout_ns).await;
+    space.write_bytes(at, asked.as_slice().as_bytes())?;
+    Ok(ready)
+}
+
+/// The same, of what is in the kernel already.
+pub(super) async fn wait_for(thread: &Thread, asked: &mut [PollFd], timeout_ns: Option<u64>) -> usize {
     let files: Vec<Option<Arc<File>>> =
         thread.with_files(|files| asked.iter().map(|poll| files.get(poll.fd).ok()).collect());
     let deadline = timeout_ns.map(|timeout| clock::now_ns().saturating_add(timeout));
     let mut sleep = pin!(deadline.map(sched::sleep_until));
-    let ready = poll_fn(|cx| {
+    poll_fn(|cx| {
         let mut ready = 0;
         for (poll, file) in asked.iter_mut().zip(&files) {
             let interest = Readiness::from_bits_truncate(poll.events) | Readiness::ALWAYS;
@@ -107,7 +114,5 @@ async fn wait(thread: &Thread, at: UserAddr, count: u32, timeout_ns: Option<u64>
         };
         if over { Poll::Ready(ready) } else { Poll::Pending }
     })
-    .await;
-    space.write_bytes(at, asked.as_slice().as_bytes())?;
-    Ok(ready)
+    .await
 }

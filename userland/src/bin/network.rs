@@ -456,6 +456,12 @@ fn events(checks: &mut Checks) {
     });
     checks.equal("who waits is woken", sys::epoll_wait(epoll, -1), Ok((1, EPOLLIN, 9)));
     checks.equal("by a child", child.and_then(wait_for), Ok(WaitStatus::Exited(0)));
+    // The same in sets of bits.
+    let bits = |fds: &[Fd]| fds.iter().fold(0, |set, fd| set | 1 << fd);
+    let selected = sys::select(bits(&[a, b]), bits(&[a]), None);
+    checks.equal("select tells which", selected, Ok((2, bits(&[b]), bits(&[a]))));
+    checks.equal("or that the time is over", sys::select(bits(&[a]), 0, Some(MILLISECOND)), Ok((0, 0, 0)));
+    checks.equal("nothing of what is not open", sys::select(1 << 50, 0, None), Err(Errno::EBADF));
     // Epolls watch each other, but not in a circle or a long chain.
     let outer = sys::epoll().expect("an epoll");
     checks.equal("an epoll is watched", sys::epoll_set(outer, EPOLL_CTL_ADD, epoll, EPOLLIN, 3), Ok(()));

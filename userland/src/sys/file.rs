@@ -109,6 +109,14 @@ pub fn poll_both(fds: [Fd; 2], events: u32) -> Result<[u32; 2]> {
     call!(__NR_ppoll, Arg::write(&mut entries), entries.len(), 0, 0, 8)?;
     Ok(entries.map(|entry| u32::from(entry.revents as u16)))
 }
+/// pselect6(2) of descriptors below 64, a bit each: to be read and to be written; which are, and how many.
+pub fn select(reads: u64, writes: u64, timeout: Option<u64>) -> Result<(usize, u64, u64)> {
+    let (mut reads, mut writes) = (reads, writes);
+    let time = timeout.map(super::timespec);
+    let time = time.as_ref().map_or(Arg(0), Arg::read);
+    let count = call!(__NR_pselect6, 64, Arg::write(&mut reads), Arg::write(&mut writes), 0, time, 0)?;
+    Ok((count, reads, writes))
+}
 /// mkdirat(2), relative to the working directory.
 pub fn mkdir(path: &CStr, mode: u32) -> Result {
     call!(__NR_mkdirat, AT_FDCWD, path, mode).map(drop)

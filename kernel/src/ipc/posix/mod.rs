@@ -173,7 +173,7 @@ impl PosixQueues {
             if request.create == Some(true) {
                 return Err(Errno::EEXIST);
             }
-            queue.permissions.lock().permit(caller.credentials, caller.owner, wanted(request.access))?;
+            queue.permissions().permit_file(caller.credentials, wanted(request.access))?;
             return Ok(Arc::new(OpenQueue::new(queue, caller.pid)));
         }
         if request.create.is_none() {

@@ -1,0 +1,118 @@
+//! select(2) and pselect(2): poll's question, asked and answered in sets of bits.
+
+use super::{
+    layout::{PollFd, TimeSpec},
+    poll::{Restore, duration_ns, wait_for},
+};
+use crate::{
+    fs::Readiness,
+    task::{SignalSet, Thread},
+};
+use alloc::{vec, vec::Vec};
+use linux_raw_sys::general::RLIMIT_NOFILE;
+use veridian_containers::abi::Errno;
+use veridian_hal::UserAddr;
+use zerocopy::IntoBytes;
+
+const NS_PER_US: i64 = 1000;
+const BITS: usize = u64::BITS as usize;
+
+/// What each of the three sets asks for, and what answers it.
+const SETS: [(Readiness, Readiness); 3] = [
+    (Readiness::READABLE, Readiness::READABLE.union(Readiness::HUP).union(Readiness::ERR)),
+    // (A writer hears of a hang-up by its write.)
+    (Readiness::WRITABLE, Readiness::WRITABLE.union(Readiness::HUP).union(Readiness::ERR)),
+    (Readiness::PRI, Readiness::PRI),
+];
+
+/// Descriptors, a bit each; nothing if the caller gives no set.
+type Set = Option<(UserAddr, Vec<u64>)>;
+
+pub async fn select(
+    thread: &Thread,
+    count: i32,
+    reads: UserAddr,
+    writes: UserAddr,
+    others: UserAddr,
+    timeout: UserAddr,
+) -> Result<usize, Errno> {
+    let timeout = if timeout == UserAddr(0) {
+        None
+    } else {
+        let time: TimeSpec = thread.space().read(timeout)?;
+        let nanoseconds = time.nanoseconds.checked_mul(NS_PER_US).ok_or(Errno::EINVAL)?;
+        Some(duration_ns(TimeSpec { nanoseconds, ..time })?)
+    };
+    among(thread, count, [reads, writes, others], timeout).await
+}
+
+/// The last argument points to a signal mask and its size. As with ppoll(2), the time that is left is not told.
+pub async fn pselect6(
+    thread: &Thread,
+    count: i32,
+    reads: UserAddr,
+    writes: UserAddr,
+    others: UserAddr,
+    timeout: UserAddr,
+    mask: UserAddr,
+) -> Result<usize, Errno> {
+    let space = thread.space();
+    let timeout = if timeout == UserAddr(0) { None } else { Some(duration_ns(space.read(timeout)?)?) };
+    let [mask, bytes] = if mask == UserAddr(0) { [0; 2] } else { space.read::<[usize; 2]>(mask)? };
+    if mask == 0 {
+        return among(thread, count, [reads, writes, others], timeout).await;
+    }
+    if bytes != size_of::<u64>() {
+        return Err(Errno::EINVAL);
+    }
+    let mask = SignalSet(space.read::<u64>(UserAddr(mask))?).without(SignalSet::UNSTOPPABLE);
+    let restore = Restore::set(thread, mask);
+    let result = among(thread, count, [reads, writes, others], timeout).await;
+    drop(restore);
+    result
+}
+
+fn contains(set: &Set, fd: usize) -> bool {
+    set.as_ref().is_some_and(|(_, words)| words[fd / BITS] >> (fd % BITS) & 1 != 0)
+}
+
+/// EBADF for a descriptor that is not open. All sets are written, or none.
+async fn among(thread: &Thread, count: i32, places: [UserAddr; 3], timeout_ns: Option<u64>) -> Result<usize, Errno> {
+    let limit = usize::try_from(thread.confinement().limit(RLIMIT_NOFILE)).unwrap_or(usize::MAX);
+    // (As Linux: what is beyond the process's table is not looked at.)
+    let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?.min(limit);
+    let space = thread.space();
+    let mut sets: [Set; 3] = [None, None, None];
+    for (set, place) in sets.iter_mut().zip(places).filter(|(_, place)| *place != UserAddr(0)) {
+        let mut words = vec![0_u64; count.div_ceil(BITS)];
+        space.read_bytes(place, words.as_mut_slice().as_mut_bytes())?;
+        *set = Some((place, words));
+    }
+    let mut asked = Vec::new();
+    for fd in 0..count {
+        let wanted = SETS.iter().zip(&sets).filter(|(_, set)| contains(set, fd));
+        let events = wanted.fold(Readiness::empty(), |all, ((wanted, _), _)| all | *wanted).bits();
+        if events != 0 {
+            thread.with_files(|files| files.get_open(fd as i32))?;
+            asked.push(PollFd { fd: fd as i32, events, revents: 0 });
+        }
+    }
+    wait_for(thread, &mut asked, timeout_ns).await;
+    let mut told = 0;
+    for ((_, answer), set) in SETS.iter().zip(&mut sets) {
+        let Some((_, words)) = set else { continue };
+        let before = core::mem::take(words);
+        *words = vec![0; before.len()];
+        for one in &asked {
+            let is_asked = before[one.fd as usize / BITS] >> (one.fd as usize % BITS) & 1 != 0;
+            if is_asked && Readiness::from_bits_truncate(one.revents).intersects(*answer) {
+                words[one.fd as usize / BITS] |= 1 << (one.fd as usize % BITS);
+                told += 1;
+            }
+        }
+    }
+    for (place, words) in sets.iter().flatten() {
+        space.write_bytes(*place, words.as_slice().as_bytes())?;
+    }
+    Ok(told)
+}
