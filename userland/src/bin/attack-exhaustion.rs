@@ -40,6 +40,15 @@ const HOGS: &[(&str, u64, &str, Hog, &[Errno])] = &[
     ("proc-files", 3, "mount=/proc:proc:proc\n", || crowd(proc_files), &[Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM]),
     ("pipes", 6, "", pipes, &[Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM]),
     ("sockets", 6, "", sockets, &[Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS]),
+    ("epolls", 6, "", || crowd(epolls), &[Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOSPC]),
+    (
+        "connections",
+        6,
+        "namespace=network\n",
+        connections,
+        &[Errno::EAGAIN, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS, Errno::ECONNREFUSED],
+    ),
+    ("datagrams", 6, "namespace=network\n", datagrams, &[Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS]),
     ("files-under-way", 6, "", files_under_way, &[Errno::EAGAIN, Errno::ETOOMANYREFS, Errno::ENOMEM, Errno::ENOBUFS]),
     ("files", 2, "", files, &[Errno::ENOSPC, Errno::ENOMEM]),
     ("links", 2, "", links, &[Errno::EMLINK, Errno::ENOSPC, Errno::ENOMEM]),
@@ -293,6 +302,47 @@ fn sockets() -> (u32, Errno) {
             }
         }
         Ok(())
+    })
+}
+
+fn epolls() -> (u32, Errno) {
+    let (from, _) = sys::pipe(0).expect("a pipe");
+    until_refused(|_| {
+        let epoll = sys::epoll()?;
+        sys::epoll_set(epoll, linux::EPOLL_CTL_ADD, from, linux::EPOLLIN, 0)
+    })
+}
+
+const INET: u32 = 2;
+const PORT: u16 = 4000;
+
+/// Connections that nobody accepts, each with as much in it as it takes.
+fn connections() -> (u32, Errno) {
+    let listener = sys::socket(INET, STREAM, 0).expect("a socket");
+    let address = sys::v4_address([127, 0, 0, 1], PORT);
+    sys::bind(listener, &address).and(sys::listen(listener, i32::MAX)).expect("it listens");
+    until_refused(|_| {
+        let socket = sys::socket(INET, STREAM | O_NONBLOCK, 0)?;
+        sys::connect(socket, &address)?;
+        match until_refused(|_| sys::write(socket, &[1; PAGE])) {
+            (_, Errno::EAGAIN) => Ok(()),
+            (_, errno) => Err(errno),
+        }
+    })
+}
+
+/// Sockets full of datagrams that nobody receives.
+fn datagrams() -> (u32, Errno) {
+    const DATAGRAM: u32 = 2;
+    until_refused(|count| {
+        let socket = sys::socket(INET, DATAGRAM | O_NONBLOCK, 0)?;
+        let address = sys::v4_address([127, 0, 0, 1], PORT + count as u16);
+        sys::bind(socket, &address)?;
+        // What finds no room is dropped.
+        (0..256).try_for_each(|_| match sys::send(socket, &[1; 1024], 0, Some(&address)) {
+            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+            Err(errno) => Err(errno),
+        })
     })
 }
 

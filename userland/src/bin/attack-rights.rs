@@ -102,7 +102,7 @@ fn attack(rights: &str) -> i32 {
     calls(&mut checks);
     processes(&mut checks, if rights == RIGHTS[0].0 { PIDS } else { 2000 });
     namespaces(&mut checks);
-    settings(&mut checks);
+    settings(&mut checks, rights);
     devices(&mut checks);
     terminal(&mut checks);
     hierarchy(&mut checks, rights);
@@ -233,7 +233,11 @@ const SETTINGS: &[&CStr] = &[
     c"/sys/power/state",
 ];
 
-fn settings(checks: &mut Checks) {
+fn settings(checks: &mut Checks, rights: &str) {
+    if rights != RIGHTS[2].0 {
+        let spared = make_file(c"/proc/self/oom_score_adj", 0, b"-1000");
+        checks.equal("nobody is spared when memory is short", spared, Err(Errno::EACCES));
+    }
     for &path in SETTINGS {
         checks.holds(
             format_args!("{path:?} takes nothing"),
