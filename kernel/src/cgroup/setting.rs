@@ -270,7 +270,7 @@ fn bytes(text: &str) -> Result<Option<u64>, Errno> {
         _ => (text, 0),
     };
     let value = number(digits)?;
-    Ok(Some(value.checked_mul(1 << shift).unwrap_or(u64::MAX)))
+    Ok(Some(value.saturating_mul(1 << shift)))
 }
 
 /// A list of CPUs, `0-2,5`, as a mask; nothing is 0.

@@ -36,7 +36,7 @@ impl FileObject for Socket {
                 peer.inbox.room.register(cx);
                 let room = peer.inbox.room();
                 ready.set(Readiness::WRITABLE, room.map_or(true, |room| room >= CAPACITY / 4) || write_shut);
-                ready.set(Readiness::HUP, !self.kind.is_datagram() && (ended && write_shut || ended && room.is_err()));
+                ready.set(Readiness::HUP, !self.kind.is_datagram() && ended && (write_shut || room.is_err()));
             }
             None if self.kind.is_datagram() => ready |= Readiness::WRITABLE,
             // Never connected (tcp(7), as Linux tells it).

@@ -46,7 +46,7 @@ fn main(start: &Start) -> i32 {
     for directory in [c"v", c"w", c"upper", c"work"] {
         sys::mkdir(directory, 0o777).expect("a directory");
     }
-    let content: [u8; SIZE] = core::array::from_fn(|at| byte(at));
+    let content: [u8; SIZE] = core::array::from_fn(byte);
     make_file(c"v/target", 0o444, &content).expect("a file");
     let before = (sum(c"v/target"), programs());
     let watching = "mount=/v:bind:/tmp/v:ro\nmount=/w:bind:/tmp/w\n";

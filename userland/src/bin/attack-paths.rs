@@ -18,6 +18,9 @@ use veridian_userland::{driver, program, text};
 
 program!(main);
 
+/// What is done with a path.
+type Deed = fn(&CStr) -> sys::Result;
+
 /// The status of a further process in its `siginfo_t`.
 const STATUS: usize = 6;
 /// Descriptors that might be leaked.
@@ -124,7 +127,7 @@ fn runtime_binary(checks: &mut Checks, count: u32) {
 
 /// Inside: opens the programs of all processes for writing, and looks where their directories and descriptors lead.
 fn overwrite() -> i32 {
-    let known = [c"/bin/attack-paths", c"/bin/worker"].map(|path| identity(path));
+    let known = [c"/bin/attack-paths", c"/bin/worker"].map(identity);
     make_file(c"/v/ready", 0o644, b"").expect("a file");
     let (mut met, mut wrong) = (0, 0);
     while !exists(c"/v/stop") {
@@ -273,7 +276,7 @@ fn masks(checks: &mut Checks) {
          masked_path=/v/closed\nprocess_args=[\"/bin/attack-paths\",\"masked\"]\n"
     );
     let null = c"/bundle/rootfs/dev/null";
-    let kinds: [(&str, fn(&CStr) -> sys::Result); 4] = [
+    let kinds: [(&str, Deed); 4] = [
         ("missing", |_| Ok(())),
         ("a link to a file", |null| sys::symlink(c"/v/hidden", null)),
         ("a link to a kernel parameter", |null| sys::symlink(c"/proc/sys/kernel/hostname", null)),

@@ -334,7 +334,7 @@ fn clones(checks: &mut Checks) {
     let open = |name: &str| sys::open(groups::c_str(&groups::path(name)), O_PATH).expect("a place");
     let (group, file) = (open("c"), open("c/cgroup.procs"));
     let clone = |cgroup: u64, size| {
-        let args = CloneArgs { flags: CLONE_INTO_CGROUP as u64, exit_signal: 17, cgroup, size, ..CloneArgs::default() };
+        let args = CloneArgs { flags: CLONE_INTO_CGROUP, exit_signal: 17, cgroup, size, ..CloneArgs::default() };
         match sys::clone3(args)? {
             0 => sys::exit(i32::from(!is("../proc/self/cgroup", "0::/c"))),
             child => wait_for(child),

@@ -54,6 +54,7 @@ fn running(id: &str, more: &str) -> Fd {
     container
 }
 
+#[expect(clippy::result_large_err, reason = "the message lies in it, without a heap")]
 fn run_in(container: Fd, process: &str) -> Result<Fd, (Errno, String<256>)> {
     let mut message = [0; 256];
     sys::container_exec(container, process.as_bytes(), &mut message).map_err(|(errno, length)| {

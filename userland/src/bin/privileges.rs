@@ -181,7 +181,7 @@ fn executions(checks: &mut Checks) {
     copy_file(c"/bin/privileges", c"nosuid/setuid", 0o755).expect("a copy");
     sys::chmod(c"nosuid/setuid", 0o4755).expect("chmod");
     executes(checks, "set-user-id means nothing", c"nosuid/setuid", c"1000/1000/1000 0/0/0 000 111 0 1", drop_rights);
-    executes(checks, "ambient capabilities stay", plain, c"1000/1000/1000 20/20/20 010 111 0 1", || keep_kill());
+    executes(checks, "ambient capabilities stay", plain, c"1000/1000/1000 20/20/20 010 111 0 1", keep_kill);
     executes(checks, "until ids are set", c"other", c"1000/2000/2000 0/0/20 000 111 1 0", keep_kill);
     executes(checks, "inheritable ones alone give nothing", plain, c"1000/1000/1000 0/0/20 000 111 0 1", || {
         keep_kill() && sys::clear_ambient().is_ok()

@@ -88,10 +88,13 @@ pub struct PosixQueue {
     _charge: ObjectCharge,
 }
 
+/// A message's bytes, and what they are charged to.
+type Message = (Box<[u8]>, ObjectCharge);
+
 #[derive(Debug, Default)]
 struct State {
     /// By priority; no list is empty.
-    messages: BTreeMap<u32, VecDeque<(Box<[u8]>, ObjectCharge)>>,
+    messages: BTreeMap<u32, VecDeque<Message>>,
     count: u64,
     bytes: u64,
     /// Calls that wait for a message: they come before a notification.

@@ -128,7 +128,7 @@ pub fn main(start: &Start) -> u8 {
             print(1, format_args!("{}", overview()));
             0
         }
-        ["help", name, ..] => of_name(name).map_or_else(|status| status, |verb| help(verb)),
+        ["help", name, ..] => of_name(name).map_or_else(|status| status, help),
         [name, ref words @ ..] => of_name(name).map_or_else(|status| status, |verb| run(verb, words)),
     }
 }
