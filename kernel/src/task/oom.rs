@@ -72,10 +72,11 @@ pub fn fit_memory(group: &Arc<Cgroup>) {
 }
 
 /// How much a process is in the way where there are `total` bytes (Linux's oom_badness): what it has, and a thousandth of
-/// all for each point of its oom_score_adj. `None` for who is never killed: the machine's first process, or by its score.
+/// all for each point of its oom_score_adj. `None` for who has ended, and for who is never killed: the machine's first
+/// process, or by its score.
 pub fn badness(thread: &Thread, total: u64) -> Option<i64> {
     let adjustment = thread.confinement().oom_score_adj().get();
-    if adjustment == OomScoreAdj::NEVER || thread.pid().global_number() == 1 {
+    if thread.has_ended() || adjustment == OomScoreAdj::NEVER || thread.pid().global_number() == 1 {
         return None;
     }
     let total = i64::try_from(total).unwrap_or(i64::MAX);
@@ -91,7 +92,8 @@ pub fn machine_bytes() -> u64 {
 /// that lives or dies as one. Whether somebody ends, now or already.
 pub(super) fn relieve(group: &Arc<Cgroup>, memory: &Arc<MemoryGroup>) -> bool {
     let threads: Vec<_> = group.subtree().iter().flat_map(|group| group.threads()).collect();
-    if threads.iter().any(|thread| thread.signals().is_killed() && !thread.has_ended()) {
+    // Who is being killed gives back what it has; who has done so may wait for long to be waited for.
+    if threads.iter().any(|thread| thread.signals().is_killed() && thread.is_present()) {
         return true;
     }
     memory.count(Event::Oom);

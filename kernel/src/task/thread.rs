@@ -393,6 +393,11 @@ impl Thread {
         observer
     }
 
+    /// Whether it counts in its group: until its memory has been given back.
+    pub fn is_present(&self) -> bool {
+        self.membership.lock().presence.is_some()
+    }
+
     /// Whether it has ended or is about to: its body is gone.
     pub fn has_ended(&self) -> bool {
         self.body.lock().is_none()
