@@ -43,10 +43,17 @@ least() {
     echo "more than 32 MiB"
 }
 
+# idle ARCH: what containers that sleep cost when there are 1, 100, 10,000 of them, and what one more costs then.
+idle() {
+    "$run" --arch "$1" --mem 3G --timeout 900 --append "quiet probe=idle count=10000" examples/hello.oci 2>/dev/null | awk '
+        /^idle:/ { gsub(/idle: |\r/, ""); printf "%s%s", sep, $0; sep = "; " }'
+}
+
 for arch; do
     scripts/image.sh "$arch"
     echo "| $arch | reset to the container's first instruction | $(first "$arch") instructions |"
     echo "| $arch | create+start+wait+delete, mean of 100 | $(cycle "$arch") |"
     echo "| $arch | kernel image | $(size "$arch") |"
     echo "| $arch | least memory that runs hello | $(least "$arch") |"
+    echo "| $arch | idle containers | $(idle "$arch") |"
 done

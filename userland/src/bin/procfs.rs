@@ -385,9 +385,7 @@ fn machine(checks: &mut Checks) {
 }
 
 fn parameters(checks: &mut Checks) {
-    let name = |text: &mut [core::ffi::c_char]| -> String<66> {
-        text.iter().take_while(|&&byte| byte != 0).map(|&byte| byte as u8 as char).chain(['\n']).collect()
-    };
+    let name = |text: &mut [core::ffi::c_char]| -> String<66> { sys::text_of(text).chars().chain(['\n']).collect() };
     let changed = in_child(|| {
         sys::unshare(CLONE_NEWUTS).expect("root may");
         let mut checks = Checks::new();

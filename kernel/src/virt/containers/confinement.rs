@@ -17,11 +17,12 @@ use veridian_containers::{
 };
 use veridian_hal::sync::SpinLock;
 
-/// Programs of the default profile that are kept: few sets of capabilities are in use at one time.
-const PROGRAMS_KEPT: usize = 8;
+/// Default profiles that are kept: few sets of capabilities are in use at one time.
+const PROFILES_KEPT: usize = 8;
 
-/// The programs of the default profile, by the capabilities that it depends on; the one used last at the end.
-static DEFAULTS: SpinLock<Vec<(CapabilitySet, Arc<Program>)>> = SpinLock::new(Vec::new());
+/// The default profiles, by the capabilities that they depend on, the one used last at the end: the program, and the filters
+/// of who has this one alone, whose look-up table takes longer to make than all the rest of a container.
+static DEFAULTS: SpinLock<Vec<(CapabilitySet, Arc<Program>, Seccomp)>> = SpinLock::new(Vec::new());
 
 /// The confinement of a container's process with these credentials: the creator's, and what the configuration adds.
 pub fn of(
@@ -52,7 +53,13 @@ pub fn of(
 fn filtered(outer: Seccomp, creator: &Runtime, capabilities: CapabilitySet, rules: &Rules) -> Result<Seccomp, Error> {
     let filtered = match rules {
         Rules::Unconfined => Ok(outer),
-        Rules::Default => outer.with(default_program(capabilities)?, number::AUDIT_ARCH, false, None),
+        Rules::Default => {
+            let (program, alone) = default_filter(capabilities)?;
+            match outer {
+                Seccomp::Disabled => Ok(alone),
+                outer => outer.with(program, number::AUDIT_ARCH, false, None),
+            }
+        }
         Rules::Profile(profile) if profile.flags.contains(SeccompFlags::WAIT_KILLABLE_RECV) => Err(Errno::EINVAL),
         Rules::Profile(profile) => {
             let logs = profile.flags.contains(SeccompFlags::LOG);
@@ -68,26 +75,28 @@ fn program(profile: &SeccompProfile) -> Result<Arc<Program>, Errno> {
     check(&compile(profile, &Machine { architecture: number::AUDIT_ARCH, number: &number::of }))
 }
 
-fn default_program(capabilities: CapabilitySet) -> Result<Arc<Program>, Error> {
+/// The default profile: its program, and the filters of who has it alone.
+fn default_filter(capabilities: CapabilitySet) -> Result<(Arc<Program>, Seccomp), Error> {
     let key = capabilities & DEFAULT_CONDITIONS;
     let known = {
         let mut kept = DEFAULTS.lock();
-        let place = kept.iter().position(|(other, _)| *other == key);
-        place.map(|place| {
+        let place = kept.iter().position(|(other, ..)| *other == key);
+        place.and_then(|place| {
             kept[place..].rotate_left(1);
-            kept.last().map(|(_, program)| program.clone())
+            kept.last().map(|(_, program, alone)| (program.clone(), alone.clone()))
         })
     };
-    if let Some(Some(program)) = known {
-        return Ok(program);
+    if let Some(known) = known {
+        return Ok(known);
     }
     let program = program(&default_profile(key))?;
+    let alone = Seccomp::Disabled.with(program.clone(), number::AUDIT_ARCH, false, None)?;
     let mut kept = DEFAULTS.lock();
-    let oldest = if kept.len() == PROGRAMS_KEPT { Some(kept.remove(0)) } else { None };
-    kept.push((key, program.clone()));
+    let oldest = if kept.len() == PROFILES_KEPT { Some(kept.remove(0)) } else { None };
+    kept.push((key, program.clone(), alone.clone()));
     drop(kept);
     drop(oldest);
-    Ok(program)
+    Ok((program, alone))
 }
 
 #[cfg(test)]
@@ -97,11 +106,13 @@ mod tests {
     #[test]
     fn the_default_profile_is_accepted_for_every_capability_alone_and_for_all() {
         for capabilities in CapabilitySet::all().iter().chain([CapabilitySet::empty(), CapabilitySet::all()]) {
-            assert!(default_program(capabilities).is_ok(), "{capabilities:?}");
+            assert!(default_filter(capabilities).is_ok(), "{capabilities:?}");
         }
-        assert_eq!(DEFAULTS.lock().len(), PROGRAMS_KEPT);
-        let again = [default_program(CapabilitySet::all()), default_program(CapabilitySet::all())];
-        let [Ok(one), Ok(two)] = again else { panic!("programs") };
+        assert_eq!(DEFAULTS.lock().len(), PROFILES_KEPT);
+        let again = [default_filter(CapabilitySet::all()), default_filter(CapabilitySet::all())];
+        let [Ok((one, first)), Ok((two, second))] = again else { panic!("programs") };
         assert!(Arc::ptr_eq(&one, &two));
+        let [Some(first), Some(second)] = [first.newest(), second.newest()] else { panic!("filters") };
+        assert!(Arc::ptr_eq(first, second), "one look-up table for all");
     }
 }
