@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = &[
     ("vctl_run_ends_with_the_status_of_the_container", runs),
     ("vctl_refuses_in_words_what_is_wrong", refusals),
     ("vctl_exec_ends_with_the_status_of_the_command", execs),
+    ("vctl_exec_gives_a_process_a_terminal_of_its_own", terminal),
     ("vctl_shows_what_containers_use_and_changes_their_limits", limits),
     ("vctl_spec_writes_a_configuration_that_runs", specs),
     ("vctl_run_ends_its_container_when_it_is_interrupted", interrupted),
@@ -183,6 +184,24 @@ fn execs(guest: &Guest) {
     run.prints("one more").prints("/bin").prints("inside");
     run.prints("vctl: container not running").prints("vctl: two: container does not exist");
     run.prints("vctl: there is no flag -x").prints("vctl: cannot exec in a paused container");
+}
+
+/// A person at the console: a shell in the container edits lines on a terminal of the container's.
+fn terminal(guest: &Guest) {
+    let mut initrd = standard(guest.arch);
+    initrd.config(SLEEPER);
+    let mut vm = guest.vm().initrd(initrd.archive()).command_line("shell=sh loglevel=error");
+    for (text, keys) in [
+        ("# ", "vctl run -d -b /bundle one\r"),
+        ("one\r\n# ", "vctl exec -t one /bin/sh\r"),
+        ("/bin/sh\r\n# ", "hostnamf\x7fe; exit 5\r"),
+        ("inside\r\n# ", "echo status $?\r"),
+        ("\nstatus 5\r\n# ", "vctl features | cat\r"),
+        ("\"ociVersionMax\": \"1.3.0\"", "exit 3\r"),
+    ] {
+        vm = vm.types_after(text, keys);
+    }
+    guest.boot(vm).exits(3);
 }
 
 fn limits(guest: &Guest) {
