@@ -190,39 +190,26 @@ impl Inode {
     /// An inode that no file system holds, for an object that has only descriptors.
     pub(super) fn anonymous(superblock: &Arc<Superblock>, attributes: Attributes, content: Content) -> Arc<Self> {
         let number = superblock.reserve_inode().expect("no limit on anonymous inodes");
-        let attributes = SpinLock::new(attributes);
-        Arc::new(Self {
-            number,
-            superblock: superblock.clone(),
-            _charge: None,
-            attributes,
-            xattrs: Xattrs::default(),
-            content,
-        })
+        Self::unpaid(superblock, number, attributes, content)
     }
 
     /// The inode of a node that is made when it is looked at; its dentry pays for it.
     pub(super) fn synthetic(superblock: &Arc<Superblock>, number: u64, node: Node) -> Arc<Self> {
         superblock.reserve_inode().expect("no limit on synthetic inodes");
         let Ownership { mode, uid, gid } = node.entry().ownership();
-        let attributes = SpinLock::new(Attributes::new(mode, uid, gid));
-        let content = Content::Synthetic(node);
-        Arc::new(Self {
-            number,
-            superblock: superblock.clone(),
-            _charge: None,
-            attributes,
-            xattrs: Xattrs::default(),
-            content,
-        })
+        Self::unpaid(superblock, number, Attributes::new(mode, uid, gid), Content::Synthetic(node))
     }
 
     /// The inode of a name of an overlay; its dentry pays for it.
     pub(super) fn overlay(superblock: &Arc<Superblock>, number: u64, node: overlay::Node) -> Arc<Self> {
         superblock.reserve_inode().expect("no limit on an overlay's inodes");
-        let (attributes, content) = (SpinLock::new(Attributes::new(0, 0, 0)), Content::Overlay(node));
-        let (superblock, xattrs) = (superblock.clone(), Xattrs::default());
-        Arc::new(Self { number, superblock, _charge: None, attributes, xattrs, content })
+        Self::unpaid(superblock, number, Attributes::new(0, 0, 0), Content::Overlay(node))
+    }
+
+    /// One that is charged to nobody itself.
+    fn unpaid(superblock: &Arc<Superblock>, number: u64, attributes: Attributes, content: Content) -> Arc<Self> {
+        let (attributes, xattrs) = (SpinLock::new(attributes), Xattrs::default());
+        Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, xattrs, content })
     }
 
     /// The inode's number in its file system.

@@ -3,7 +3,7 @@
 use super::{
     number,
     place::{check_flags, open_file},
-    poll::{Restore, duration_ns},
+    poll::{Restore, milliseconds_ns, timeout_ns},
 };
 use crate::{
     fs::{
@@ -11,7 +11,7 @@ use crate::{
         epoll::{Epoll, Interest, Manner},
     },
     sched,
-    task::{SignalSet, Thread},
+    task::Thread,
 };
 use alloc::sync::Arc;
 use core::{
@@ -23,7 +23,6 @@ use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, clock};
 
-const NS_PER_MS: u64 = 1_000_000;
 /// Where the second half of `struct epoll_event` begins: the structure is packed on x86_64 alone.
 const DATA: usize = if number::IS_X86_64 { 4 } else { 8 };
 /// Bytes of the structure.
@@ -63,7 +62,7 @@ fn interest(thread: &Thread, at: UserAddr) -> Result<Interest, Errno> {
 
 pub async fn epoll_ctl(thread: &Thread, fd: i32, what: u32, target: i32, at: UserAddr) -> Result<usize, Errno> {
     let interest = if what == general::EPOLL_CTL_DEL { Interest::default() } else { interest(thread, at)? };
-    let file = super::place::open_file(thread, fd)?;
+    let file = open_file(thread, fd)?;
     let target_file = open_file(thread, target)?;
     let epoll = file.object::<Epoll>().ok_or(Errno::EINVAL)?;
     match what {
@@ -82,7 +81,7 @@ pub async fn epoll_ctl(thread: &Thread, fd: i32, what: u32, target: i32, at: Use
 }
 
 pub async fn epoll_wait(thread: &Thread, fd: i32, to: UserAddr, most: i32, timeout_ms: i32) -> Result<usize, Errno> {
-    wait(thread, fd, to, most, u64::try_from(timeout_ms).ok().map(|timeout| timeout * NS_PER_MS)).await
+    wait(thread, fd, to, most, milliseconds_ns(timeout_ms)).await
 }
 
 pub async fn epoll_pwait(
@@ -94,8 +93,8 @@ pub async fn epoll_pwait(
     mask: UserAddr,
     mask_bytes: usize,
 ) -> Result<usize, Errno> {
-    let timeout = u64::try_from(timeout_ms).ok().map(|timeout| timeout * NS_PER_MS);
-    wait_masked(thread, fd, to, most, timeout, mask, mask_bytes).await
+    let _restore = Restore::from_user(thread, mask, mask_bytes)?;
+    wait(thread, fd, to, most, milliseconds_ns(timeout_ms)).await
 }
 
 pub async fn epoll_pwait2(
@@ -107,30 +106,9 @@ pub async fn epoll_pwait2(
     mask: UserAddr,
     mask_bytes: usize,
 ) -> Result<usize, Errno> {
-    let timeout = if timeout == UserAddr(0) { None } else { Some(duration_ns(thread.space().read(timeout)?)?) };
-    wait_masked(thread, fd, to, most, timeout, mask, mask_bytes).await
-}
-
-async fn wait_masked(
-    thread: &Thread,
-    fd: i32,
-    to: UserAddr,
-    most: i32,
-    timeout_ns: Option<u64>,
-    mask: UserAddr,
-    mask_bytes: usize,
-) -> Result<usize, Errno> {
-    if mask == UserAddr(0) {
-        return wait(thread, fd, to, most, timeout_ns).await;
-    }
-    if mask_bytes != size_of::<u64>() {
-        return Err(Errno::EINVAL);
-    }
-    let mask = SignalSet(thread.space().read::<u64>(mask)?).without(SignalSet::UNSTOPPABLE);
-    let restore = Restore::set(thread, mask);
-    let result = wait(thread, fd, to, most, timeout_ns).await;
-    drop(restore);
-    result
+    let timeout = timeout_ns(thread, timeout)?;
+    let _restore = Restore::from_user(thread, mask, mask_bytes)?;
+    wait(thread, fd, to, most, timeout).await
 }
 
 async fn wait(thread: &Thread, fd: i32, to: UserAddr, most: i32, timeout_ns: Option<u64>) -> Result<usize, Errno> {

@@ -21,8 +21,7 @@ const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_S: u64 = 1_000_000_000;
 
 pub async fn poll(thread: &Thread, at: UserAddr, count: u32, timeout_ms: i32) -> Result<usize, Errno> {
-    let timeout = u64::try_from(timeout_ms).ok().map(|timeout| timeout * NS_PER_MS);
-    wait(thread, at, count, timeout).await
+    wait(thread, at, count, milliseconds_ns(timeout_ms)).await
 }
 
 /// ppoll(2). The time that is left is not told: what is written to `timeout` is no part of POSIX's pselect either.
@@ -34,18 +33,9 @@ pub async fn ppoll(
     mask: UserAddr,
     mask_bytes: usize,
 ) -> Result<usize, Errno> {
-    let timeout = if timeout == UserAddr(0) { None } else { Some(duration_ns(thread.space().read(timeout)?)?) };
-    if mask == UserAddr(0) {
-        return wait(thread, at, count, timeout).await;
-    }
-    if mask_bytes != size_of::<u64>() {
-        return Err(Errno::EINVAL);
-    }
-    let mask = SignalSet(thread.space().read::<u64>(mask)?).without(SignalSet::UNSTOPPABLE);
-    let restore = Restore::set(thread, mask);
-    let result = wait(thread, at, count, timeout).await;
-    drop(restore);
-    result
+    let timeout = timeout_ns(thread, timeout)?;
+    let _restore = Restore::from_user(thread, mask, mask_bytes)?;
+    wait(thread, at, count, timeout).await
 }
 
 /// Sets a signal mask back, also when the call is given up for a signal.
@@ -55,9 +45,17 @@ pub(super) struct Restore<'a> {
 }
 
 impl<'a> Restore<'a> {
-    /// Blocks `mask` instead of what is blocked now, for as long as this lives.
-    pub fn set(thread: &'a Thread, mask: SignalSet) -> Self {
-        Self { thread, mask: thread.signals().set_blocked(mask) }
+    /// Blocks the mask of `bytes` bytes at `at` instead of what is blocked now, for as long as this lives; nothing if `at` is
+    /// null. EINVAL for another size than a mask has.
+    pub fn from_user(thread: &'a Thread, at: UserAddr, bytes: usize) -> Result<Option<Self>, Errno> {
+        if at == UserAddr(0) {
+            return Ok(None);
+        }
+        if bytes != size_of::<u64>() {
+            return Err(Errno::EINVAL);
+        }
+        let mask = SignalSet(thread.space().read::<u64>(at)?).without(SignalSet::UNSTOPPABLE);
+        Ok(Some(Self { thread, mask: thread.signals().set_blocked(mask) }))
     }
 }
 
@@ -65,6 +63,16 @@ impl Drop for Restore<'_> {
     fn drop(&mut self) {
         self.thread.signals().set_blocked(self.mask);
     }
+}
+
+/// A timeout in milliseconds; a negative one is none.
+pub(super) fn milliseconds_ns(timeout: i32) -> Option<u64> {
+    u64::try_from(timeout).ok().map(|timeout| timeout * NS_PER_MS)
+}
+
+/// The timeout at `at`; none if that is null. EINVAL for what is no time.
+pub(super) fn timeout_ns(thread: &Thread, at: UserAddr) -> Result<Option<u64>, Errno> {
+    if at == UserAddr(0) { Ok(None) } else { duration_ns(thread.space().read(at)?).map(Some) }
 }
 
 /// EINVAL for what is no time.

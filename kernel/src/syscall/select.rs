@@ -2,12 +2,9 @@
 
 use super::{
     layout::{PollFd, TimeSpec},
-    poll::{Restore, duration_ns, wait_for},
+    poll::{Restore, duration_ns, timeout_ns, wait_for},
 };
-use crate::{
-    fs::Readiness,
-    task::{SignalSet, Thread},
-};
+use crate::{fs::Readiness, task::Thread};
 use alloc::{vec, vec::Vec};
 use linux_raw_sys::general::RLIMIT_NOFILE;
 use veridian_containers::abi::Errno;
@@ -56,24 +53,14 @@ pub async fn pselect6(
     timeout: UserAddr,
     mask: UserAddr,
 ) -> Result<usize, Errno> {
-    let space = thread.space();
-    let timeout = if timeout == UserAddr(0) { None } else { Some(duration_ns(space.read(timeout)?)?) };
-    let [mask, bytes] = if mask == UserAddr(0) { [0; 2] } else { space.read::<[usize; 2]>(mask)? };
-    if mask == 0 {
-        return among(thread, count, [reads, writes, others], timeout).await;
-    }
-    if bytes != size_of::<u64>() {
-        return Err(Errno::EINVAL);
-    }
-    let mask = SignalSet(space.read::<u64>(UserAddr(mask))?).without(SignalSet::UNSTOPPABLE);
-    let restore = Restore::set(thread, mask);
-    let result = among(thread, count, [reads, writes, others], timeout).await;
-    drop(restore);
-    result
+    let timeout = timeout_ns(thread, timeout)?;
+    let [mask, bytes] = if mask == UserAddr(0) { [0; 2] } else { thread.space().read::<[usize; 2]>(mask)? };
+    let _restore = Restore::from_user(thread, UserAddr(mask), bytes)?;
+    among(thread, count, [reads, writes, others], timeout).await
 }
 
-fn contains(set: &Set, fd: usize) -> bool {
-    set.as_ref().is_some_and(|(_, words)| words[fd / BITS] >> (fd % BITS) & 1 != 0)
+fn contains(words: &[u64], fd: usize) -> bool {
+    words[fd / BITS] >> (fd % BITS) & 1 != 0
 }
 
 /// EBADF for a descriptor that is not open. All sets are written, or none.
@@ -90,7 +77,7 @@ async fn among(thread: &Thread, count: i32, places: [UserAddr; 3], timeout_ns: O
     }
     let mut asked = Vec::new();
     for fd in 0..count {
-        let wanted = SETS.iter().zip(&sets).filter(|(_, set)| contains(set, fd));
+        let wanted = SETS.iter().zip(&sets).filter(|(_, set)| matches!(set, Some((_, words)) if contains(words, fd)));
         let events = wanted.fold(Readiness::empty(), |all, ((wanted, _), _)| all | *wanted).bits();
         if events != 0 {
             thread.with_files(|files| files.get_open(fd as i32))?;
@@ -104,9 +91,9 @@ async fn among(thread: &Thread, count: i32, places: [UserAddr; 3], timeout_ns: O
         let before = core::mem::take(words);
         *words = vec![0; before.len()];
         for one in &asked {
-            let is_asked = before[one.fd as usize / BITS] >> (one.fd as usize % BITS) & 1 != 0;
-            if is_asked && Readiness::from_bits_truncate(one.revents).intersects(*answer) {
-                words[one.fd as usize / BITS] |= 1 << (one.fd as usize % BITS);
+            let fd = one.fd as usize;
+            if contains(&before, fd) && Readiness::from_bits_truncate(one.revents).intersects(*answer) {
+                words[fd / BITS] |= 1 << (fd % BITS);
                 told += 1;
             }
         }

@@ -4,8 +4,6 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use core::ffi::CStr;
-
 use linux_raw_sys::general::{
     CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS,
     SIGKILL,
@@ -15,6 +13,7 @@ use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
 use veridian_userland::check::{Checks, in_child};
 use veridian_userland::heapless::String;
 use veridian_userland::sys::{self, Fd, Start};
+use veridian_userland::world::c_str;
 use veridian_userland::{driver, program, text};
 
 program!(main);
@@ -66,15 +65,10 @@ fn pid_of(id: &str) -> u32 {
     pid
 }
 
-/// A path from text that ends in NUL.
-fn c(text: &str) -> &CStr {
-    CStr::from_bytes_with_nul(text.as_bytes()).expect("the text ends in NUL")
-}
-
 /// The name of a process's namespace.
 fn link(pid: u32, kind: &str) -> Result<String<64>, Errno> {
     let mut buffer = [0; 64];
-    let length = sys::readlink(c(&text!(64, "/proc/{pid}/ns/{kind}\0")), &mut buffer)?;
+    let length = sys::readlink(c_str(&text!(64, "/proc/{pid}/ns/{kind}\0")), &mut buffer)?;
     let mut name = String::new();
     name.push_str(core::str::from_utf8(&buffer[..length]).unwrap_or("?")).map_err(|_| Errno::ENAMETOOLONG)?;
     Ok(name)

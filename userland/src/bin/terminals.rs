@@ -15,6 +15,7 @@ use linux_raw_sys::ioctl::{
 use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno, WaitStatus};
 use veridian_containers::{Signal, Status};
 use veridian_userland::check::{Checks, enter_scratch, wait_for};
+use veridian_userland::containers::relay::clear;
 use veridian_userland::sys::{self, Fd, Pid, Result, Start, close, poll, read, write};
 use veridian_userland::{driver, println, program, text};
 
@@ -136,14 +137,6 @@ fn change(fd: Fd, change: impl FnOnce(&mut [u8; 64])) -> Result {
     sys::ioctl(fd, TCGETS, &mut settings)?;
     change(&mut settings);
     sys::ioctl(fd, TCSETS, &mut settings).map(drop)
-}
-
-/// Takes `flags` out of the word at `word` (1 is output, 3 is local).
-fn clear(settings: &mut [u8; 64], word: usize, flags: u32) {
-    let at = word * 4..word * 4 + 4;
-    let mut bytes = [0; 4];
-    bytes.copy_from_slice(&settings[at.clone()]);
-    settings[at].copy_from_slice(&(u32::from_ne_bytes(bytes) & !flags).to_ne_bytes());
 }
 
 /// What there is to read now.

@@ -83,9 +83,14 @@ fn make_raw(settings: &mut [u8; 64]) {
     let input = IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON;
     let local = ECHO | ECHONL | ICANON | ISIG | IEXTEN;
     for (word, flags) in [(0, input), (1, OPOST), (3, local)] {
-        let at = word * 4..word * 4 + 4;
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&settings[at.clone()]);
-        settings[at].copy_from_slice(&(u32::from_ne_bytes(bytes) & !flags).to_ne_bytes());
+        clear(settings, word, flags);
     }
+}
+
+/// Takes `flags` out of a word of a `struct termios`: 0 is input, 1 output, 2 control, 3 local.
+pub fn clear(settings: &mut [u8; 64], word: usize, flags: u32) {
+    let at = word * 4..word * 4 + 4;
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&settings[at.clone()]);
+    settings[at].copy_from_slice(&(u32::from_ne_bytes(bytes) & !flags).to_ne_bytes());
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ipc::semaphore::{Operation, VALUE_MAX},
-    syscall::poll::duration_ns,
+    syscall::poll::timeout_ns,
     task::Thread,
 };
 use alloc::{vec, vec::Vec};
@@ -52,10 +52,7 @@ pub async fn semtimedop(
         return Err(Errno::E2BIG);
     }
     let space = thread.space();
-    let deadline = match timeout {
-        UserAddr(0) => None,
-        at => Some(clock::now_ns().saturating_add(duration_ns(space.read(at)?)?)),
-    };
+    let deadline = timeout_ns(thread, timeout)?.map(|timeout| clock::now_ns().saturating_add(timeout));
     let mut raw = vec![SemaphoreOperation { index: 0, change: 0, flags: 0 }; count];
     space.read_bytes(operations, raw.as_mut_slice().as_mut_bytes())?;
     let operations: Vec<Operation> = raw

@@ -6,7 +6,7 @@ use crate::{
     mm::UserBuffer,
     net::{Address, Family, Kind, Outgoing, Received, Sender, Socket},
     security::Capabilities,
-    syscall::{file::vectored, poll::duration_ns},
+    syscall::{file::vectored, poll::timeout_ns},
     task::Thread,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -152,7 +152,7 @@ pub async fn recvmmsg(
     mut flags: u32,
     timeout: UserAddr,
 ) -> Result<usize, Errno> {
-    let limit = if timeout == UserAddr(0) { None } else { Some(duration_ns(thread.space().read(timeout)?)?) };
+    let limit = timeout_ns(thread, timeout)?;
     let deadline = limit.map(|limit| clock::now_ns().saturating_add(limit));
     let mut done = 0;
     while done < count.min(MANY_MAX) {

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     boot,
     cgroup::{Admission, Cgroup, memory::Event},
-    fs::Caller,
     namespace::{Pid, PidNamespace},
     sched,
     task::{self, Thread},
@@ -114,13 +113,7 @@ pub fn load(caller: &Thread, house: House<'_, Kernel>, process: &Process, progra
     let tenant = Tenant::of_container(&Runtime::of(caller), house, key.into(), program)?;
     let loaded = tenant.find(program.process)?;
     if let Some(root) = house.root.filter(|_| tenant.terminal.is_some()) {
-        let inside = Caller {
-            context: &tenant.fs,
-            credentials: &tenant.credentials,
-            memory: &house.cgroup.memory,
-            thread: None,
-        };
-        root.with_mounts(|mounts| terminal::show_as_console(mounts, &inside, &tenant.files))?;
+        root.with_mounts(|mounts| terminal::show_as_console(mounts, &tenant.inside(), &tenant.files))?;
     }
     let observed = house.cgroup.clone();
     let mut stage = process.stage.lock();

@@ -113,13 +113,16 @@ impl Tenant {
         Err(error(outcome))
     }
 
+    /// Himself, as the file system wants him.
+    pub fn inside(&self) -> Caller<'_> {
+        Caller { context: &self.fs, credentials: &self.credentials, memory: &self.cgroup.memory, thread: None }
+    }
+
     /// Loads the program at `path`.
     pub fn load(&self, path: &[u8], args: &[String], env: &[String]) -> Result<task::Program, LoadError> {
         let arguments: Arguments = args.iter().map(String::as_bytes).collect();
         let environment: Arguments = env.iter().map(String::as_bytes).collect();
-        let inside =
-            Caller { context: &self.fs, credentials: &self.credentials, memory: &self.cgroup.memory, thread: None };
-        task::load(&inside, path, &arguments, &environment)
+        task::load(&self.inside(), path, &arguments, &environment)
     }
 
     /// Makes the process, in a session of its own, held before its first instruction.
