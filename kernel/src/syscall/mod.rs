@@ -1,4 +1,4 @@
-//! System calls: one table from numbers to async functions with typed arguments.
+//! System calls: one table ([`table`]) from numbers to async functions with typed arguments.
 //!
 //! Owns: the table, the numbers, the structures of Linux's ABI. May call: every room. Called by: `task::run`.
 //! Each family has a file; a handler is `async fn(&Thread, typed arguments) -> Result<usize, Errno>`.
@@ -29,6 +29,7 @@ mod select;
 mod signal;
 mod socket;
 mod system;
+mod table;
 mod time;
 mod usage;
 mod xattr;
@@ -37,7 +38,7 @@ use crate::task::Thread;
 use alloc::sync::Arc;
 use number::legacy;
 use veridian_containers::abi::{Call, Errno, WaitStatus};
-use veridian_hal::{UserAddr, sync::SpinLock, user::UserContext};
+use veridian_hal::{UserAddr, user::UserContext};
 
 /// What becomes of the thread after a call that did not fail.
 #[derive(Debug)]
@@ -48,261 +49,6 @@ pub enum Outcome {
     Replaced,
     /// It ends.
     Exits(WaitStatus),
-}
-
-/// The arguments of a call, taken one after the other.
-struct Arguments {
-    words: [usize; 6],
-    taken: usize,
-}
-
-impl Arguments {
-    fn next<T: FromArgument>(&mut self) -> T {
-        let word = self.words[self.taken];
-        self.taken += 1;
-        T::from_argument(word)
-    }
-}
-
-/// A type that an argument register is read as. Linux looks at the low half of the register for a 32-bit one.
-trait FromArgument {
-    fn from_argument(word: usize) -> Self;
-}
-
-macro_rules! from_argument {
-    ($($kind:ty),*) => {
-        $(impl FromArgument for $kind {
-            fn from_argument(word: usize) -> Self {
-                word as Self
-            }
-        })*
-    };
-}
-
-from_argument!(usize, isize, u32, i32, u64, i64);
-
-impl FromArgument for UserAddr {
-    fn from_argument(word: usize) -> Self {
-        Self(word)
-    }
-}
-
-macro_rules! table {
-    ($($number:path => $handler:path, ($($kind:ty),*);)*) => {
-        async fn serve(thread: &Arc<Thread>, number: u32, words: [usize; 6]) -> Result<usize, Errno> {
-            let mut arguments = Arguments { words, taken: 0 };
-            match number {
-                $($number => $handler(thread $(, arguments.next::<$kind>())*).await,)*
-                _ => Err(unknown(number)),
-            }
-        }
-    };
-}
-
-table! {
-    number::__NR_getpid => process::getpid, ();
-    number::__NR_gettid => process::getpid, ();
-    number::__NR_getppid => process::getppid, ();
-    number::__NR_getpgid => process::getpgid, (u32);
-    legacy::GETPGRP => process::getpgrp, ();
-    number::__NR_setpgid => process::setpgid, (u32, u32);
-    number::__NR_getsid => process::getsid, (u32);
-    number::__NR_setsid => process::setsid, ();
-    number::__NR_wait4 => process::wait4, (i32, UserAddr, u32, UserAddr);
-    number::__NR_waitid => process::waitid, (u32, u32, UserAddr, u32, UserAddr);
-    number::__NR_pidfd_open => pidfd::pidfd_open, (i32, u32);
-    number::__NR_pidfd_send_signal => pidfd::pidfd_send_signal, (i32, u32, UserAddr, u32);
-    number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
-    number::__NR_set_robust_list => process::set_robust_list, (UserAddr, usize);
-    number::__NR_getrusage => usage::getrusage, (i32, UserAddr);
-    number::__NR_times => usage::times, (UserAddr);
-    number::__NR_getpriority => usage::getpriority, (u32, u32);
-    number::__NR_setpriority => usage::setpriority, (u32, u32, i32);
-    number::__NR_sched_setaffinity => usage::sched_setaffinity, (u32, usize, UserAddr);
-    number::__NR_sched_getaffinity => usage::sched_getaffinity, (u32, usize, UserAddr);
-    number::__NR_sched_yield => process::sched_yield, ();
-    number::__NR_unshare => namespace::unshare, (u64);
-    number::__NR_setns => namespace::setns, (i32, u32);
-    number::__NR_capget => privileges::capget, (UserAddr, UserAddr);
-    number::__NR_capset => privileges::capset, (UserAddr, UserAddr);
-    number::__NR_prctl => process::prctl, (u32, usize, usize, usize, usize);
-    number::__NR_getrlimit => limits::getrlimit, (u32, UserAddr);
-    number::__NR_setrlimit => limits::setrlimit, (u32, UserAddr);
-    number::__NR_prlimit64 => limits::prlimit64, (u32, u32, UserAddr, UserAddr);
-    number::__NR_seccomp => seccomp::seccomp, (u32, u32, UserAddr);
-    number::__NR_kill => signal::kill, (i32, u32);
-    number::__NR_tkill => signal::tkill, (i32, u32);
-    number::__NR_tgkill => signal::tgkill, (i32, i32, u32);
-    number::__NR_rt_sigaction => signal::rt_sigaction, (u32, UserAddr, UserAddr, usize);
-    number::__NR_rt_sigprocmask => signal::rt_sigprocmask, (u32, UserAddr, UserAddr, usize);
-    number::__NR_rt_sigpending => signal::rt_sigpending, (UserAddr, usize);
-    number::__NR_getuid => identity::getuid, ();
-    number::__NR_geteuid => identity::geteuid, ();
-    number::__NR_getgid => identity::getgid, ();
-    number::__NR_getegid => identity::getegid, ();
-    number::__NR_getresuid => identity::getresuid, (UserAddr, UserAddr, UserAddr);
-    number::__NR_getresgid => identity::getresgid, (UserAddr, UserAddr, UserAddr);
-    number::__NR_setuid => identity::setuid, (u32);
-    number::__NR_setgid => identity::setgid, (u32);
-    number::__NR_setreuid => identity::setreuid, (u32, u32);
-    number::__NR_setregid => identity::setregid, (u32, u32);
-    number::__NR_setresuid => identity::setresuid, (u32, u32, u32);
-    number::__NR_setresgid => identity::setresgid, (u32, u32, u32);
-    number::__NR_setfsuid => identity::setfsuid, (u32);
-    number::__NR_setfsgid => identity::setfsgid, (u32);
-    number::__NR_getgroups => identity::getgroups, (i32, UserAddr);
-    number::__NR_setgroups => identity::setgroups, (i32, UserAddr);
-    number::__NR_mmap => memory::mmap, (UserAddr, usize, usize, usize, i32, u64);
-    number::__NR_munmap => memory::munmap, (UserAddr, usize);
-    number::__NR_mprotect => memory::mprotect, (UserAddr, usize, usize);
-    number::__NR_mremap => memory::mremap, (UserAddr, usize, usize, usize, UserAddr);
-    number::__NR_brk => memory::brk, (UserAddr);
-    number::__NR_madvise => memory::madvise, (UserAddr, usize, u32);
-    number::__NR_msync => memory::msync, (UserAddr, usize, u32);
-    number::__NR_mlock => memory::mlock, (UserAddr, usize);
-    number::__NR_mlock2 => memory::mlock2, (UserAddr, usize, u32);
-    number::__NR_munlock => memory::munlock, (UserAddr, usize);
-    number::__NR_uname => system::uname, (UserAddr);
-    number::__NR_sethostname => system::sethostname, (UserAddr, isize);
-    number::__NR_setdomainname => system::setdomainname, (UserAddr, isize);
-    number::__NR_sysinfo => system::sysinfo, (UserAddr);
-    number::__NR_getrandom => system::getrandom, (UserAddr, usize, u32);
-    number::__NR_clock_gettime => time::clock_gettime, (i32, UserAddr);
-    number::__NR_clock_getres => time::clock_getres, (i32, UserAddr);
-    number::__NR_clock_nanosleep => time::clock_nanosleep, (i32, u32, UserAddr, UserAddr);
-    number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr);
-    number::__NR_gettimeofday => time::gettimeofday, (UserAddr, UserAddr);
-    legacy::TIME => time::time, (UserAddr);
-    number::__NR_openat => file::openat, (i32, UserAddr, u32, u32);
-    legacy::OPEN => file::open, (UserAddr, u32, u32);
-    legacy::CREAT => file::creat, (UserAddr, u32);
-    number::__NR_close => file::close, (i32);
-    number::__NR_read => file::read, (i32, UserAddr, usize);
-    number::__NR_readv => file::readv, (i32, UserAddr, i32);
-    number::__NR_pread64 => file::pread64, (i32, UserAddr, usize, i64);
-    number::__NR_write => file::write, (i32, UserAddr, usize);
-    number::__NR_writev => file::writev, (i32, UserAddr, i32);
-    number::__NR_pwrite64 => file::pwrite64, (i32, UserAddr, usize, i64);
-    number::__NR_lseek => file::lseek, (i32, i64, u32);
-    number::__NR_ftruncate => file::ftruncate, (i32, i64);
-    number::__NR_truncate => file::truncate, (UserAddr, i64);
-    number::__NR_sendfile => file::sendfile, (i32, i32, UserAddr, usize);
-    number::__NR_sync => file::sync, ();
-    number::__NR_syncfs => file::syncfs, (i32);
-    number::__NR_fsync => file::fsync, (i32);
-    number::__NR_fdatasync => file::fsync, (i32);
-    number::__NR_pipe2 => file::pipe2, (UserAddr, u32);
-    legacy::PIPE => file::pipe, (UserAddr);
-    number::__NR_dup => descriptor::dup, (i32);
-    legacy::DUP2 => descriptor::dup2, (i32, i32);
-    number::__NR_dup3 => descriptor::dup3, (i32, i32, u32);
-    number::__NR_close_range => descriptor::close_range, (u32, u32, u32);
-    number::__NR_fcntl => descriptor::fcntl, (i32, u32, usize);
-    number::__NR_ioctl => descriptor::ioctl, (i32, u32, UserAddr);
-    number::__NR_mkdirat => directory::mkdirat, (i32, UserAddr, u32);
-    legacy::MKDIR => directory::mkdir, (UserAddr, u32);
-    number::__NR_mknodat => directory::mknodat, (i32, UserAddr, u32, u64);
-    legacy::MKNOD => directory::mknod, (UserAddr, u32, u64);
-    number::__NR_unlinkat => directory::unlinkat, (i32, UserAddr, u32);
-    legacy::UNLINK => directory::unlink, (UserAddr);
-    legacy::RMDIR => directory::rmdir, (UserAddr);
-    number::__NR_symlinkat => directory::symlinkat, (UserAddr, i32, UserAddr);
-    legacy::SYMLINK => directory::symlink, (UserAddr, UserAddr);
-    number::__NR_linkat => directory::linkat, (i32, UserAddr, i32, UserAddr, u32);
-    legacy::LINK => directory::link, (UserAddr, UserAddr);
-    number::__NR_renameat2 => directory::renameat2, (i32, UserAddr, i32, UserAddr, u32);
-    number::RENAMEAT => directory::renameat, (i32, UserAddr, i32, UserAddr);
-    legacy::RENAME => directory::rename, (UserAddr, UserAddr);
-    number::__NR_readlinkat => directory::readlinkat, (i32, UserAddr, UserAddr, i32);
-    legacy::READLINK => directory::readlink, (UserAddr, UserAddr, i32);
-    number::__NR_getdents64 => directory::getdents64, (i32, UserAddr, u32);
-    legacy::GETDENTS => directory::getdents, (i32, UserAddr, u32);
-    number::__NR_getcwd => directory::getcwd, (UserAddr, usize);
-    number::__NR_chdir => directory::chdir, (UserAddr);
-    number::__NR_fchdir => directory::fchdir, (i32);
-    number::__NR_chroot => directory::chroot, (UserAddr);
-    number::__NR_fstat => attribute::fstat, (i32, UserAddr);
-    number::__NR_newfstatat => attribute::newfstatat, (i32, UserAddr, UserAddr, u32);
-    legacy::STAT => attribute::stat, (UserAddr, UserAddr);
-    legacy::LSTAT => attribute::lstat, (UserAddr, UserAddr);
-    number::__NR_statx => attribute::statx, (i32, UserAddr, u32, u32, UserAddr);
-    number::__NR_statfs => attribute::statfs, (UserAddr, UserAddr);
-    number::__NR_fstatfs => attribute::fstatfs, (i32, UserAddr);
-    number::__NR_fchmod => attribute::fchmod, (i32, u32);
-    number::__NR_fchmodat => attribute::fchmodat, (i32, UserAddr, u32);
-    number::__NR_fchmodat2 => attribute::fchmodat2, (i32, UserAddr, u32, u32);
-    legacy::CHMOD => attribute::chmod, (UserAddr, u32);
-    number::__NR_fchown => attribute::fchown, (i32, u32, u32);
-    number::__NR_fchownat => attribute::fchownat, (i32, UserAddr, u32, u32, u32);
-    legacy::CHOWN => attribute::chown, (UserAddr, u32, u32);
-    legacy::LCHOWN => attribute::lchown, (UserAddr, u32, u32);
-    number::__NR_utimensat => attribute::utimensat, (i32, UserAddr, UserAddr, u32);
-    number::__NR_faccessat => attribute::faccessat, (i32, UserAddr, u32);
-    number::__NR_faccessat2 => attribute::faccessat2, (i32, UserAddr, u32, u32);
-    legacy::ACCESS => attribute::access, (UserAddr, u32);
-    number::__NR_umask => attribute::umask, (u32);
-    number::__NR_mount => mount::mount, (UserAddr, UserAddr, UserAddr, u64, UserAddr);
-    number::__NR_umount2 => mount::umount2, (UserAddr, u32);
-    number::__NR_setxattr => xattr::setxattr, (UserAddr, UserAddr, UserAddr, usize, u32);
-    number::__NR_lsetxattr => xattr::lsetxattr, (UserAddr, UserAddr, UserAddr, usize, u32);
-    number::__NR_fsetxattr => xattr::fsetxattr, (i32, UserAddr, UserAddr, usize, u32);
-    number::__NR_getxattr => xattr::getxattr, (UserAddr, UserAddr, UserAddr, usize);
-    number::__NR_lgetxattr => xattr::lgetxattr, (UserAddr, UserAddr, UserAddr, usize);
-    number::__NR_fgetxattr => xattr::fgetxattr, (i32, UserAddr, UserAddr, usize);
-    number::__NR_listxattr => xattr::listxattr, (UserAddr, UserAddr, usize);
-    number::__NR_llistxattr => xattr::llistxattr, (UserAddr, UserAddr, usize);
-    number::__NR_flistxattr => xattr::flistxattr, (i32, UserAddr, usize);
-    number::__NR_removexattr => xattr::removexattr, (UserAddr, UserAddr);
-    number::__NR_lremovexattr => xattr::lremovexattr, (UserAddr, UserAddr);
-    number::__NR_fremovexattr => xattr::fremovexattr, (i32, UserAddr);
-    number::__NR_mount_setattr => mount_attributes::mount_setattr, (i32, UserAddr, u32, UserAddr, usize);
-    number::__NR_pivot_root => mount::pivot_root, (UserAddr, UserAddr);
-    number::__NR_socket => socket::socket, (u32, u32, u32);
-    number::__NR_socketpair => socket::socketpair, (u32, u32, u32, UserAddr);
-    number::__NR_bind => socket::bind, (i32, UserAddr, u32);
-    number::__NR_listen => socket::listen, (i32, i32);
-    number::__NR_connect => socket::connect, (i32, UserAddr, u32);
-    number::__NR_accept => socket::accept, (i32, UserAddr, UserAddr);
-    number::__NR_accept4 => socket::accept4, (i32, UserAddr, UserAddr, u32);
-    number::__NR_getsockname => socket::getsockname, (i32, UserAddr, UserAddr);
-    number::__NR_getpeername => socket::getpeername, (i32, UserAddr, UserAddr);
-    number::__NR_shutdown => socket::shutdown, (i32, u32);
-    number::__NR_sendto => socket::message::sendto, (i32, UserAddr, usize, u32, UserAddr, u32);
-    number::__NR_sendmsg => socket::message::sendmsg, (i32, UserAddr, u32);
-    number::__NR_recvfrom => socket::message::recvfrom, (i32, UserAddr, usize, u32, UserAddr, UserAddr);
-    number::__NR_recvmsg => socket::message::recvmsg, (i32, UserAddr, u32);
-    number::__NR_sendmmsg => socket::message::sendmmsg, (i32, UserAddr, u32, u32);
-    number::__NR_recvmmsg => socket::message::recvmmsg, (i32, UserAddr, u32, u32, UserAddr);
-    number::__NR_setsockopt => socket::option::setsockopt, (i32, u32, u32, UserAddr, u32);
-    number::__NR_getsockopt => socket::option::getsockopt, (i32, u32, u32, UserAddr, UserAddr);
-    number::__NR_shmget => ipc::shared_memory::shmget, (i32, u64, u32);
-    number::__NR_shmat => ipc::shared_memory::shmat, (i32, UserAddr, u32);
-    number::__NR_shmdt => ipc::shared_memory::shmdt, (UserAddr);
-    number::__NR_shmctl => ipc::shared_memory::shmctl, (i32, u32, UserAddr);
-    number::__NR_semget => ipc::semaphore::semget, (i32, i32, u32);
-    number::__NR_semop => ipc::semaphore::semop, (i32, UserAddr, usize);
-    number::__NR_semtimedop => ipc::semaphore::semtimedop, (i32, UserAddr, usize, UserAddr);
-    number::__NR_semctl => ipc::semaphore::semctl, (i32, i32, u32, usize);
-    number::__NR_msgget => ipc::message::msgget, (i32, u32);
-    number::__NR_msgsnd => ipc::message::msgsnd, (i32, UserAddr, usize, u32);
-    number::__NR_msgrcv => ipc::message::msgrcv, (i32, UserAddr, usize, i64, u32);
-    number::__NR_msgctl => ipc::message::msgctl, (i32, u32, UserAddr);
-    number::__NR_mq_open => ipc::posix::mq_open, (UserAddr, u32, u32, UserAddr);
-    number::__NR_mq_unlink => ipc::posix::mq_unlink, (UserAddr);
-    number::__NR_mq_timedsend => ipc::posix::mq_timedsend, (i32, UserAddr, usize, u32, UserAddr);
-    number::__NR_mq_timedreceive => ipc::posix::mq_timedreceive, (i32, UserAddr, usize, UserAddr, UserAddr);
-    number::__NR_mq_notify => ipc::posix::mq_notify, (i32, UserAddr);
-    number::__NR_mq_getsetattr => ipc::posix::mq_getsetattr, (i32, UserAddr, UserAddr);
-    number::__NR_ppoll => poll::ppoll, (UserAddr, u32, UserAddr, UserAddr, usize);
-    legacy::POLL => poll::poll, (UserAddr, u32, i32);
-    number::__NR_pselect6 => select::pselect6, (i32, UserAddr, UserAddr, UserAddr, UserAddr, UserAddr);
-    legacy::SELECT => select::select, (i32, UserAddr, UserAddr, UserAddr, UserAddr);
-    number::__NR_epoll_create1 => epoll::epoll_create1, (u32);
-    legacy::EPOLL_CREATE => epoll::epoll_create, (i32);
-    number::__NR_epoll_ctl => epoll::epoll_ctl, (i32, u32, i32, UserAddr);
-    number::__NR_epoll_pwait => epoll::epoll_pwait, (i32, UserAddr, i32, i32, UserAddr, usize);
-    number::__NR_epoll_pwait2 => epoll::epoll_pwait2, (i32, UserAddr, i32, UserAddr, UserAddr, usize);
-    legacy::EPOLL_WAIT => epoll::epoll_wait, (i32, UserAddr, i32, i32);
 }
 
 /// Serves the system call that `context` has trapped with, if the thread's filters let it through.
@@ -329,26 +75,7 @@ pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result
             Some(call) => container::serve(thread, call, words).await.map(Outcome::Returns),
             #[cfg(not(feature = "containers"))]
             Some(_) => Err(Errno::ENOSYS),
-            None => serve(thread, number, words).await.map(Outcome::Returns),
+            None => table::serve(thread, number, words).await.map(Outcome::Returns),
         },
     }
-}
-
-/// Says once for each number what is missing.
-fn unknown(number: u32) -> Errno {
-    static SAID: SpinLock<[u64; 16]> = SpinLock::new([0; 16]);
-    let index = (number / 64) as usize;
-    let mut said = SAID.lock();
-    let first = said.get_mut(index).is_none_or(|word| {
-        let bit = 1 << (number % 64);
-        core::mem::replace(word, *word | bit) & bit == 0
-    });
-    drop(said);
-    if first && index < 16 {
-        log::info!(
-            "system call {number} ({}) is not there: ENOSYS",
-            number::name(number as usize).unwrap_or("no name")
-        );
-    }
-    Errno::ENOSYS
 }
