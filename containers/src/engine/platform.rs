@@ -20,8 +20,8 @@ use crate::{ContainerId, Signal};
 /// * *Undo* methods take a handle by value, cannot wait and cannot fail: what a kernel has built, it can give
 ///   back. They run in the reverse order of the operations, after a failed create and at delete alike.
 /// * *Questions* tell something and change nothing.
-/// * Operations that belong to single keys fail with ENOSYS unless they are written; a kernel that does not
-///   [enforce](Self::enforces) the key leaves them out, and is not asked.
+/// * Operations that belong to single keys or calls fail with ENOSYS unless they are written. A kernel that does not
+///   [enforce](Self::enforces) the key leaves them out, and is not asked; one without the call is asked, and refuses.
 /// * `signal_process` and `spawn` neither wait nor are undone.
 ///
 /// The engine calls no method while it holds a lock of its own, so a method may call the engine.
@@ -137,13 +137,18 @@ pub trait Platform: Send + Sync + Sized + 'static {
     /// `/` already: neither `..` nor a symbolic link leads out. The source of a bind mount is resolved like the
     /// path of [`open_root`](Self::open_root). `mount.set` holds from the first moment the mount is visible; a
     /// bind mount keeps the flags of its source but for `mount.cleared`.
+    ///
+    /// Not asked of a kernel that does not enforce `mount`.
     fn mount(
         &self,
         caller: &Self::Caller,
         house: House<'_, Self>,
         bundle: &Self::Directory,
         mount: &Mount,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (caller, house, bundle, mount);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Makes a device node in the container, its path resolved like the destination of a mount.
     ///
@@ -233,23 +238,35 @@ pub trait Platform: Send + Sync + Sized + 'static {
         house: House<'_, Self>,
         process: &Self::Process,
         program: Program<'_>,
-    ) -> impl Future<Output = Result<Self::Guest, Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Guest, Error>> + Send {
+        let _ = (caller, key, house, process, program);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Lets the held process run. ESRCH if it was killed in the meantime.
     fn start_process(&self, process: &Self::Process) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Freezes every process of the cgroup and of those below; ready when none runs any more.
-    fn freeze(&self, cgroup: &Self::Cgroup) -> impl Future<Output = Result<(), Error>> + Send;
+    fn freeze(&self, cgroup: &Self::Cgroup) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = cgroup;
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Takes a [`freeze`](Self::freeze) back.
-    fn thaw(&self, cgroup: &Self::Cgroup) -> impl Future<Output = Result<(), Error>> + Send;
+    fn thaw(&self, cgroup: &Self::Cgroup) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = cgroup;
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// Sets those limits that `resources` gives, all or none; `None` leaves one as it is. EINVAL, EBUSY.
     fn update_cgroup(
         &self,
         cgroup: &Self::Cgroup,
         resources: &Resources,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (cgroup, resources);
+        ready(Err(Errno::ENOSYS.into()))
+    }
 
     /// What the cgroup has used, and its limits.
     fn stats(&self, cgroup: &Self::Cgroup) -> Stats;

@@ -1,81 +1,26 @@
-//! What the engine asks of the kernel. No operation waits, and hooks, devices, sysctls, masked and read-only paths are
-//! not among them: `enforces` says so.
+//! What the engine asks of the kernel. No operation waits. Hooks, mounts, devices, sysctls, masked and read-only paths
+//! are not among them: `enforces` says so; nor are exec, pause and update, which the trait then refuses with ENOSYS.
 
+use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::MutexGuard;
 
 use veridian_containers::abi::{Errno, Stats, WaitStatus};
-use veridian_containers::config::{Mount, MountFlags, Resources, Root};
+use veridian_containers::config::{Limit, Resources, Root};
 use veridian_containers::engine::{ContainerKey, Error, House, NamespaceRequest, Platform, Program, Viewer};
 use veridian_containers::keys::KeyId;
-use veridian_containers::{ContainerId, NamespaceKind, Signal};
+use veridian_containers::{ContainerId, Signal};
 
-use crate::kernel::{Group, State, Task, Toy, View, below, plain, take};
+use crate::kernel::{Room, State, Task, Toy, plain, take};
 
 impl Toy {
-    /// Does one operation, unless it is the one that is to fail.
-    fn operation<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Errno>) -> Result<T, Error> {
+    /// Begins an operation, unless it is the one that is to fail.
+    fn operation(&self) -> Result<MutexGuard<'_, State>, Error> {
         let mut state = self.lock();
-        match state.fails_after.as_mut() {
-            Some(0) => {
-                state.fails_after = None;
-                return Err(Errno::EIO.into());
-            }
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        Ok(act(&mut state)?)
+        let fails = state.fails_after == Some(0);
+        state.fails_after = state.fails_after.and_then(|left| left.checked_sub(1));
+        if fails { Err(Errno::EIO.into()) } else { Ok(state) }
     }
-
-    /// An operation that always succeeds, but for that one.
-    fn change(&self, act: impl FnOnce(&mut State)) -> Result<(), Error> {
-        self.operation(|state| {
-            act(state);
-            Ok(())
-        })
-    }
-}
-
-impl State {
-    fn add(&mut self, key: ContainerKey, house: House<'_, Toy>, script: Option<Vec<String>>) -> Result<u32, Errno> {
-        let (group, view) = (*house.cgroup, *house.namespaces);
-        take(&mut self.group(group).tasks, 1, Errno::EAGAIN)?;
-        let (number, first) = (self.number(), script.is_none());
-        let task = Task { key, first, group, view, script: script.unwrap_or_default(), runs: false };
-        self.world.tasks.insert(number, task);
-        Ok(number)
-    }
-
-    fn load(&mut self, view: u32, program: Program<'_>) -> Result<Vec<String>, Errno> {
-        let name = &program.process.args[0];
-        let text = self.read(view, &if name.contains('/') { name.clone() } else { format!("/bin/{name}") })?;
-        if text.is_empty() { Err(Errno::ENOEXEC) } else { Ok(text.lines().map(String::from).collect()) }
-    }
-
-    /// Lets a process run.
-    pub fn release(&mut self, number: u32) -> Result<(), Errno> {
-        self.world.tasks.get_mut(&number).map(|task| task.runs = true).ok_or(Errno::ESRCH)
-    }
-
-    /// A directory of the machine: an absolute path, or one that does not lead out of the bundle.
-    fn source(&self, bundle: &str, path: &str) -> Result<String, Errno> {
-        let is_absolute = path.starts_with('/');
-        let found = plain(&if is_absolute { path.into() } else { format!("{bundle}/{path}") });
-        if !is_absolute && below(&found, bundle).is_none() {
-            return Err(Errno::EXDEV);
-        }
-        self.world.files.keys().any(|file| below(file, &found).is_some()).then_some(found).ok_or(Errno::ENOENT)
-    }
-}
-
-/// Sets the limits that are given, all or none.
-fn limit(group: &mut Group, resources: &Resources) -> Result<(), Errno> {
-    let memory = resources.memory.limit.map(|limit| limit.value().map_or(u64::MAX, |bytes| bytes.0));
-    let tasks = resources.pids.map(|limit| limit.value().map_or(u64::MAX, |tasks| tasks.get().into()));
-    if memory.is_some_and(|memory| memory < group.memory[0]) {
-        return Err(Errno::EBUSY);
-    }
-    (group.memory[2], group.tasks[2]) = (memory.unwrap_or(group.memory[2]), tasks.unwrap_or(group.tasks[2]));
-    Ok(())
 }
 
 impl Platform for Toy {
@@ -87,13 +32,12 @@ impl Platform for Toy {
     type Namespaces = u32;
     type Root = String;
     type Process = u32;
-    type Guest = u32;
+    type Guest = Infallible;
 
     fn enforces(&self, key: KeyId, word: &str) -> bool {
         match key {
             KeyId::RootPath | KeyId::RootReadonly | KeyId::Hostname | KeyId::MemoryLimit | KeyId::PidsLimit => true,
-            KeyId::Namespace => matches!(word, "pid" | "mount" | "uts"),
-            KeyId::Mount => matches!(word, "type bind" | "ro"),
+            KeyId::Namespace => matches!(word, "mount" | "uts"),
             // Nothing needs a capability and nothing grants one; there are neither devices nor permission bits.
             KeyId::Capability | KeyId::NoNewPrivileges | KeyId::DeviceRule | KeyId::Umask => true,
             _ => false,
@@ -119,7 +63,7 @@ impl Platform for Toy {
 
     // Kernel memory is free here.
     fn charge(&self, (): &(), _: usize) -> Result<(), Error> {
-        self.change(|_| ())
+        self.operation().map(drop)
     }
 
     fn runtime_of(&self, (): &()) {}
@@ -129,115 +73,84 @@ impl Platform for Toy {
     }
 
     async fn create_cgroup(&self, (): &(), _: &ContainerId, _: Option<&str>, most: &Resources) -> Result<u32, Error> {
-        self.operation(|state| {
-            let mut group = Group { memory: [0, 0, u64::MAX], tasks: [0, 0, u64::MAX], ..Group::default() };
-            limit(&mut group, most)?;
-            let number = state.number();
-            state.world.groups.insert(number, group);
-            Ok(number)
-        })
+        let mut state = self.operation()?;
+        let memory = [0, 0, most.memory.limit.and_then(Limit::value).map_or(u64::MAX, |bytes| bytes.0)];
+        let tasks = [0, 0, most.pids.and_then(Limit::value).map_or(u64::MAX, |tasks| tasks.get().into())];
+        let (number, host) = (state.number(), String::from("toy"));
+        state.world.rooms.insert(number, Room { memory, tasks, time: 0, host, root: String::new(), read_only: false });
+        Ok(number)
     }
 
-    async fn create_namespaces(&self, (): &(), _: &u32, request: NamespaceRequest<'_>) -> Result<u32, Error> {
-        let own_pids = request.namespaces.is_new(NamespaceKind::Pid);
-        self.operation(|state| {
-            let number = state.number();
-            state.world.views.insert(number, View { own_pids, host: "toy".into(), ..View::default() });
-            Ok(number)
-        })
+    async fn create_namespaces(&self, (): &(), room: &u32, _: NamespaceRequest<'_>) -> Result<u32, Error> {
+        self.operation().map(|_| *room)
     }
 
-    async fn set_names(&self, view: &u32, host: Option<&str>, _: Option<&str>) -> Result<(), Error> {
-        self.change(|state| state.view(*view).host = host.unwrap_or("toy").into())
+    async fn set_names(&self, room: &u32, host: Option<&str>, _: Option<&str>) -> Result<(), Error> {
+        self.operation()?.room(*room).host = host.unwrap_or("toy").into();
+        Ok(())
     }
 
     async fn open_root(&self, (): &(), _: &u32, bundle: &str, path: &str) -> Result<String, Error> {
-        self.operation(|state| state.source(bundle, path))
-    }
-
-    async fn mount(&self, (): &(), house: House<'_, Self>, bundle: &str, mount: &Mount) -> Result<(), Error> {
-        self.operation(|state| {
-            let (at, source) = (plain(&mount.destination), state.source(bundle, &mount.source)?);
-            let read_only = mount.set.contains(MountFlags::READ_ONLY);
-            state.view(*house.namespaces).mounts.push((at, source, read_only));
-            Ok(())
-        })
+        let state = self.operation()?;
+        let is_absolute = path.starts_with('/');
+        let root = plain(&if is_absolute { path.into() } else { format!("{bundle}/{path}") });
+        let holds = |above: &str, path: &str| path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+        if !is_absolute && !holds(bundle, &root) {
+            return Err(Errno::EXDEV.into());
+        }
+        Ok(state.world.files.keys().any(|file| holds(&root, file)).then_some(root).ok_or(Errno::ENOENT)?)
     }
 
     async fn create_process(&self, (): &(), key: ContainerKey, house: House<'_, Self>) -> Result<u32, Error> {
-        self.operation(|state| state.add(key, house, None))
+        let mut state = self.operation()?;
+        let room = *house.cgroup;
+        take(&mut state.room(room).tasks, 1, Errno::EAGAIN)?;
+        let first = state.number();
+        state.world.tasks.insert(first, Task { key, first, room, script: Vec::new(), runs: false });
+        Ok(first)
     }
 
     async fn pivot_root(&self, house: House<'_, Self>, root: &Root) -> Result<(), Error> {
-        let (at, source) = (String::new(), house.root.cloned().unwrap_or_default());
-        self.change(|state| state.view(*house.namespaces).mounts.push((at, source, root.readonly)))
+        let mut state = self.operation()?;
+        let room = state.room(*house.namespaces);
+        (room.root, room.read_only) = (house.root.cloned().unwrap_or_default(), root.readonly);
+        Ok(())
     }
 
     async fn load_process(&self, (): &(), house: House<'_, Self>, task: &u32, run: Program<'_>) -> Result<(), Error> {
-        self.operation(|state| {
-            let script = state.load(*house.namespaces, run)?;
-            state.world.tasks.get_mut(task).ok_or(Errno::ESRCH)?.script = script;
-            Ok(())
-        })
-    }
-
-    async fn exec_process(
-        &self,
-        (): &(),
-        key: ContainerKey,
-        house: House<'_, Self>,
-        _: &u32,
-        program: Program<'_>,
-    ) -> Result<u32, Error> {
-        self.operation(|state| {
-            let script = state.load(*house.namespaces, program)?;
-            state.add(key, house, Some(script))
-        })
+        let mut state = self.operation()?;
+        let name = &run.process.args[0];
+        let path = if name.contains('/') { name.clone() } else { format!("/bin/{name}") };
+        let text = state.read(*house.namespaces, &path)?;
+        let task = state.world.tasks.get_mut(task).ok_or(Errno::ESRCH)?;
+        task.script = text.lines().map(String::from).collect();
+        Ok(())
     }
 
     async fn start_process(&self, task: &u32) -> Result<(), Error> {
-        self.operation(|state| state.release(*task))
+        self.operation()?.world.tasks.get_mut(task).ok_or(Errno::ESRCH)?.runs = true;
+        Ok(())
     }
 
-    async fn freeze(&self, group: &u32) -> Result<(), Error> {
-        self.change(|state| state.group(*group).frozen = true)
-    }
-
-    async fn thaw(&self, group: &u32) -> Result<(), Error> {
-        self.change(|state| state.group(*group).frozen = false)
-    }
-
-    async fn update_cgroup(&self, group: &u32, resources: &Resources) -> Result<(), Error> {
-        self.operation(|state| limit(state.group(*group), resources))
-    }
-
-    fn stats(&self, group: &u32) -> Stats {
-        let Group { memory, tasks, time, .. } = self.lock().group(*group).clone();
+    fn stats(&self, room: &u32) -> Stats {
+        let Room { memory, tasks, time, .. } = self.lock().room(*room).clone();
         let ([memory_current, memory_peak, memory_limit], [pids_current, pids_peak, pids_limit]) = (memory, tasks);
         let stats = Stats { memory_current, memory_peak, memory_limit, cpu_usage_ns: time, ..Stats::default() };
         Stats { cpu_user_ns: time, pids_current, pids_peak, pids_limit, ..stats }
     }
 
-    fn signal_process(&self, number: &u32, signal: Signal) -> Result<(), Error> {
-        self.operation(|state| {
-            let task = state.world.tasks.get(number).ok_or(Errno::ESRCH)?;
-            // Scripts have no handlers, and a pid 1 without one is reached by SIGKILL only.
-            if signal == Signal::SIGKILL {
-                state.end(*number, WaitStatus::Signaled(signal), false);
-            } else if !state.world.views[&task.view].own_pids {
-                return Err(Errno::EOPNOTSUPP);
-            }
-            Ok(())
-        })
+    fn signal_process(&self, task: &u32, signal: Signal) -> Result<(), Error> {
+        let mut state = self.operation()?;
+        state.world.tasks.get(task).ok_or(Errno::ESRCH)?;
+        if signal != Signal::SIGKILL {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        state.end(*task, WaitStatus::Signaled(signal), false);
+        Ok(())
     }
 
-    fn process_id(&self, number: &u32, viewer: Viewer<'_, Self>) -> u32 {
-        let state = self.lock();
-        match (state.world.tasks.get(number), viewer) {
-            (None, _) => 0,
-            (Some(task), Viewer::Itself) if state.world.views[&task.view].own_pids => 1,
-            _ => *number,
-        }
+    fn process_id(&self, task: &u32, _: Viewer<'_, Self>) -> u32 {
+        if self.lock().world.tasks.contains_key(task) { *task } else { 0 }
     }
 
     fn discard_process(&self, number: u32) {
@@ -246,11 +159,9 @@ impl Platform for Toy {
 
     fn close_root(&self, _: String) {}
 
-    fn remove_namespaces(&self, view: u32) {
-        self.lock().world.views.remove(&view);
-    }
+    fn remove_namespaces(&self, _: u32) {}
 
-    fn remove_cgroup(&self, group: u32) {
-        self.lock().world.groups.remove(&group);
+    fn remove_cgroup(&self, room: u32) {
+        self.lock().world.rooms.remove(&room);
     }
 }
