@@ -10,12 +10,14 @@ use crate::config::model::{
     Device, DeviceNode, IdMapping, MountPropagation, Namespaces, Settings, TimeOffset, TimeOffsets,
 };
 
-/// What is known and not enforced.
-const REFUSED: [&str; 4] = ["intelRdt", "memoryPolicy", "netDevices", "mountLabel"];
-
 /// Reads `linux` into settings that say nothing else.
 pub(super) fn read(value: &Value<'_>) -> Result<Settings, ConfigError> {
-    value.refuse_unless_inert(&REFUSED)?;
+    value.refuse_unless_inert(&["memoryPolicy", "mountLabel"])?;
+    // These ask for something by being there, without a word in them.
+    value.map("intelRdt", |rdt| Err::<(), _>(rdt.not_enforced()))?;
+    value.map("netDevices", |devices| {
+        devices.names().next().map_or(Ok(()), |name| Err(devices.require(name)?.not_enforced()))
+    })?;
     value.map("personality", personality)?;
     let namespaces = namespaces(value)?;
     // What it does not say depends on whether there is a mount namespace for it.
@@ -51,7 +53,7 @@ fn personality(value: &Value<'_>) -> Result<(), ConfigError> {
     let domain = value.require("domain")?;
     match domain.text()? {
         "LINUX" => Ok(()),
-        _ => Err(domain.refuse("is known, but this kernel does not enforce it yet")),
+        _ => Err(domain.not_enforced()),
     }
 }
 

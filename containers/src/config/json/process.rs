@@ -14,7 +14,7 @@ pub(super) fn read(value: &Value<'_>, warnings: &mut Vec<String>) -> Result<Proc
     value.refuse_unless_inert(&["scheduler", "ioPriority", "execCPUAffinity", "selinuxLabel", "commandLine"])?;
     value.map("apparmorProfile", |profile| match profile.text()? {
         "" | "unconfined" => Ok(()),
-        _ => Err(profile.refuse("is known, but this kernel does not enforce it yet")),
+        _ => Err(profile.not_enforced()),
     })?;
     let defaults = Process::default();
     let terminal = value.map("terminal", boolean)?.unwrap_or(false);

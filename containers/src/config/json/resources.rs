@@ -34,7 +34,7 @@ fn memory(value: &Value<'_>) -> Result<MemoryResources, ConfigError> {
     for name in ["kernel", "kernelTCP"] {
         value.map(name, |limit| match limit.number::<i64>()? {
             -1 | 0 => Ok(()),
-            _ => Err(limit.refuse("is known, but this kernel does not enforce it yet")),
+            _ => Err(limit.not_enforced()),
         })?;
     }
     value.map("useHierarchy", boolean)?;
@@ -58,7 +58,7 @@ fn cpu(value: &Value<'_>) -> Result<CpuResources, ConfigError> {
     value.map("mems", |mems| match mems.text()? {
         // There is one node.
         "" | "0" => Ok(()),
-        _ => Err(mems.refuse("is known, but this kernel does not enforce it yet")),
+        _ => Err(mems.not_enforced()),
     })?;
     Ok(CpuResources {
         // Shares beyond the range count as the nearest in it, as everywhere.

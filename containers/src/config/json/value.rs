@@ -62,6 +62,11 @@ impl<'a> Value<'a> {
         ConfigError::without_line(self.path.to_string(), reason)
     }
 
+    /// That what is asked for here is known and not enforced.
+    pub(super) fn not_enforced(&self) -> ConfigError {
+        self.refuse(not_yet("").trim_start().to_string())
+    }
+
     fn is_not(&self, what: &str) -> ConfigError {
         let is = match self.node {
             Node::Null => "null",
@@ -176,18 +181,16 @@ impl<'a> Value<'a> {
     }
 
     fn inert(&self) -> Result<(), ConfigError> {
-        let refuse = || Err(self.refuse(not_yet("").trim_start().to_string()));
         match self.node {
             Node::Null | Node::Boolean(false) | Node::Integer(Integer::Positive(0)) => Ok(()),
             Node::Text(text) if text.is_empty() => Ok(()),
-            Node::Array(items) => items.first().map_or(Ok(()), |node| {
-                let first = Value { node, path: self.below(Step::Index(0)) };
-                Err(first.refuse(not_yet("").trim_start().to_string()))
-            }),
+            Node::Array(items) => items
+                .first()
+                .map_or(Ok(()), |node| Err(Value { node, path: self.below(Step::Index(0)) }.not_enforced())),
             Node::Object(properties) => properties
                 .iter()
                 .try_for_each(|(name, node)| Value { node, path: self.below(Step::Name(name)) }.inert()),
-            _ => refuse(),
+            _ => Err(self.not_enforced()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What config.json means.
 
 mod refused;
+mod schema;
 
 use alloc::format;
 use alloc::string::{String, ToString};
