@@ -17,6 +17,7 @@ need make make
 need gcc cc
 need libc6-dev /usr/include/stdlib.h
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
+need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 need lld ld.lld
 need qemu-system-x86 qemu-system-x86_64
 need qemu-system-arm qemu-system-aarch64
