@@ -63,6 +63,12 @@ pub fn describe(to: &mut dyn core::fmt::Write) -> core::fmt::Result {
     arch::describe_cpu(to)
 }
 
+/// What the CPUs can do beyond what each of the architecture can, for programs: AT_HWCAP and AT_HWCAP2 of the auxiliary
+/// vector, with Linux's bits. Only what this kernel keeps for each thread, and what needs nothing kept, is promised.
+pub fn hardware_capabilities() -> [usize; 2] {
+    arch::hardware_capabilities()
+}
+
 /// 64 bits from the CPU's or the machine's generator of random numbers, where there is one (RDRAND, RNDR,
 /// the device tree's `rng-seed`).
 pub fn hardware_random() -> Option<u64> {

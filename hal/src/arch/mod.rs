@@ -16,7 +16,7 @@
 //! | `UserContext` | registers, FP and vector state of a user thread: see below |
 //! | `cpu_id`, `cpu_count`, `start_cpus`, `send_kick`, `take_events`, `idle`, `relax` | see [`crate::cpu`] |
 //! | `now_ns`, `set_deadline`, `boot_time_unix` | see [`crate::clock`] |
-//! | `hardware_random`, `describe_cpu` | see [`crate::cpu`] |
+//! | `hardware_random`, `describe_cpu`, `hardware_capabilities` | see [`crate::cpu`] |
 //! | `console_write(&[u8])`, `console_read() -> Option<u8>` | the serial port |
 //! | `exit(u8) -> !`, `halt_or_exit_after_panic() -> !` | see [`crate::power`] |
 //! | `backtrace() -> impl Iterator<Item = usize>` | return addresses of the kernel's own frames, bounded, innermost first |
@@ -56,8 +56,9 @@ pub use current::UserContext;
 pub use current::{DESCRIPTION, ELF_MACHINE, USER_END};
 pub(crate) use current::{
     Format, activate, backtrace, boot_time_unix, console_read, console_write, copy_from_user, copy_to_user, cpu_count,
-    cpu_id, deactivate, describe_cpu, exit, flush_pages, halt_or_exit_after_panic, hardware_random, idle, now_ns,
-    phys_to_virt, published_entry, relax, send_kick, set_deadline, start_cpus, take_events,
+    cpu_id, deactivate, describe_cpu, exit, flush_pages, halt_or_exit_after_panic, hardware_capabilities,
+    hardware_random, idle, now_ns, phys_to_virt, published_entry, relax, send_kick, set_deadline, start_cpus,
+    take_events,
 };
 
 /// Names the kernel's main function, `fn(veridian_hal::BootInfo) -> !`, which CPU 0 runs once the machine is set up.

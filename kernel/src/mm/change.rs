@@ -148,7 +148,7 @@ impl AddressSpace {
                     state.areas.insert(more, moved.advanced(old.len()));
                     (old.start, Vec::new())
                 } else if to == Destination::Anywhere {
-                    let start = state.areas.find_gap(new_length, layout::MMAP_TOP).ok_or(Errno::ENOMEM)?;
+                    let start = state.areas.find_gap(new_length, state.mmap_top).ok_or(Errno::ENOMEM)?;
                     let target = start..start + new_length;
                     state.check_growth(&target, &moved, 2)?;
                     let gone = self.move_pages(&mut state, old, &target, moved)?;

@@ -61,6 +61,7 @@ impl AddressSpace {
                 areas: state.areas.clone(),
                 parked: state.parked.clone(),
                 limits: state.limits,
+                mmap_top: state.mmap_top,
                 books,
                 heap: state.heap.clone(),
                 landmarks: state.landmarks.clone(),

@@ -28,6 +28,7 @@ mod user_buffer;
 
 pub use change::{Destination, Discard};
 pub use describe::{Landmarks, Stretch};
+pub use layout::Layout;
 pub use shared::SharedPages;
 pub use space::{AddressSpace, Content, Limits, Mapping, Place};
 pub use user_buffer::{TRANSFER_MAX, UserBuffer};

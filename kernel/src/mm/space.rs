@@ -36,6 +36,8 @@ pub(super) struct State {
     /// wait here until the program gets at them again.
     pub parked: BTreeMap<usize, Frame>,
     pub limits: Limits,
+    /// Mappings without an address are placed below this.
+    pub mmap_top: usize,
     /// What the areas cost the kernel; few areas cost nothing.
     pub books: KernelCharge,
     /// From the end of the program to the program break.
@@ -168,16 +170,17 @@ pub(super) fn readable(protection: Protection) -> Protection {
 }
 
 impl AddressSpace {
-    /// An empty space whose frames are charged to `memory`.
+    /// An empty space whose frames are charged to `memory`, and where mappings are placed below `mmap_top`.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn new(memory: Arc<MemoryGroup>, limits: Limits) -> Result<Arc<Self>, Errno> {
+    pub fn new(memory: Arc<MemoryGroup>, limits: Limits, mmap_top: usize) -> Result<Arc<Self>, Errno> {
         let state = State {
             memory: memory.clone(),
             areas: Areas::default(),
             parked: BTreeMap::new(),
             limits,
+            mmap_top,
             books: memory.kernel_charge(),
             heap: 0..0,
             landmarks: Landmarks::default(),
@@ -265,6 +268,12 @@ impl AddressSpace {
         Ok(UserAddr(range.start))
     }
 
+    /// Where `length` bytes are free, below all that was placed so before.
+    pub(super) fn find_room(&self, length: usize) -> Option<usize> {
+        let state = self.state.lock();
+        state.areas.find_gap(length, state.mmap_top)
+    }
+
     /// Unmaps whatever is in a range; nothing there is no error.
     ///
     /// # Errors
@@ -349,7 +358,7 @@ impl State {
                 {
                     return Ok(range);
                 }
-                let start = self.areas.find_gap(length, layout::MMAP_TOP).ok_or(Errno::ENOMEM)?;
+                let start = self.areas.find_gap(length, self.mmap_top).ok_or(Errno::ENOMEM)?;
                 Ok(start..start + length)
             }
         }

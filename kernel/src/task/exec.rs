@@ -2,15 +2,17 @@
 
 use super::{Guard, Thread};
 use crate::{
+    cgroup::MemoryGroup,
     device::random,
     fs::{self, Caller},
+    log,
     mm::{
-        AddressSpace, Limits,
-        image::{self, Arguments, Identity},
+        AddressSpace, Layout, Limits, PageSource,
+        image::{self, Arguments, Elf, Identity},
     },
-    security::{Credentials, Executed},
+    security::{Credentials, Executed, SetIds},
 };
-use alloc::{borrow::Cow, string::String, sync::Arc};
+use alloc::{borrow::Cow, format, string::String, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::user::UserContext;
 
@@ -58,8 +60,8 @@ pub fn load(
     arguments: &Arguments,
     environment: &Arguments,
 ) -> Result<Program, LoadError> {
-    let executable = caller.open_executable(&caller.context.cwd, path)?;
-    let Executed { credentials: after, secure } = caller.credentials.at_exec(executable.set_ids);
+    let chosen = Chosen::find(caller, path, arguments)?;
+    let Executed { credentials: after, secure } = caller.credentials.at_exec(chosen.set_ids);
     let namespace = &after.user_namespace;
     let identity = Identity {
         uid: namespace.shown_user(after.uid),
@@ -68,15 +70,18 @@ pub fn load(
         egid: namespace.shown_group(after.egid),
         secure,
     };
+    let limits = caller.thread.map_or_else(Limits::default, |thread| Limits::of(&thread.confinement().limits()));
     let image = image::load(
         &image::Program {
-            file: executable.source,
+            elf: &chosen.elf,
+            interpreter: chosen.interpreter.as_ref(),
             path,
-            argv: arguments,
+            argv: &chosen.arguments,
             envp: environment,
             identity,
             random: random::bytes(),
-            limits: caller.thread.map_or_else(Limits::default, |thread| Limits::of(&thread.confinement().limits())),
+            limits,
+            layout: Layout::random(core::array::from_fn(|_| random::u64()), limits.stack),
         },
         caller.memory,
     )?;
@@ -85,10 +90,68 @@ pub fn load(
         space: image.space,
         context: UserContext::new(image.entry, image.stack),
         secure,
-        guard: Guard::of_program(&after, secure || !executable.readable),
+        guard: Guard::of_program(&after, secure || !chosen.readable),
         credentials: after,
         name: comm(last),
     })
+}
+
+/// The files that are loaded when a path is executed.
+struct Chosen<'a> {
+    /// The program: of a script, the one that reads it.
+    elf: Elf,
+    /// The program's own interpreter.
+    interpreter: Option<Elf>,
+    /// What the program is called with.
+    arguments: Cow<'a, Arguments>,
+    /// The ids that the program sets; a script sets none.
+    set_ids: SetIds,
+    /// Whether the caller may read all that is loaded.
+    readable: bool,
+}
+
+impl<'a> Chosen<'a> {
+    /// Scripts that may name each other as interpreters.
+    const SCRIPTS_MAX: usize = 5;
+
+    fn find(caller: &Caller<'_>, path: &[u8], arguments: &'a Arguments) -> Result<Self, LoadError> {
+        let open = |path: &[u8]| caller.open_executable(&caller.context.cwd, path);
+        let mut executable = open(path)?;
+        let (mut path, mut arguments) = (Cow::Borrowed(path), Cow::Borrowed(arguments));
+        for _ in 0..=Self::SCRIPTS_MAX {
+            let elf = match image::Executable::read(executable.source, caller.memory)? {
+                image::Executable::Elf(elf) => elf,
+                image::Executable::Script(script) => {
+                    arguments = Cow::Owned(script.arguments(&path, &arguments));
+                    path = Cow::Owned(script.interpreter);
+                    executable = open(&path).map_err(|errno| interpreter_error(&path, errno))?;
+                    continue;
+                }
+            };
+            let mut chosen =
+                Self { elf, interpreter: None, arguments, set_ids: executable.set_ids, readable: executable.readable };
+            if let Some(path) = chosen.elf.interpreter() {
+                let executable = open(path).map_err(|errno| interpreter_error(path, errno))?;
+                chosen.interpreter = Some(linker(path, executable.source, caller.memory)?);
+                chosen.readable &= executable.readable;
+            }
+            return Ok(chosen);
+        }
+        Err(LoadError { errno: Errno::ELOOP, reason: "too many scripts that name each other".into() })
+    }
+}
+
+/// Reads a program's interpreter.
+fn linker(path: &[u8], file: Arc<dyn PageSource>, memory: &MemoryGroup) -> Result<Elf, LoadError> {
+    Elf::read(file, memory).map_err(|error| {
+        let errno = if error.errno == Errno::ENOEXEC { Errno::ELIBBAD } else { error.errno };
+        LoadError { errno, reason: format!("its interpreter {}: {error}", path.escape_ascii()).into() }
+    })
+}
+
+/// Why an interpreter was not opened.
+fn interpreter_error(path: &[u8], errno: Errno) -> LoadError {
+    LoadError { errno, reason: format!("its interpreter {}: {errno}", path.escape_ascii()).into() }
 }
 
 /// A name as `comm` keeps it: 15 bytes, whatever they are shown as text.
@@ -108,7 +171,10 @@ pub fn exec(
     let caller = Caller { context: &context, credentials: &credentials, memory: &memory, thread: Some(thread) };
     let loaded = load(&caller, path, arguments, environment);
     let program = loaded.map_err(|error| {
-        log::debug!("{thread:?}: {}: {} ({})", String::from_utf8_lossy(path), error.reason, error.errno);
+        static RATE: log::Rate = log::Rate::new();
+        if !error.reason.is_empty() && RATE.allows() {
+            ::log::info!("{thread:?} executes {}: {} ({:?})", path.escape_ascii(), error.reason, error.errno);
+        }
         error.errno
     })?;
     let closed = thread.with_files(fs::FdTable::close_on_exec);

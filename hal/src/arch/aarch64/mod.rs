@@ -43,7 +43,7 @@ pub(crate) use {
     console::{console_read, console_write},
     copy::{copy_from_user, copy_to_user},
     cpus::{cpu_count, cpu_id, idle, relax, send_kick, start_cpus, take_events},
-    describe::describe_cpu,
+    describe::{describe_cpu, hardware_capabilities},
     memory::{Format, phys_to_virt},
     power::{exit, halt_or_exit_after_panic},
     random::hardware_random,

@@ -154,6 +154,11 @@ pub(crate) fn describe_cpu(to: &mut dyn core::fmt::Write) -> core::fmt::Result {
     writeln!(to, "isa\t\t: {isa}\nmmu\t\t: sv39")
 }
 
+/// The extensions by their letters: those of the profile that all programs here are built for.
+pub(crate) fn hardware_capabilities() -> [usize; 2] {
+    [b"imafdc".iter().map(|letter| 1 << (letter - b'a')).sum(), 0]
+}
+
 /// Second half: on the kernel's tables and CPU 0's stack.
 extern "C" fn kernel_map_main() -> ! {
     let Found { tree, boot_cpu, devices, map } = FOUND.get().expect("the first half has run");

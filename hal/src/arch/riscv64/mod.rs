@@ -30,7 +30,7 @@ use crate::PhysAddr;
 
 pub use context::UserContext;
 pub(crate) use {
-    boot::describe_cpu,
+    boot::{describe_cpu, hardware_capabilities},
     clock::{boot_time_unix, now_ns, set_deadline},
     console::{console_read, console_write},
     copy::{copy_from_user, copy_to_user},

@@ -25,6 +25,13 @@ pub(crate) fn describe_cpu(to: &mut dyn Write) -> fmt::Result {
     writeln!(to, "stepping\t: {}", version & 0xf)
 }
 
+/// The feature bits of the first leaf; the instructions that reach the bases of FS and GS are allowed.
+pub(crate) fn hardware_capabilities() -> [usize; 2] {
+    const HWCAP2_FSGSBASE: usize = 1 << 1;
+    let base_instructions = cpuid(7, 0).ebx & 1 != 0;
+    [cpuid(1, 0).edx as usize, if base_instructions { HWCAP2_FSGSBASE } else { 0 }]
+}
+
 /// Text of registers.
 struct Text([u8; 16]);
 

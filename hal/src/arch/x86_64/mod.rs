@@ -33,7 +33,7 @@ pub(crate) use apic::send_kick;
 pub(crate) use backtrace::backtrace;
 pub use context::UserContext;
 pub(crate) use copy::{copy_from_user, copy_to_user};
-pub(crate) use describe::describe_cpu;
+pub(crate) use describe::{describe_cpu, hardware_capabilities};
 pub(crate) use kernel_space::phys_to_virt;
 pub(crate) use paging::{Format, activate, deactivate, flush_pages, published_entry};
 pub(crate) use power::{exit, halt_or_exit_after_panic};

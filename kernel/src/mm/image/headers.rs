@@ -16,15 +16,15 @@ use veridian_hal::{
     mem::Protection,
 };
 
-use super::{ExecError, PageSource, layout};
-use crate::cgroup::MemoryGroup;
+use super::{ExecError, PageSource};
+use crate::{cgroup::MemoryGroup, mm::layout};
 
 const FILE_HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;
 /// What all program headers together may take, as on Linux.
 const MAX_HEADERS_BYTES: usize = 64 * 1024;
-/// The longest interpreter's name that is repeated in a message.
-const MAX_NAME_BYTES: usize = 64;
+/// The longest name of an interpreter, its NUL included (PATH_MAX).
+const MAX_NAME_BYTES: u64 = 4096;
 
 /// A program's headers. Addresses are the file's; [`Self::bias`] is to be added.
 pub(super) struct Headers {
@@ -35,6 +35,8 @@ pub(super) struct Headers {
     /// Ascending, at least one page apart from each other's pages.
     pub segments: Vec<Segment>,
     pub executable_stack: bool,
+    /// The path of the program that is to load the libraries of this one (PT_INTERP).
+    pub interpreter: Option<Vec<u8>>,
     position_independent: bool,
     alignment: usize,
 }
@@ -65,6 +67,7 @@ impl Headers {
             header_count: count,
             segments: Vec::new(),
             executable_stack: false,
+            interpreter: None,
             position_independent: header.e_type == abi::ET_DYN,
             alignment: PAGE_SIZE,
         };
@@ -74,27 +77,66 @@ impl Headers {
                 .map_err(|_| ExecError::not_executable("malformed program headers"))?;
             match program_header.p_type {
                 abi::PT_LOAD => headers.add(index, &program_header, file.length_bytes())?,
-                abi::PT_INTERP => return Err(needs_interpreter(file, memory, &program_header)),
+                abi::PT_INTERP if headers.interpreter.is_none() => {
+                    headers.interpreter = Some(interpreter(file, memory, &program_header)?);
+                }
                 abi::PT_GNU_STACK => headers.executable_stack = program_header.p_flags & abi::PF_X != 0,
                 _ => {}
             }
         }
         headers.find_headers(header.e_phoff, bytes);
-        headers.check_place()?;
+        if headers.segments.is_empty() {
+            return Err(ExecError::not_executable("nothing to load: it has no PT_LOAD segment"));
+        }
         Ok(headers)
     }
 
-    /// What is added to each address of the file.
-    pub fn bias(&self) -> usize {
-        if !self.position_independent {
-            return 0;
+    /// What is added to each address of the file: 0, or what brings a position-independent program to `base`, or a bit
+    /// below so that it is aligned.
+    ///
+    /// # Errors
+    /// ENOEXEC: it does not fit the address space there.
+    pub fn bias(&self, base: usize) -> Result<usize, ExecError> {
+        let too_large = || ExecError::not_executable("does not fit the address space");
+        let bias = if self.position_independent {
+            let aligned = |at: usize| at & !(self.alignment - 1);
+            aligned(base).checked_sub(aligned(self.extent().start)).ok_or_else(too_large)?
+        } else {
+            0
+        };
+        let fits = |at: usize| at.checked_add(bias).is_some_and(|at| at <= layout::TOP);
+        if !fits(self.extent().end) || !fits(self.entry) {
+            return Err(too_large());
         }
-        let first = self.segments.first().map_or(0, |first| first.memory.start);
-        (layout::PIE_BASE & !(self.alignment - 1)).wrapping_sub(first & !(self.alignment - 1))
+        if self.extent().start + bias < layout::LOWEST {
+            return Err(ExecError::not_executable("is to be loaded below the lowest user address"));
+        }
+        Ok(bias)
+    }
+
+    /// How many bytes must be free for [`Self::bias_within`].
+    pub fn room(&self) -> usize {
+        self.extent().len() + 2 * self.alignment
+    }
+
+    /// As [`Self::bias`], for a place within the [`Self::room`] from `start` on.
+    pub fn bias_within(&self, start: usize) -> Result<usize, ExecError> {
+        self.bias(start + self.alignment)
+    }
+
+    /// The end of the last segment's last page.
+    pub fn end(&self) -> usize {
+        self.extent().end
+    }
+
+    /// From the first page of the first segment to the last of the last.
+    fn extent(&self) -> Range<usize> {
+        let first = self.segments.first().map_or(0, |first| first.memory.start / PAGE_SIZE * PAGE_SIZE);
+        first..self.segments.last().map_or(first, |last| last.memory.end.next_multiple_of(PAGE_SIZE))
     }
 
     /// From the first byte of the segments with `protection` to the last, where they are loaded.
-    pub fn extent(&self, protection: Protection, bias: usize) -> Range<usize> {
+    pub fn stretch(&self, protection: Protection, bias: usize) -> Range<usize> {
         let mut those = self.segments.iter().filter(|segment| segment.protection.contains(protection));
         let Some(first) = those.next() else { return 0..0 };
         let last = those.next_back().unwrap_or(first);
@@ -149,32 +191,12 @@ impl Headers {
             (into.checked_add(bytes)? <= segment.file_bytes).then_some(segment.memory.start + into)
         });
     }
-
-    fn check_place(&self) -> Result<(), ExecError> {
-        let (Some(first), Some(last)) = (self.segments.first(), self.segments.last()) else {
-            return Err(ExecError::not_executable("nothing to load: it has no PT_LOAD segment"));
-        };
-        // A bias that would wrap an address is out of range here, too.
-        let bias = self.bias();
-        let fits = |at: usize| at.checked_add(bias).is_some_and(|at| at <= layout::TOP);
-        if first.memory.start.wrapping_add(bias) < layout::LOWEST {
-            return Err(ExecError::not_executable("is to be loaded below the lowest user address"));
-        }
-        let moved_back = self.position_independent && first.memory.start > layout::PIE_BASE;
-        if moved_back || !fits(last.memory.end) || !fits(self.entry) {
-            return Err(ExecError::not_executable("does not fit the address space"));
-        }
-        Ok(())
-    }
 }
 
 fn file_header(file: &dyn PageSource, memory: &MemoryGroup) -> Result<FileHeader<AnyEndian>, ExecError> {
     let mut raw = [0; FILE_HEADER_BYTES];
     let there = FILE_HEADER_BYTES.min(usize::try_from(file.length_bytes()).unwrap_or(usize::MAX));
     read(file, memory, 0, &mut raw[..there], "the file header")?;
-    if raw.starts_with(b"#!") {
-        return Err(ExecError::not_executable("a script: #! is not supported yet"));
-    }
     if !raw.starts_with(&abi::ELFMAGIC) {
         return Err(ExecError::not_executable("not an ELF file"));
     }
@@ -197,22 +219,26 @@ fn file_header(file: &dyn PageSource, memory: &MemoryGroup) -> Result<FileHeader
     Ok(header)
 }
 
-fn needs_interpreter(file: &dyn PageSource, memory: &MemoryGroup, header: &ProgramHeader) -> ExecError {
-    let mut name = [0; MAX_NAME_BYTES];
-    let length = MAX_NAME_BYTES.min(usize::try_from(header.p_filesz).unwrap_or(usize::MAX));
-    match read(file, memory, header.p_offset, &mut name[..length], "the interpreter's name") {
-        Ok(()) => {
-            let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-            let name: String =
-                name.iter().map(|&byte| if byte.is_ascii_graphic() { byte as char } else { '?' }).collect();
-            ExecError::not_executable(format!("needs interpreter {name}: dynamic linking is not supported yet"))
-        }
-        Err(error) => error,
+fn interpreter(file: &dyn PageSource, memory: &MemoryGroup, header: &ProgramHeader) -> Result<Vec<u8>, ExecError> {
+    let malformed = || ExecError::not_executable("malformed: the interpreter's name");
+    if !(2..=MAX_NAME_BYTES).contains(&header.p_filesz) {
+        return Err(malformed());
     }
+    let mut name = vec![0; header.p_filesz as usize];
+    read(file, memory, header.p_offset, &mut name, "the interpreter's name")?;
+    let end = name.iter().position(|&byte| byte == 0).filter(|&end| end > 0).ok_or_else(malformed)?;
+    name.truncate(end);
+    Ok(name)
 }
 
 /// Reads `to.len()` bytes of the file at `offset`; `what` they are is for the message if they are not there.
-fn read(file: &dyn PageSource, memory: &MemoryGroup, offset: u64, to: &mut [u8], what: &str) -> Result<(), ExecError> {
+pub(super) fn read(
+    file: &dyn PageSource,
+    memory: &MemoryGroup,
+    offset: u64,
+    to: &mut [u8],
+    what: &str,
+) -> Result<(), ExecError> {
     if offset.checked_add(to.len() as u64).is_none_or(|end| end > file.length_bytes()) {
         return Err(ExecError::not_executable(format!("truncated: {what}")));
     }

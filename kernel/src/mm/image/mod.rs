@@ -1,8 +1,8 @@
 //! Program images: execve(2)'s part that makes a new address space out of an ELF file, arguments and environment.
 //!
-//! Loads static ELF64 programs of this machine, position-independent ones too. A program that names an interpreter
-//! (a dynamically linked one) and a `#!` script are refused with ENOEXEC and the reason. Nothing of the file is
-//! copied but the page where a segment's file part ends and its zeros begin.
+//! Loads ELF64 programs of this machine, position-independent ones too, and beside a program the interpreter that it
+//! names (the dynamic linker), which runs first. Reads the first line of `#!` scripts. Which files these are is the
+//! caller's to find. Nothing of a file is copied but the page where a segment's file part ends and its zeros begin.
 
 use alloc::{borrow::Cow, sync::Arc};
 use core::fmt;
@@ -12,22 +12,77 @@ use veridian_hal::{
     mem::{OutOfFrames, Protection},
 };
 
-use super::{AddressSpace, Content, FaultError, Landmarks, Limits, Mapping, PageSource, Place, layout};
+use super::{AddressSpace, Content, FaultError, Landmarks, Layout, Limits, Mapping, PageSource, Place};
 use crate::cgroup::{MemoryGroup, memory::OutOfMemory};
 
 mod arguments;
 mod headers;
+mod script;
 mod stack;
 #[cfg(test)]
 mod tests;
 
 pub use arguments::Arguments;
 use headers::{Headers, Segment};
+pub use script::Script;
+
+/// A program's file, its headers read and checked.
+pub struct Elf {
+    file: Arc<dyn PageSource>,
+    headers: Headers,
+}
+
+/// What a file is to execve(2).
+pub enum Executable {
+    /// A program.
+    Elf(Elf),
+    /// The text of one.
+    Script(Script),
+}
+
+impl Executable {
+    /// Looks what `file` is. What is read of it is charged to `memory`.
+    ///
+    /// # Errors
+    /// ENOEXEC with a reason; ENOMEM.
+    pub fn read(file: Arc<dyn PageSource>, memory: &MemoryGroup) -> Result<Self, ExecError> {
+        let mut head = [0; script::HEAD_BYTES];
+        let there = head.len().min(usize::try_from(file.length_bytes()).unwrap_or(usize::MAX));
+        headers::read(&*file, memory, 0, &mut head[..there], "its beginning")?;
+        match Script::parse(&head[..there])? {
+            Some(script) => Ok(Self::Script(script)),
+            None => Elf::read(file, memory).map(Self::Elf),
+        }
+    }
+}
+
+impl Elf {
+    /// Reads the headers of `file`. What is read of it is charged to `memory`.
+    ///
+    /// # Errors
+    /// ENOEXEC with a reason; ENOMEM.
+    pub fn read(file: Arc<dyn PageSource>, memory: &MemoryGroup) -> Result<Self, ExecError> {
+        let headers = Headers::read(&*file, memory)?;
+        Ok(Self { file, headers })
+    }
+
+    /// The path of its interpreter, if it names one.
+    pub fn interpreter(&self) -> Option<&[u8]> {
+        self.headers.interpreter.as_deref()
+    }
+
+    /// Maps it where `bias` moves it.
+    fn map(&self, space: &AddressSpace, bias: usize) -> Result<(), ExecError> {
+        self.headers.segments.iter().try_for_each(|segment| map_segment(space, &self.file, segment, bias))
+    }
+}
 
 /// What a program is started with.
 pub struct Program<'a> {
     /// The file.
-    pub file: Arc<dyn PageSource>,
+    pub elf: &'a Elf,
+    /// The program that runs first and loads the libraries of this one.
+    pub interpreter: Option<&'a Elf>,
     /// The name that it was called by (AT_EXECFN).
     pub path: &'a [u8],
     /// Its arguments.
@@ -40,6 +95,8 @@ pub struct Program<'a> {
     pub random: [u8; 16],
     /// Limits on its memory.
     pub limits: Limits,
+    /// Where its parts go.
+    pub layout: Layout,
 }
 
 /// What the auxiliary vector tells a program of its credentials.
@@ -77,7 +134,7 @@ pub struct ExecError {
 }
 
 impl ExecError {
-    fn not_executable(reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn not_executable(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { errno: Errno::ENOEXEC, reason: reason.into() }
     }
 
@@ -122,23 +179,38 @@ impl From<FaultError> for ExecError {
 /// # Errors
 /// ENOEXEC with a reason, E2BIG for arguments beyond [`Arguments::MAX_BYTES`] or a quarter of the stack, ENOMEM.
 pub fn load(program: &Program<'_>, memory: &Arc<MemoryGroup>) -> Result<Image, ExecError> {
-    let headers = Headers::read(&*program.file, memory)?;
-    let bias = headers.bias();
-    let space = AddressSpace::new(memory.clone(), program.limits)
+    let headers = &program.elf.headers;
+    let bias = headers.bias(program.layout.pie_base)?;
+    let space = AddressSpace::new(memory.clone(), program.limits, program.layout.mmap_top)
         .map_err(|errno| ExecError { errno, ..ExecError::out_of_memory() })?;
-    let stack = stack::build(&space, program, &headers, bias)?;
-    for segment in &headers.segments {
-        map_segment(&space, &program.file, segment, bias)?;
-    }
-    let end = headers.segments.last().map_or(0, |last| last.memory.end);
-    space.set_heap_start((end + bias).next_multiple_of(PAGE_SIZE));
+    program.elf.map(&space, bias)?;
+    let interpreter = program.interpreter.map(|elf| load_interpreter(&space, elf)).transpose()?;
+    let places = stack::Places { bias, interpreter_bias: interpreter.as_ref().map_or(0, |loaded| loaded.bias) };
+    let stack = stack::build(&space, program, places)?;
+    space.set_heap_start(headers.end() + bias + program.layout.heap_gap);
     space.set_landmarks(Landmarks {
-        executable: Some(program.file.clone()),
-        code: headers.extent(Protection::EXECUTE, bias),
-        data: headers.extent(Protection::WRITE, bias),
+        executable: Some(program.elf.file.clone()),
+        code: headers.stretch(Protection::EXECUTE, bias),
+        data: headers.stretch(Protection::WRITE, bias),
         ..stack.landmarks
     });
-    Ok(Image { space, entry: UserAddr(headers.entry + bias), stack: stack.pointer })
+    let entry = interpreter.map_or(headers.entry + bias, |loaded| loaded.entry);
+    Ok(Image { space, entry: UserAddr(entry), stack: stack.pointer })
+}
+
+/// An interpreter in memory.
+struct Interpreter {
+    bias: usize,
+    entry: usize,
+}
+
+/// Maps the interpreter among the mappings, or where its file says.
+fn load_interpreter(space: &AddressSpace, elf: &Elf) -> Result<Interpreter, ExecError> {
+    let headers = &elf.headers;
+    let base = space.find_room(headers.room()).ok_or_else(ExecError::out_of_memory)?;
+    let bias = headers.bias_within(base)?;
+    elf.map(space, bias)?;
+    Ok(Interpreter { bias, entry: headers.entry + bias })
 }
 
 fn map_segment(
@@ -154,10 +226,7 @@ fn map_segment(
     let map = |start: usize, end: usize, protection, content| {
         let place = Place::Free(UserAddr(start + bias));
         let mapping = Mapping { content, ..Mapping::private(place, end - start, protection) };
-        space.map(mapping).map_err(|errno| match errno {
-            Errno::ENOMEM => ExecError::out_of_memory(),
-            _ => ExecError::not_executable("a segment does not fit the address space"),
-        })
+        space.map(mapping).map_err(not_mapped)
     };
     if segment.file_bytes > 0 {
         let content = Content::PrivateFile { source: file.clone(), first: segment.first_page };
@@ -176,4 +245,12 @@ fn map_segment(
         map(zeros_start, zeros.end, segment.protection, Content::Private)?;
     }
     Ok(())
+}
+
+/// Why a segment or the stack was not mapped at its place.
+fn not_mapped(errno: Errno) -> ExecError {
+    match errno {
+        Errno::ENOMEM => ExecError::out_of_memory(),
+        _ => ExecError::not_executable("a segment does not fit the address space"),
+    }
 }

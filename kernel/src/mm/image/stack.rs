@@ -4,11 +4,11 @@
 use alloc::vec::Vec;
 use linux_raw_sys::auxvec;
 use veridian_containers::abi::Errno;
-use veridian_hal::{PAGE_SIZE, UserAddr, arch::DESCRIPTION, mem::Protection};
+use veridian_hal::{PAGE_SIZE, UserAddr, arch::DESCRIPTION, cpu, mem::Protection};
 use zerocopy::IntoBytes;
 
-use super::{Arguments, ExecError, Program, headers::Headers};
-use crate::mm::{AddressSpace, Content, Landmarks, Mapping, Place, layout};
+use super::{Arguments, ExecError, Program, not_mapped};
+use crate::mm::{AddressSpace, Content, Landmarks, Mapping, Place};
 
 /// What the stack has below the first stack pointer before it has to grow.
 const ROOM_BYTES: usize = 128 * 1024;
@@ -25,13 +25,17 @@ pub(super) struct Stack {
     pub landmarks: Landmarks,
 }
 
+/// Where files were loaded.
+pub(super) struct Places {
+    /// What the program was moved by.
+    pub bias: usize,
+    /// What its interpreter was moved by; 0 without one.
+    pub interpreter_bias: usize,
+}
+
 /// Maps the stack and fills it.
-pub(super) fn build(
-    space: &AddressSpace,
-    program: &Program<'_>,
-    headers: &Headers,
-    bias: usize,
-) -> Result<Stack, ExecError> {
+pub(super) fn build(space: &AddressSpace, program: &Program<'_>, places: Places) -> Result<Stack, ExecError> {
+    let (headers, bias) = (&program.elf.headers, places.bias);
     // A program may rely on its argv[0]: Linux gives an empty one since 5.18.
     let unnamed: Arguments = [&b""[..]].into_iter().collect();
     let argv = if program.argv.count() == 0 { &unnamed } else { program.argv };
@@ -39,7 +43,8 @@ pub(super) fn build(
     let mut path = Vec::from(program.path);
     path.push(0);
 
-    let mut at = layout::STACK_TOP - size_of::<usize>();
+    let stack_top = program.layout.stack_top;
+    let mut at = stack_top - size_of::<usize>();
     let mut place = |bytes: &[u8]| {
         at = at.saturating_sub(bytes.len());
         at
@@ -52,12 +57,13 @@ pub(super) fn build(
     let random_at = place(&program.random);
 
     let identity = program.identity;
-    let auxiliary: [(u32, usize); 18] = [
+    let [features, more_features] = cpu::hardware_capabilities();
+    let auxiliary: [(u32, usize); 19] = [
         (auxvec::AT_PHDR, headers.headers_address.map_or(0, |at| at + bias)),
         (auxvec::AT_PHENT, 56),
         (auxvec::AT_PHNUM, headers.header_count),
         (auxvec::AT_PAGESZ, PAGE_SIZE),
-        (auxvec::AT_BASE, 0),
+        (auxvec::AT_BASE, places.interpreter_bias),
         (auxvec::AT_FLAGS, 0),
         (auxvec::AT_ENTRY, headers.entry + bias),
         (auxvec::AT_UID, identity.uid as usize),
@@ -67,8 +73,8 @@ pub(super) fn build(
         (auxvec::AT_SECURE, usize::from(identity.secure)),
         (auxvec::AT_RANDOM, random_at),
         (auxvec::AT_EXECFN, path_at),
-        // No feature of the CPU is promised: programs ask the CPU itself, or do without.
-        (auxvec::AT_HWCAP, 0),
+        (auxvec::AT_HWCAP, features),
+        (auxvec::AT_HWCAP2, more_features),
         (auxvec::AT_CLKTCK, CLOCK_TICKS),
         (auxvec::AT_PLATFORM, platform_at),
         (AT_NULL, 0),
@@ -80,8 +86,8 @@ pub(super) fn build(
     words.extend(auxiliary.iter().flat_map(|&(key, value)| [key as usize, value]));
 
     let pointer = random_at.saturating_sub(size_of_val(&words[..])) & !15;
-    check_size(space, layout::STACK_TOP - pointer)?;
-    map(space, layout::STACK_TOP - pointer, headers.executable_stack)?;
+    check_size(space, stack_top - pointer)?;
+    map(space, stack_top, stack_top - pointer, headers.executable_stack)?;
     for (at, bytes) in [
         (path_at, &path[..]),
         (envp_at, envp.as_bytes()),
@@ -123,12 +129,12 @@ fn check_size(space: &AddressSpace, bytes: usize) -> Result<(), ExecError> {
     Ok(())
 }
 
-fn map(space: &AddressSpace, bytes: usize, executable: bool) -> Result<(), ExecError> {
+fn map(space: &AddressSpace, top: usize, bytes: usize, executable: bool) -> Result<(), ExecError> {
     let most = space.limits().stack / PAGE_SIZE * PAGE_SIZE;
     let length = (bytes + ROOM_BYTES).next_multiple_of(PAGE_SIZE).min(most.max(bytes.next_multiple_of(PAGE_SIZE)));
     let mut protection = Protection::READ | Protection::WRITE;
     protection.set(Protection::EXECUTE, executable);
-    let place = Place::Free(UserAddr(layout::STACK_TOP - length));
+    let place = Place::Free(UserAddr(top - length));
     let stack = Mapping { content: Content::Stack, ..Mapping::private(place, length, protection) };
-    space.map(stack).map(|_| ()).map_err(|_| ExecError::out_of_memory())
+    space.map(stack).map(|_| ()).map_err(not_mapped)
 }

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use veridian_hal::user::Access;
 
 use super::*;
-use crate::mm::tests::{PAGE, TestFile, anonymous, assert_all_freed, byte, group, offset, space};
+use crate::mm::{
+    layout,
+    tests::{MMAP_TOP, PAGE, TestFile, anonymous, assert_all_freed, byte, group, offset, space},
+};
 
 const TEXT: usize = 0x40_0000;
 const DATA: usize = 0x40_3000 + 0x800;
@@ -84,9 +87,39 @@ fn load_with(
     envp: &Arguments,
     limits: Limits,
 ) -> Result<Image, ExecError> {
+    let Executable::Elf(elf) = Executable::read(TestFile::new(bytes), memory)? else { panic!("a script") };
+    load_elf(&elf, None, memory, argv, envp, limits, Layout::fixed(limits.stack))
+}
+
+fn load_elf(
+    elf: &Elf,
+    interpreter: Option<&Elf>,
+    memory: &Arc<MemoryGroup>,
+    argv: &Arguments,
+    envp: &Arguments,
+    limits: Limits,
+    layout: Layout,
+) -> Result<Image, ExecError> {
     let identity = Identity { uid: 1, euid: 2, gid: 3, egid: 4, secure: true };
-    let file = TestFile::new(bytes);
-    load(&Program { file, path: b"/bin/program", argv, envp, identity, random: [7; 16], limits }, memory)
+    let path = b"/bin/program";
+    load(&Program { elf, interpreter, path, argv, envp, identity, random: [7; 16], limits, layout }, memory)
+}
+
+/// A program, and an interpreter that is position-independent, in memory.
+fn load_dynamic(memory: &Arc<MemoryGroup>, layout: Layout) -> Image {
+    let name = b"/lib/ld.so\0";
+    let mut file = File { kind: 3, ..File::program() };
+    file.others.push((3, 4, 0x1000, name.len() as u64));
+    let mut bytes = file.bytes();
+    bytes[0x1000..0x1000 + name.len()].copy_from_slice(name);
+    let elf = Elf::read(TestFile::new(bytes), memory).expect("a good program");
+    assert_eq!(elf.interpreter(), Some(&b"/lib/ld.so"[..]));
+    let mut linker = File { kind: 3, entry: 0x300, ..File::program() };
+    linker.loads[0].address = 0;
+    linker.loads[1].address = 0x3800;
+    let linker = Elf::read(TestFile::new(linker.bytes()), memory).expect("a good interpreter");
+    let nothing = Arguments::default();
+    load_elf(&elf, Some(&linker), memory, &nothing, &nothing, Limits::default(), layout).expect("room for both")
 }
 
 fn refusal(bytes: Vec<u8>) -> String {
@@ -136,6 +169,82 @@ fn position_independent_programs_are_moved_as_a_whole() {
 }
 
 #[test]
+fn an_interpreter_runs_first_and_is_told_where_the_program_is() {
+    let memory = group(None);
+    let image = load_dynamic(&memory, Layout::fixed(layout::STACK_BYTES));
+    let stack = parse_stack(&image);
+    let (base, program) = (stack.value(7), stack.value(9));
+    assert_eq!(image.entry, UserAddr(base + 0x300));
+    assert!(base > layout::PIE_BASE + 0x10_0000 && base < MMAP_TOP, "among the mappings: {base:x}");
+    assert_eq!(program, layout::PIE_BASE + 0x200);
+    assert_eq!(stack.value(3), layout::PIE_BASE + 64, "the program's own headers");
+    assert_eq!(byte(&image.space, image.entry), Ok(3));
+    assert_eq!(byte(&image.space, UserAddr(base + 0x3800)), Ok(0x18));
+    assert_eq!(image.space.set_break(UserAddr(0)), UserAddr(layout::PIE_BASE + 0x7000), "behind the program");
+    drop(image);
+    assert_all_freed(&memory);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn wherever_things_are_drawn_to_lie_they_are_apart_and_have_room(
+        random in any::<[u64; 4]>(),
+        stack in prop_oneof![Just(0), Just(layout::STACK_BYTES), Just(usize::MAX), any::<usize>()],
+    ) {
+        let layout = Layout::random(random, stack);
+        for at in [layout.stack_top, layout.mmap_top, layout.pie_base, layout.heap_gap] {
+            prop_assert_eq!(at % PAGE, 0);
+        }
+        prop_assert!(layout.stack_top <= layout::STACK_TOP);
+        prop_assert!(layout.mmap_top + (128 << 20) <= layout.stack_top && layout.mmap_top >= layout::TOP / 8);
+        let grown = stack.min(layout::TOP / 6 * 5 - PAGE);
+        prop_assert!(layout.mmap_top + grown <= layout.stack_top, "the stack has its room");
+        prop_assert!(layout.pie_base >= layout::PIE_BASE && layout.pie_base < layout::TOP / 4 * 3);
+        let memory = group(None);
+        let image = load_dynamic(&memory, layout);
+        let stack = parse_stack(&image);
+        prop_assert_eq!(stack.value(9), layout.pie_base + 0x200);
+        prop_assert!(stack.value(7) < layout.mmap_top);
+        prop_assert_eq!(image.space.set_break(UserAddr(0)).0, layout.pie_base + 0x7000 + layout.heap_gap);
+        prop_assert_eq!(byte(&image.space, image.entry), Ok(3));
+    }
+}
+
+#[test]
+fn scripts_are_read_as_linux_reads_them() {
+    let parse = |text: &[u8]| Script::parse(text).map_err(|error| error.reason.into_owned());
+    let arguments = |text: &[u8]| {
+        let script = parse(text).expect("good").expect("a script");
+        let given: Arguments = [&b"called"[..], b"x", b"y z"].into_iter().collect();
+        let all = script.arguments(b"/bin/script", &given);
+        let all: Vec<_> = all.iter().map(|argument| String::from_utf8_lossy(argument).into_owned()).collect();
+        assert_eq!(all[0].as_bytes(), script.interpreter);
+        all.join("|")
+    };
+    assert_eq!(parse(b"echo\n"), Ok(None));
+    assert_eq!(parse(b""), Ok(None));
+    assert_eq!(arguments(b"#!/bin/sh\n"), "/bin/sh|/bin/script|x|y z");
+    assert_eq!(arguments(b"#! \t/bin/sh\t -e  -x \t\necho"), "/bin/sh|-e  -x|/bin/script|x|y z");
+    assert_eq!(arguments(b"#!/bin/sh"), "/bin/sh|/bin/script|x|y z");
+    assert_eq!(arguments(b"#!/bin/sh\0-e\n"), "/bin/sh|/bin/script|x|y z");
+    assert_eq!(arguments(b"#!/bin/sh -e\0x\n"), "/bin/sh|-e|/bin/script|x|y z");
+    let nameless = Err(String::from("a script: its first line names no interpreter"));
+    assert_eq!(parse(b"#!"), nameless);
+    assert_eq!(parse(b"#! \n/bin/sh\n"), nameless);
+    let long = |line: &str| {
+        let mut head = [b'x'; script::HEAD_BYTES];
+        head[..line.len()].copy_from_slice(line.as_bytes());
+        parse(&head).map(|script| script.expect("a script"))
+    };
+    assert_eq!(long("#!/"), Err(String::from("a script: its interpreter's name is too long")));
+    assert_eq!(long("#!/bin/sh ").map(|script| script.interpreter), Ok(b"/bin/sh".to_vec()), "arguments may be cut");
+    let script = parse(b"#!/bin/sh\n").expect("good").expect("a script");
+    assert_eq!(script.arguments(b"s", &Arguments::default()).count(), 2, "a script may be called with nothing");
+}
+
+#[test]
 fn zeros_behind_a_read_only_segment_are_zero_too() {
     let memory = group(None);
     let mut file = File::program();
@@ -155,7 +264,7 @@ fn what_is_no_program_for_this_machine_is_refused_with_the_reason() {
     };
     assert_eq!(refusal(vec![]), "not an ELF file");
     assert_eq!(refusal(b"echo hello\n".to_vec()), "not an ELF file");
-    assert_eq!(refusal(b"#!/bin/sh\n".to_vec()), "a script: #! is not supported yet");
+    assert_eq!(refusal(b"#! \n/bin/sh".to_vec()), "a script: its first line names no interpreter");
     assert_eq!(refusal(b"\x7fELF".to_vec()), "truncated: the file header");
     assert_eq!(changed(&|f| f.machine = 183), "wrong machine: program is aarch64, this is hosted");
     assert_eq!(changed(&|f| f.machine = 9), "wrong machine: program is for machine 9, this is hosted");
@@ -178,12 +287,11 @@ fn what_is_no_program_for_this_machine_is_refused_with_the_reason() {
     assert_eq!(segment(&|l| l.memory_bytes = 1 << 62), "segment 1: does not lie in user addresses");
     assert_eq!(changed(&|f| f.loads[0].address = 0), "is to be loaded below the lowest user address");
     assert_eq!(segment(&|l| l.address = layout::STACK_TOP as u64 - 0xf800), "a segment does not fit the address space");
-    let name = |f: &mut File| f.others.push((3, 4, 0x1000, 28));
-    let mut file = File::program();
-    name(&mut file);
-    let mut bytes = file.bytes();
-    bytes[0x1000..0x101c].copy_from_slice(b"/lib64/ld-linux-x86-64.so.2\0");
-    assert_eq!(refusal(bytes), "needs interpreter /lib64/ld-linux-x86-64.so.2: dynamic linking is not supported yet");
+    let name = |offset, length| changed(&|f| f.others.push((3, 4, offset, length)));
+    assert_eq!(name(0x1000, 28), "malformed: the interpreter's name");
+    assert_eq!(name(0x1001, 1), "malformed: the interpreter's name");
+    assert_eq!(name(0x1001, 4097), "malformed: the interpreter's name");
+    assert_eq!(name(0x23ff, 2), "truncated: the interpreter's name");
     let mut bytes = File::program().bytes();
     bytes[4] = 1;
     assert_eq!(refusal(bytes), "not a 64-bit little-endian program");
@@ -225,6 +333,13 @@ struct Stack {
     auxiliary: Vec<(usize, usize)>,
 }
 
+impl Stack {
+    /// What the auxiliary vector says.
+    fn value(&self, key: usize) -> usize {
+        self.auxiliary.iter().find(|(k, _)| *k == key).expect("there").1
+    }
+}
+
 fn parse_stack(image: &Image) -> Stack {
     let space = &image.space;
     assert_eq!(image.stack.0 % 16, 0);
@@ -255,10 +370,20 @@ fn a_program_finds_its_arguments_environment_and_auxiliary_vector() {
     let stack = parse_stack(&image);
     assert_eq!(stack.argv, [&b"program"[..], b"", b"second"]);
     assert_eq!(stack.envp, [&b"A=1"[..], b"B=2"]);
-    let value = |key: usize| stack.auxiliary.iter().find(|(k, _)| *k == key).expect("there").1;
-    for (key, expected) in
-        [(3, TEXT + 64), (4, 56), (5, 3), (6, PAGE), (9, TEXT + 0x200), (11, 1), (12, 2), (13, 3), (14, 4), (23, 1)]
-    {
+    let value = |key| stack.value(key);
+    for (key, expected) in [
+        (3, TEXT + 64),
+        (4, 56),
+        (5, 3),
+        (6, PAGE),
+        (7, 0),
+        (9, TEXT + 0x200),
+        (11, 1),
+        (12, 2),
+        (13, 3),
+        (14, 4),
+        (23, 1),
+    ] {
         assert_eq!(value(key), expected, "key {key}");
     }
     assert_eq!(image.space.read::<[u8; 16]>(UserAddr(value(25))), Ok([7; 16]));

@@ -10,7 +10,7 @@ fn fixed(at: usize, pages: usize) -> Mapping {
 fn mappings_are_placed_below_each_other_from_the_top() {
     let space = space(&group(None));
     let first = anonymous(&space, 4);
-    assert_eq!(first.0 + 4 * PAGE, layout::MMAP_TOP);
+    assert_eq!(first.0 + 4 * PAGE, MMAP_TOP);
     assert_eq!(anonymous(&space, 2).0 + 2 * PAGE, first.0);
     space.unmap(offset(first, PAGE), 2 * PAGE).expect("aligned");
     assert_eq!(anonymous(&space, 2), offset(first, PAGE), "the highest gap that fits");
@@ -61,7 +61,8 @@ fn more_writable_memory_than_the_machine_has_is_refused_unless_asked_for() {
 #[test]
 fn the_address_space_limit_counts_what_is_mapped() {
     let memory = group(None);
-    let space = AddressSpace::new(memory, Limits { address_space: 10 * PAGE, ..Limits::default() }).expect("memory");
+    let space =
+        AddressSpace::new(memory, Limits { address_space: 10 * PAGE, ..Limits::default() }, MMAP_TOP).expect("memory");
     let at = anonymous(&space, 8);
     let more = |pages| space.map(Mapping::private(Place::Near(UserAddr(0)), pages * PAGE, RW));
     assert_eq!(more(3), Err(Errno::ENOMEM));

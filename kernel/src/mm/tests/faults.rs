@@ -149,7 +149,8 @@ fn shared_memory_is_seen_by_parent_and_child_and_freed_with_the_last() {
 #[test]
 fn a_stack_grows_to_its_limit_and_keeps_its_distance() {
     let memory = group(None);
-    let space = AddressSpace::new(memory.clone(), Limits { stack: 64 * PAGE, ..Limits::default() }).expect("memory");
+    let space =
+        AddressSpace::new(memory.clone(), Limits { stack: 64 * PAGE, ..Limits::default() }, MMAP_TOP).expect("memory");
     let top = layout::STACK_TOP;
     let stack =
         Mapping { content: Content::Stack, ..Mapping::private(Place::Free(UserAddr(top - 2 * PAGE)), 2 * PAGE, RW) };
@@ -160,7 +161,7 @@ fn a_stack_grows_to_its_limit_and_keeps_its_distance() {
     assert_eq!(space.fault(UserAddr(top - 65 * PAGE), Access::Read), Err(FaultError::NotMapped));
     assert_eq!(space.mapped_bytes(), 64 * PAGE);
 
-    let space = AddressSpace::new(memory.clone(), Limits::default()).expect("memory");
+    let space = AddressSpace::new(memory.clone(), Limits::default(), MMAP_TOP).expect("memory");
     space
         .map(Mapping { content: Content::Stack, ..Mapping::private(Place::Free(UserAddr(top - PAGE)), PAGE, RW) })
         .expect("room");

@@ -25,6 +25,7 @@ pub(super) const RW: Protection = Protection::READ.union(Protection::WRITE);
 pub(super) const RX: Protection = Protection::READ.union(Protection::EXECUTE);
 pub(super) const NONE: Protection = Protection::empty();
 pub(super) const PAGE: usize = PAGE_SIZE;
+pub(super) const MMAP_TOP: usize = layout::STACK_TOP - (128 << 20);
 
 /// A memory group of a test's own, with a limit in frames.
 pub(super) fn group(frames: Option<u64>) -> Arc<MemoryGroup> {
@@ -39,7 +40,7 @@ pub(super) fn group(frames: Option<u64>) -> Arc<MemoryGroup> {
 }
 
 pub(super) fn space(memory: &Arc<MemoryGroup>) -> Arc<AddressSpace> {
-    AddressSpace::new(memory.clone(), Limits::default()).expect("memory for an empty space")
+    AddressSpace::new(memory.clone(), Limits::default(), MMAP_TOP).expect("memory for an empty space")
 }
 
 /// Maps private anonymous memory anywhere.
