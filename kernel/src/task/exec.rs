@@ -173,7 +173,7 @@ pub fn exec(
     let program = loaded.map_err(|error| {
         static RATE: log::Rate = log::Rate::new();
         if !error.reason.is_empty() && RATE.allows() {
-            ::log::info!("{thread:?} executes {}: {} ({:?})", path.escape_ascii(), error.reason, error.errno);
+            ::log::info!("{thread:?} executes {}: {}", path.escape_ascii(), error.reason);
         }
         error.errno
     })?;

@@ -156,7 +156,7 @@ pub(crate) fn describe_cpu(to: &mut dyn core::fmt::Write) -> core::fmt::Result {
 
 /// The extensions by their letters: those of the profile that all programs here are built for.
 pub(crate) fn hardware_capabilities() -> [usize; 2] {
-    [b"imafdc".iter().map(|letter| 1 << (letter - b'a')).sum(), 0]
+    [b"imafdc".iter().map(|letter| 1usize << (letter - b'a')).sum(), 0]
 }
 
 /// Second half: on the kernel's tables and CPU 0's stack.
