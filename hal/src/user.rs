@@ -57,3 +57,61 @@ pub struct Fault {
     /// What the copy wanted to do there.
     pub access: Access,
 }
+
+/// The stack for handlers of signals, as programs are told of it (`stack_t`, sigaltstack(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalStack {
+    /// Its lowest address.
+    pub start: UserAddr,
+    /// `SS_*`.
+    pub flags: u32,
+    /// Its bytes.
+    pub bytes: usize,
+}
+
+impl SignalStack {
+    /// `stack_t`: the address, the flags, the size.
+    pub fn to_words(self) -> [u64; 3] {
+        [self.start.0 as u64, self.flags.into(), self.bytes as u64]
+    }
+
+    /// The same, read.
+    pub fn from_words([start, flags, bytes]: [u64; 3]) -> Self {
+        Self { start: UserAddr(start as usize), flags: flags as u32, bytes: bytes as usize }
+    }
+}
+
+/// Bytes of `siginfo_t`.
+pub const SIGNAL_INFO_BYTES: usize = 128;
+
+/// What [`UserContext::push_handler`] puts on the stack beside the registers, in the layout that the architecture's
+/// `struct rt_sigframe` has on Linux.
+#[derive(Clone, Copy, Debug)]
+pub struct HandlerFrame {
+    /// The signal's number: the handler's first argument.
+    pub signal: u32,
+    /// `siginfo_t`.
+    pub info: [u8; SIGNAL_INFO_BYTES],
+    /// What is blocked after the handler.
+    pub mask: u64,
+    /// The alternate stack after the handler.
+    pub stack: SignalStack,
+    /// The handler.
+    pub handler: UserAddr,
+    /// What the handler returns to: it makes the system call rt_sigreturn.
+    pub restorer: UserAddr,
+    /// The end of the stack that the frame is put on; `None` for the one in use.
+    pub switch_to: Option<UserAddr>,
+}
+
+/// The bytes of words, as they lie in memory.
+pub(crate) fn bytes_of(words: &[u64]) -> &[u8] {
+    // SAFETY: plain integers, read as bytes for as long as the words are borrowed.
+    unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
+}
+
+/// The same, to be filled.
+pub(crate) fn bytes_of_mut(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: plain integers, for which all bytes are values.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}

@@ -17,14 +17,17 @@ use crate::{
     },
     sched,
     security::{Bounds, Confinement, Credentials},
-    task::{self, Guard, NewThread, Signals, Thread},
+    task::{self, Guard, Kin, NewThread, Signals, Thread},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use log::LevelFilter;
 use veridian_containers::abi::{Errno, WaitStatus};
 #[cfg(feature = "containers")]
 use veridian_containers::engine::Engine;
-use veridian_hal::{BootInfo, cpu, mem, power, sync::Once};
+use veridian_hal::{
+    BootInfo, cpu, mem, power,
+    sync::{Once, SpinLock},
+};
 
 /// What there is one of.
 struct Machine {
@@ -120,8 +123,8 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
         admission,
         container: None,
         space: program.space,
-        files,
-        fs,
+        files: Arc::new(SpinLock::new(files)),
+        fs: Arc::new(SpinLock::new(fs)),
         namespaces: Namespaces {
             uts: Arc::new(UtsNamespace::new(b"veridian")),
             pid_for_children: machine.pid_namespace.clone(),
@@ -131,14 +134,17 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
             time_for_children: time.clone(),
             time,
         },
-        guard: Guard::of_program(&credentials, false),
+        kin: Kin::Process {
+            guard: Guard::of_program(&credentials, false),
+            parent: None,
+            exit_signal: 0,
+            on_exit: None,
+            borrows_memory: false,
+        },
         confinement: Confinement::new(&credentials, Bounds::default()).map_err(plain("no process"))?,
         credentials,
         signals: Signals::default(),
         name: program.name,
-        parent: None,
-        exit_signal: 0,
-        on_exit: None,
     });
     task::spawn(thread, program.context);
     sched::spawn(sched::keep_load_average(|| {

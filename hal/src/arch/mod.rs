@@ -21,6 +21,8 @@
 //! | `exit(u8) -> !`, `halt_or_exit_after_panic() -> !` | see [`crate::power`] |
 //! | `backtrace() -> impl Iterator<Item = usize>` | return addresses of the kernel's own frames, bounded, innermost first |
 //! | `ELF_MACHINE: u16` | what the ELF header of its programs says (e_machine) |
+//! | `SIGNAL_RETURN_CODE: &[u32]` | instructions that make the system call rt_sigreturn, for handlers of programs that bring none |
+//! | `LEAST_SIGNAL_STACK: usize` | the smallest alternate stack in bytes (`MINSIGSTKSZ`) |
 //! | `DESCRIPTION: &str` | the name that uname(2) gives as machine |
 //!
 //! `UserContext` is `Send + Clone + Debug` and has:
@@ -28,7 +30,8 @@
 //! `run(&mut self, &Arc<PageTable>) -> Trap`, `syscall_number() -> usize`, `syscall_args() -> [usize; 6]`,
 //! `set_syscall_result(isize)`, `restart_syscall()` (the system call just trapped is issued again by the next
 //! `run`, with its original arguments), and getters and setters `instruction_pointer`, `stack_pointer`,
-//! `thread_pointer` (`UserAddr`).
+//! `thread_pointer` (`UserAddr`); `push_handler` and `pop_handler`, which make and take back the frame of a signal's
+//! handler in Linux's layout (`struct rt_sigframe`).
 //!
 //! The entry code, when the machine is set up, calls the function named by [`crate::entry!`].
 
@@ -53,7 +56,7 @@ pub mod hosted;
 use hosted as current;
 
 pub use current::UserContext;
-pub use current::{DESCRIPTION, ELF_MACHINE, USER_END};
+pub use current::{DESCRIPTION, ELF_MACHINE, LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE, USER_END};
 pub(crate) use current::{
     Format, activate, backtrace, boot_time_unix, console_read, console_write, copy_from_user, copy_to_user, cpu_count,
     cpu_id, deactivate, describe_cpu, exit, flush_pages, halt_or_exit_after_panic, hardware_capabilities,

@@ -286,6 +286,14 @@ impl Frame {
         unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), self.pointer().add(offset), from.len()) };
     }
 
+    /// A word of the frame, to be changed in one step. Panics unless `offset` is a multiple of four within the frame.
+    pub fn word(&self, offset: usize) -> &AtomicU32 {
+        assert!(offset.is_multiple_of(4) && offset < PAGE_SIZE, "no word of a frame");
+        // SAFETY: aligned and within the frame, which lives as long as this handle; whoever else changes it does so
+        // by plain bytes or as an atomic, and all values are valid.
+        unsafe { AtomicU32::from_ptr(self.pointer().add(offset).cast()) }
+    }
+
     /// Fills part of the frame with zeros. Panics past the frame's end.
     pub fn zero(&self, range: Range<usize>) {
         assert!(range.start <= range.end && range.end <= PAGE_SIZE, "zero past the end of a frame");

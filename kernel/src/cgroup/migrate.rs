@@ -7,17 +7,23 @@ use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 
 impl Cgroup {
-    /// Moves `thread` into this group. Limits do not forbid it: they hold against what the process takes from then on.
+    /// Moves the process of `thread` into this group. Limits do not forbid it: they hold against what the process takes from then on.
     ///
     /// # Errors
     /// EBUSY: the group hands controllers on, so that no task may be directly in it. ENODEV: it was removed.
     /// ESRCH: the process has ended.
     pub fn attach(self: &Arc<Self>, thread: &Arc<Thread>) -> Result<(), Errno> {
-        let presence = self.enter_from_outside()?;
-        let charge = self.pids.charge_regardless();
-        let left = thread.change_group(presence, charge)?;
-        drop(left);
-        Ok(())
+        let mut moved = Err(Errno::ESRCH);
+        for thread in thread.process().threads() {
+            let presence = self.enter_from_outside()?;
+            let charge = self.pids.charge_regardless();
+            // A thread that has ended meanwhile has nothing to move.
+            if let Ok(left) = thread.change_group(presence, charge) {
+                drop(left);
+                moved = Ok(());
+            }
+        }
+        moved
     }
 
     /// A place for one task more that a task of another group makes: as [`Self::admit`], and EBUSY where the group hands

@@ -3,6 +3,7 @@
 use super::{AddressSpace, PageSource, area::Backing};
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
+use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, UserAddr, mem::Protection};
 
 /// Where the parts of a program are: addresses that execve(2) has set.
@@ -22,6 +23,8 @@ pub struct Landmarks {
     pub environment: Range<usize>,
     /// The auxiliary vector.
     pub auxiliary: Range<usize>,
+    /// What handlers of signals return to, where programs bring no code for it.
+    pub return_code: Option<UserAddr>,
 }
 
 /// A stretch of memory in which all pages are alike.
@@ -39,6 +42,22 @@ pub struct Stretch {
 }
 
 impl AddressSpace {
+    /// The source of shared memory, and the byte of it, that is mapped at `address`; `None` for memory of this space
+    /// alone.
+    ///
+    /// # Errors
+    /// EFAULT: nothing is mapped there.
+    pub fn shared_place(&self, address: UserAddr) -> Result<Option<(Arc<dyn PageSource>, u64)>, Errno> {
+        let state = self.state.lock();
+        let (range, area) = state.areas.find(address.0).ok_or(Errno::EFAULT)?;
+        Ok(match &area.backing {
+            Backing::Source { source, first } if area.shared => {
+                Some((source.clone(), first * PAGE_SIZE as u64 + (address.0 - range.start) as u64))
+            }
+            _ => None,
+        })
+    }
+
     /// Where the parts of its program are.
     pub fn landmarks(&self) -> Landmarks {
         self.state.lock().landmarks.clone()

@@ -131,7 +131,10 @@ impl AddressSpace {
     }
 
     /// The frame that a write to `page` changes.
-    pub(super) fn writable_frame(&self, page: UserAddr) -> Result<Frame, FaultError> {
+    ///
+    /// # Errors
+    /// As for an access of the program itself.
+    pub fn writable_frame(&self, page: UserAddr) -> Result<Frame, FaultError> {
         let mut state = self.state.lock();
         self.resolve(&mut state, page.0, Access::Write)?;
         self.table.lookup(page).map(|(frame, _)| frame).ok_or(FaultError::NotMapped)

@@ -30,8 +30,10 @@ pub struct PidNamespace {
 
 #[derive(Debug)]
 struct Table {
-    /// `None` while the process of that number is being made.
-    threads: BTreeMap<u32, Weak<Thread>>,
+    /// By number. A number stays taken while a process group or a session is known by it.
+    entries: BTreeMap<u32, Entry>,
+    /// Numbers of threads that have not been waited for, and of those being made.
+    in_use: usize,
     last: u32,
     /// Numbers given so far.
     given: u64,
@@ -39,7 +41,14 @@ struct Table {
     closed: bool,
 }
 
-/// The numbers of one process, given back when it has been waited for, or else when it is dropped.
+/// Who has a number: nobody yet while the thread is being made, nobody any more once it was waited for.
+#[derive(Debug, Default)]
+struct Entry {
+    thread: Weak<Thread>,
+    pid: Weak<Pid>,
+}
+
+/// The numbers of one thread, given back when it has been waited for and no process group or session is known by them.
 #[derive(Debug)]
 pub struct Pid {
     namespace: Arc<PidNamespace>,
@@ -139,19 +148,48 @@ impl PidNamespace {
         Ok(pid)
     }
 
-    /// The process that has `number` here.
+    /// The thread that has `number` here.
     pub fn thread(&self, number: u32) -> Option<Arc<Thread>> {
-        self.table.lock().threads.get(&number).and_then(Weak::upgrade)
+        self.table.lock().entries.get(&number).and_then(|entry| entry.thread.upgrade())
     }
 
-    /// All processes of this namespace and those below, by number.
+    /// The process that has `number` here: that of its leader.
+    pub fn process(&self, number: u32) -> Option<Arc<Thread>> {
+        self.thread(number).filter(|thread| thread.is_leader())
+    }
+
+    /// Who is known by `number` here: a thread, or what is left of one that leads a process group or session.
+    pub fn pid(&self, number: u32) -> Option<Arc<Pid>> {
+        self.table.lock().entries.get(&number).and_then(|entry| entry.pid.upgrade())
+    }
+
+    /// All threads of this namespace and those below, by number.
     pub fn threads(&self) -> Vec<Arc<Thread>> {
-        self.table.lock().threads.values().filter_map(Weak::upgrade).collect()
+        self.table.lock().entries.values().filter_map(|entry| entry.thread.upgrade()).collect()
+    }
+
+    /// The leaders of all processes of this namespace and those below, by number.
+    pub fn processes(&self) -> Vec<Arc<Thread>> {
+        let mut all = self.threads();
+        all.retain(|thread| thread.is_leader());
+        all
     }
 
     /// The process with the lowest number from `number` on, of this namespace and those below.
-    pub fn next_thread(&self, number: u32) -> Option<Arc<Thread>> {
-        self.table.lock().threads.range(number..).find_map(|(_, thread)| thread.upgrade())
+    pub fn next_process(&self, number: u32) -> Option<Arc<Thread>> {
+        let mut from = number;
+        loop {
+            // One at a time: a thread that is the last handle's must not be dropped under the lock.
+            let next = {
+                let table = self.table.lock();
+                table.entries.range(from..).find_map(|(number, entry)| Some((*number, entry.thread.upgrade()?)))
+            };
+            let (number, thread) = next?;
+            if thread.is_leader() {
+                return Some(thread);
+            }
+            from = number + 1;
+        }
     }
 
     /// The number that was given last.
@@ -164,9 +202,9 @@ impl PidNamespace {
         self.table.lock().given
     }
 
-    /// Pids in use here, those of ended and not yet waited-for processes included.
+    /// Threads here, ended and not yet waited-for processes included.
     pub fn pids_in_use(&self) -> usize {
-        self.table.lock().threads.len()
+        self.table.lock().in_use
     }
 
     /// The process that orphans of this namespace are given to.
@@ -195,7 +233,7 @@ impl PidNamespace {
 
 impl Table {
     fn new() -> Self {
-        Self { threads: BTreeMap::new(), last: 0, given: 0, closed: false }
+        Self { entries: BTreeMap::new(), in_use: 0, last: 0, given: 0, closed: false }
     }
 
     /// The number that is wanted, or the next in turn, as Linux gives them: a number comes again only after all others.
@@ -204,19 +242,24 @@ impl Table {
             return Err(Errno::ENOMEM);
         }
         if let Some(number) = wanted {
-            if self.threads.contains_key(&number) {
+            if self.entries.contains_key(&number) {
                 return Err(Errno::EEXIST);
             }
-            self.threads.insert(number, Weak::new());
+            self.take(number);
             self.last = self.last.max(1);
             return Ok(number);
         }
-        let free = |number: &u32| !self.threads.contains_key(number);
+        let free = |number: &u32| !self.entries.contains_key(number);
         let number = (self.last + 1..PID_MAX).chain(1..=self.last).find(free).ok_or(Errno::EAGAIN)?;
-        self.threads.insert(number, Weak::new());
+        self.take(number);
         self.last = number;
         self.given += 1;
         Ok(number)
+    }
+
+    fn take(&mut self, number: u32) {
+        self.entries.insert(number, Entry::default());
+        self.in_use += 1;
     }
 }
 
@@ -263,7 +306,8 @@ impl Pid {
         (0..self.numbers.len()).any(|level| self.namespace.at_level(level).table.lock().closed)
     }
 
-    /// Gives the numbers back: nothing leads to the process by them any more. Once is enough.
+    /// Nothing leads to the thread by its numbers any more: they are given back when no process group or session is
+    /// known by them. Once is enough.
     pub fn release(&self) {
         if self.released.swap(true, Ordering::AcqRel) {
             return;
@@ -271,7 +315,8 @@ impl Pid {
         for (level, number) in self.numbers.iter().enumerate() {
             let namespace = self.namespace.at_level(level);
             let mut table = namespace.table.lock();
-            let gone = table.threads.remove(number);
+            let gone = table.entries.get_mut(number).map(|entry| core::mem::take(&mut entry.thread));
+            table.in_use -= 1;
             let closed = table.closed;
             drop(table);
             drop(gone);
@@ -282,9 +327,10 @@ impl Pid {
     }
 
     /// Makes the numbers lead to `thread`.
-    pub fn publish(&self, thread: &Arc<Thread>) {
+    pub fn publish(self: &Arc<Self>, thread: &Arc<Thread>) {
         for (level, number) in self.numbers.iter().enumerate() {
-            self.namespace.at_level(level).table.lock().threads.insert(*number, Arc::downgrade(thread));
+            let entry = Entry { thread: Arc::downgrade(thread), pid: Arc::downgrade(self) };
+            self.namespace.at_level(level).table.lock().entries.insert(*number, entry);
         }
     }
 }
@@ -292,6 +338,10 @@ impl Pid {
 impl Drop for Pid {
     fn drop(&mut self) {
         self.release();
+        for (level, number) in self.numbers.iter().enumerate() {
+            let gone = self.namespace.at_level(level).table.lock().entries.remove(number);
+            drop(gone);
+        }
     }
 }
 

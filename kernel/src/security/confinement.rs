@@ -1,6 +1,7 @@
 //! What a process may do less than its credentials allow. Children inherit it, exec(2) keeps it.
 
 use super::{Capabilities, Credentials, Rlimit, Rlimits, Seccomp, users::UserProcess};
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 use linux_raw_sys::general::{RLIMIT_CPU, RLIMIT_NPROC};
 use veridian_containers::abi::Errno;
@@ -48,16 +49,17 @@ pub struct Bounds {
     pub oom_score_adj: OomScoreAdj,
 }
 
-/// The confinement of one process.
+/// The confinement of one thread, in part its process's.
 #[derive(Debug)]
 pub struct Confinement {
     seccomp: SpinLock<Seccomp>,
-    limits: SpinLock<Rlimits>,
+    /// The process's: all of its threads have the same.
+    limits: Arc<SpinLock<Rlimits>>,
     /// Counts as a process of its user until it has been waited for.
     process: SpinLock<Option<UserProcess>>,
     /// A change of user made one process too many of that user's: it may go on, but run no further program (execve(2)).
     excessive: AtomicBool,
-    oom_score_adj: SpinLock<OomScoreAdj>,
+    oom_score_adj: Arc<SpinLock<OomScoreAdj>>,
 }
 
 impl Confinement {
@@ -67,16 +69,22 @@ impl Confinement {
         let most = processes_of(credentials, &limits);
         Ok(Self {
             seccomp: SpinLock::new(seccomp),
-            limits: SpinLock::new(limits),
+            limits: Arc::new(SpinLock::new(limits)),
             process: SpinLock::new(Some(UserProcess::new(credentials.uid, most)?)),
             excessive: AtomicBool::new(false),
-            oom_score_adj: SpinLock::new(oom_score_adj),
+            oom_score_adj: Arc::new(SpinLock::new(oom_score_adj)),
         })
     }
 
     /// A child's, to begin with (fork(2)); EAGAIN.
     pub fn inherited(&self, credentials: &Credentials) -> Result<Self, Errno> {
         Self::new(credentials, self.bounds())
+    }
+
+    /// A further thread's of the same process (clone(2)): its limits are one; EAGAIN.
+    pub fn of_sibling(&self, credentials: &Credentials) -> Result<Self, Errno> {
+        let own = self.inherited(credentials)?;
+        Ok(Self { limits: self.limits.clone(), oom_score_adj: self.oom_score_adj.clone(), ..own })
     }
 
     /// What binds it now.

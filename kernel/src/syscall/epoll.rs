@@ -21,7 +21,7 @@ use core::{
 };
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::UserAddr;
 
 /// Where the second half of `struct epoll_event` begins: the structure is packed on x86_64 alone.
 const DATA: usize = if number::IS_X86_64 { 4 } else { 8 };
@@ -93,8 +93,8 @@ pub async fn epoll_pwait(
     mask: UserAddr,
     mask_bytes: usize,
 ) -> Result<usize, Errno> {
-    let _restore = Restore::from_user(thread, mask, mask_bytes)?;
-    wait(thread, fd, to, most, milliseconds_ns(timeout_ms)).await
+    let restore = Restore::from_user(thread, mask, mask_bytes)?;
+    Restore::around(restore, wait(thread, fd, to, most, milliseconds_ns(timeout_ms))).await
 }
 
 pub async fn epoll_pwait2(
@@ -107,8 +107,8 @@ pub async fn epoll_pwait2(
     mask_bytes: usize,
 ) -> Result<usize, Errno> {
     let timeout = timeout_ns(thread, timeout)?;
-    let _restore = Restore::from_user(thread, mask, mask_bytes)?;
-    wait(thread, fd, to, most, timeout).await
+    let restore = Restore::from_user(thread, mask, mask_bytes)?;
+    Restore::around(restore, wait(thread, fd, to, most, timeout)).await
 }
 
 async fn wait(thread: &Thread, fd: i32, to: UserAddr, most: i32, timeout_ns: Option<u64>) -> Result<usize, Errno> {
@@ -117,7 +117,7 @@ async fn wait(thread: &Thread, fd: i32, to: UserAddr, most: i32, timeout_ns: Opt
     let file = open_epoll(thread, fd)?;
     let epoll = file.object::<Epoll>().ok_or(Errno::EINVAL)?;
     let space = thread.space();
-    let deadline = timeout_ns.map(|timeout| clock::now_ns().saturating_add(timeout));
+    let deadline = timeout_ns.map(|timeout| thread.call_began_ns().saturating_add(timeout));
     let mut sleep = pin!(deadline.map(sched::sleep_until));
     poll_fn(|cx| {
         let ready = epoll.poll_wait(cx, most, |index, events, data| {

@@ -122,7 +122,7 @@ fn most_bytes(thread: &Thread) -> u64 {
 fn excess<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Result<T, Errno> {
     const SIGXFSZ: u32 = 25;
     if matches!(result, Err(Errno::EFBIG)) && most_bytes(thread) != u64::MAX {
-        task::send_from(thread, thread, Signal::new(SIGXFSZ).expect("a signal"));
+        task::send_to_itself(thread, Signal::new(SIGXFSZ).expect("a signal"));
     }
     result
 }
@@ -155,7 +155,7 @@ async fn write_all<S: Source + Send>(thread: &Arc<Thread>, file: &File, source: 
         let attempt = interruptible(thread, done > 0, |cx| file.poll_write(cx, source, &memory, most));
         let result = excess(thread, attempt.await);
         if result == Err(Errno::EPIPE) {
-            task::send_from(thread, thread, Signal::SIGPIPE);
+            task::send_to_itself(thread, Signal::SIGPIPE);
         }
         match result {
             Err(errno) if done == 0 => return Err(errno),

@@ -4,12 +4,14 @@
 //! Each family has a file; a handler is `async fn(&Thread, typed arguments) -> Result<usize, Errno>`.
 
 mod attribute;
+mod clone;
 #[cfg(feature = "containers")]
 mod container;
 mod descriptor;
 mod directory;
 mod epoll;
 mod file;
+mod futex;
 mod identity;
 mod ipc;
 mod layout;
@@ -34,22 +36,29 @@ mod time;
 mod usage;
 mod xattr;
 
-use crate::task::Thread;
-use alloc::sync::Arc;
+use crate::task::{self, Program, SignalInfo, Thread};
+use alloc::{boxed::Box, sync::Arc};
 use number::legacy;
 use veridian_containers::abi::{Call, Errno, WaitStatus};
 use veridian_hal::{UserAddr, user::UserContext};
 
 /// What becomes of the thread after a call that did not fail.
-#[derive(Debug)]
 pub enum Outcome {
     /// It goes on with this result.
     Returns(usize),
-    /// It goes on as its context says: in another program (execve), or to its signals.
+    /// It goes on as its context says.
     Replaced,
-    /// It ends.
+    /// It goes on with this result when the child has memory of its own (vfork(2)).
+    LendsMemory(Arc<Thread>, u32),
+    /// Its process begins another program.
+    Begins(Box<Program>),
+    /// It ends alone.
     Exits(WaitStatus),
+    /// Its process ends.
+    EndsProcess(WaitStatus),
 }
+
+const SIGSEGV: u32 = 11;
 
 /// Serves the system call that `context` has trapped with, if the thread's filters let it through.
 pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
@@ -61,13 +70,24 @@ pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result
     let known_range = |number: &u32| *number <= number::MAX;
     let number = u32::try_from(context.syscall_number()).ok().filter(known_range).ok_or(Errno::ENOSYS)?;
     match number {
-        number::__NR_exit | number::__NR_exit_group => Ok(Outcome::Exits(WaitStatus::Exited(words[0] as u8))),
-        number::__NR_clone => namespace::clone(thread, context).map(Outcome::Returns),
-        number::__NR_clone3 => namespace::clone3(thread, context).map(Outcome::Returns),
-        legacy::FORK => namespace::fork(thread, context).map(Outcome::Returns),
+        number::__NR_exit => Ok(Outcome::Exits(WaitStatus::Exited(words[0] as u8))),
+        number::__NR_exit_group => Ok(Outcome::EndsProcess(WaitStatus::Exited(words[0] as u8))),
+        number::__NR_clone => clone::clone(thread, context),
+        number::__NR_clone3 => clone::clone3(thread, context),
+        legacy::FORK => clone::fork(thread, context),
+        legacy::VFORK => clone::vfork(thread, context),
         number::__NR_execve => {
-            *context = process::execve(thread, UserAddr(words[0]), UserAddr(words[1]), UserAddr(words[2]))?;
+            let program = process::execve(thread, UserAddr(words[0]), UserAddr(words[1]), UserAddr(words[2]))?;
+            Ok(Outcome::Begins(Box::new(program)))
+        }
+        number::__NR_rt_sigreturn => {
+            if task::return_from_handler(thread, context).is_err() {
+                task::force(thread, SIGSEGV, SignalInfo::kernel());
+            }
             Ok(Outcome::Replaced)
+        }
+        number::__NR_sigaltstack => {
+            signal::sigaltstack(thread, context, UserAddr(words[0]), UserAddr(words[1])).map(Outcome::Returns)
         }
         legacy::ARCH_PRCTL => process::arch_prctl(thread, context, words[0], UserAddr(words[1])).map(Outcome::Returns),
         _ => match Call::from_number(number as usize) {
@@ -78,4 +98,32 @@ pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result
             None => table::serve(thread, number, words).await.map(Outcome::Returns),
         },
     }
+}
+
+/// Whether the call that `context` has trapped with, given up for a signal, is made again when the signal's handler has
+/// run that asks for it (signal(7), "Interruption of system calls and library functions by signal handlers").
+pub fn is_restartable(context: &UserContext) -> bool {
+    let fails = [
+        number::__NR_rt_sigsuspend,
+        number::__NR_rt_sigtimedwait,
+        number::__NR_nanosleep,
+        number::__NR_clock_nanosleep,
+        number::__NR_ppoll,
+        number::__NR_pselect6,
+        number::__NR_epoll_pwait,
+        number::__NR_epoll_pwait2,
+        number::__NR_semop,
+        number::__NR_semtimedop,
+        number::__NR_msgsnd,
+        number::__NR_msgrcv,
+        legacy::PAUSE,
+        legacy::POLL,
+        legacy::SELECT,
+        legacy::EPOLL_WAIT,
+    ];
+    let number = context.syscall_number() as u32;
+    let [_, _, _, fourth, ..] = context.syscall_args();
+    // A wait for a time that has begun would begin anew.
+    let is_timed_futex = number == number::__NR_futex && fourth != 0;
+    !fails.contains(&number) && !is_timed_futex
 }

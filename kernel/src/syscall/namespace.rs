@@ -1,145 +1,40 @@
-//! Namespaces: clone(2) and clone3(2), unshare(2), setns(2).
+//! Namespaces that a process goes to: unshare(2), setns(2).
 
 use crate::{
-    fs::{self, File, NamespaceFile},
-    namespace::Namespaces,
-    task::{self, CloneFlags, CloneRequest, Thread},
+    fs::{File, NamespaceFile},
+    task::{self, Thread},
 };
 use alloc::sync::Arc;
 use linux_raw_sys::general;
-use veridian_containers::{NamespaceSet, Signal, abi::Errno};
-use veridian_hal::{PAGE_SIZE, UserAddr, user::UserContext};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use veridian_containers::{NamespaceSet, abi::Errno};
 
-/// The flags of clone(2) in their two parts; EINVAL for one that has no effect here.
-fn split(bits: u64) -> Result<(CloneFlags, NamespaceSet), Errno> {
-    let new = NamespaceSet::from_bits_truncate(bits as u32);
-    let flags = CloneFlags::from_bits(bits & !u64::from(new.bits())).ok_or(Errno::EINVAL)?;
-    if Namespaces::KINDS.contains(new) { Ok((flags, new)) } else { Err(Errno::EINVAL) }
-}
-
-/// fork(2).
-pub fn fork(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno> {
-    Ok(task::clone(thread, context, &CloneRequest::fork())? as usize)
-}
-
-/// clone(2). The low byte of the flags is the exit signal; the last two arguments stand in another order on
-/// x86_64 than elsewhere.
-pub fn clone(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno> {
-    let [word, stack, parent_tid, fourth, fifth, _] = context.syscall_args();
-    let (child_tid, tls) = if super::number::IS_X86_64 { (fourth, fifth) } else { (fifth, fourth) };
-    let (flags, new) = split(u64::from(word as u32 & !general::CSIGNAL))?;
-    let exit_signal = word as u32 & general::CSIGNAL;
-    if exit_signal > Signal::MAX {
-        return Err(Errno::EINVAL);
-    }
-    let request = CloneRequest {
-        flags,
-        new,
-        exit_signal,
-        stack: UserAddr(stack),
-        parent_tid: UserAddr(parent_tid),
-        child_tid: UserAddr(child_tid),
-        tls: UserAddr(tls),
-        numbers: &[],
-        cgroup: None,
-    };
-    Ok(task::clone(thread, context, &request)? as usize)
-}
-
-/// `struct clone_args`.
-#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
-/// The size that the structure had first.
-const CLONE_ARGS_SIZE_MIN: usize = 64;
-/// How many numbers a process can have: one a level of pid namespaces.
-const NUMBERS_MAX: usize = 32;
-
-/// clone3(2). The structure may be shorter than this kernel's, or longer if what is beyond is zero.
-pub fn clone3(thread: &Arc<Thread>, context: &UserContext) -> Result<usize, Errno> {
-    let [at, size, ..] = context.syscall_args();
-    let args = read_clone_args(thread, UserAddr(at), size)?;
-    let exit_signal = u32::try_from(args.exit_signal).ok().filter(|signal| *signal <= Signal::MAX);
-    let exit_signal = exit_signal.ok_or(Errno::EINVAL)?;
-    let (flags, new) = split(args.flags)?;
-    let cgroup = if flags.contains(CloneFlags::INTO_CGROUP) {
-        let fd = i32::try_from(args.cgroup).ok().filter(|_| size >= size_of::<CloneArgs>()).ok_or(Errno::EINVAL)?;
-        let file = thread.with_files(|files| files.get(fd))?;
-        Some(fs::cgroup::group_for_child(&file, thread)?)
-    } else {
-        None
-    };
-    if flags.contains(CloneFlags::PARENT) && exit_signal != 0 || (args.stack == 0) != (args.stack_size == 0) {
-        return Err(Errno::EINVAL);
-    }
-    let stack = args.stack.checked_add(args.stack_size).ok_or(Errno::EINVAL)?;
-    let mut numbers = [0u32; NUMBERS_MAX];
-    let count = usize::try_from(args.set_tid_size).ok().filter(|count| *count <= NUMBERS_MAX).ok_or(Errno::EINVAL)?;
-    if (args.set_tid == 0) != (count == 0) {
-        return Err(Errno::EINVAL);
-    }
-    thread.space().read_bytes(UserAddr(args.set_tid as usize), numbers[..count].as_mut_bytes())?;
-    let request = CloneRequest {
-        flags,
-        new,
-        exit_signal,
-        stack: UserAddr(stack as usize),
-        parent_tid: UserAddr(args.parent_tid as usize),
-        child_tid: UserAddr(args.child_tid as usize),
-        tls: UserAddr(args.tls as usize),
-        numbers: &numbers[..count],
-        cgroup,
-    };
-    Ok(task::clone(thread, context, &request)? as usize)
-}
-
-fn read_clone_args(thread: &Thread, at: UserAddr, size: usize) -> Result<CloneArgs, Errno> {
-    let space = thread.space();
-    let own = size_of::<CloneArgs>();
-    if size > PAGE_SIZE {
-        return Err(Errno::E2BIG);
-    }
-    if size < CLONE_ARGS_SIZE_MIN {
-        return Err(Errno::EINVAL);
-    }
-    let mut rest = [0u8; 64];
-    let mut done = own;
-    while done < size {
-        let step = (size - done).min(rest.len());
-        space.read_bytes(at.checked_add(done).ok_or(Errno::EFAULT)?, &mut rest[..step])?;
-        if rest[..step].iter().any(|byte| *byte != 0) {
-            return Err(Errno::E2BIG);
-        }
-        done += step;
-    }
-    let mut args = CloneArgs::default();
-    space.read_bytes(at, &mut args.as_mut_bytes()[..size.min(own)])?;
-    Ok(args)
-}
-
-/// unshare(2). The flags that end the sharing of what a process of one thread shares with nobody have no effect.
+/// unshare(2). What only a process of one thread can have alone is EINVAL for one of several.
 pub async fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
-    const UNSHARED_ANYWAY: u64 =
-        (general::CLONE_FS | general::CLONE_FILES | general::CLONE_SYSVSEM | general::CLONE_SIGHAND) as u64
-            | general::CLONE_VM as u64
-            | general::CLONE_THREAD as u64;
-    let kinds = u32::try_from(flags & !UNSHARED_ANYWAY).ok().and_then(NamespaceSet::from_bits).ok_or(Errno::EINVAL)?;
+    const FS: u64 = general::CLONE_FS as u64;
+    const FILES: u64 = general::CLONE_FILES as u64;
+    const ALONE: u64 = (general::CLONE_THREAD | general::CLONE_SIGHAND | general::CLONE_VM) as u64;
+    // What semaphore operations are to undo is shared with nobody but the process's threads.
+    const KNOWN: u64 = FS | FILES | ALONE | general::CLONE_SYSVSEM as u64;
+    let kinds = u32::try_from(flags & !KNOWN).ok().and_then(NamespaceSet::from_bits).ok_or(Errno::EINVAL)?;
+    let alone = flags & ALONE != 0 || kinds.contains(NamespaceSet::USER);
+    if alone && thread.process().thread_count() > 1 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & FILES != 0 {
+        thread.unshare_files()?;
+    }
+    if flags & FS != 0 || kinds.intersects(NamespaceSet::USER | NamespaceSet::MOUNT) {
+        thread.unshare_fs();
+    }
     task::unshare(thread, kinds)?;
     Ok(0)
+}
+
+/// EINVAL where several threads, or processes that share root and working directory, would be half in a namespace.
+fn permit_join(thread: &Thread, kinds: NamespaceSet) -> Result<(), Errno> {
+    let several = kinds.contains(NamespaceSet::USER) && thread.process().thread_count() > 1;
+    let shares = kinds.intersects(NamespaceSet::USER | NamespaceSet::MOUNT) && thread.shares_fs();
+    if several || shares { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 /// setns(2): into the namespace that a descriptor stands for, which is of the kind `kinds` if that is not 0; or into those
@@ -152,6 +47,7 @@ pub async fn setns(thread: &Thread, fd: i32, kinds: u32) -> Result<usize, Errno>
         if !kinds.is_empty() && kinds != namespace.kind().flag() {
             return Err(Errno::EINVAL);
         }
+        permit_join(thread, namespace.kind().flag())?;
         task::join(thread, namespace.clone())?;
         return Ok(0);
     }
@@ -162,6 +58,7 @@ pub async fn setns(thread: &Thread, fd: i32, kinds: u32) -> Result<usize, Errno>
     if target.has_ended() {
         return Err(Errno::ESRCH);
     }
+    permit_join(thread, kinds)?;
     task::join_those_of(thread, &target, kinds)?;
     Ok(0)
 }

@@ -10,6 +10,9 @@ pub use general::*;
 /// Whether `struct stat` and its like have the layout that x86_64 alone has.
 pub const IS_X86_64: bool = cfg!(target_arch = "x86_64");
 
+/// Whether the kernel's `struct sigaction` has a place for what a handler returns to.
+pub const HAS_SIGNAL_RESTORER: bool = !cfg!(target_arch = "riscv64");
+
 /// What seccomp filters see as the architecture (`AUDIT_ARCH_*`).
 #[cfg(target_arch = "x86_64")]
 pub const AUDIT_ARCH: u32 = linux_raw_sys::ptrace::AUDIT_ARCH_X86_64;
@@ -72,6 +75,8 @@ legacy! {
     EPOLL_CREATE = __NR_epoll_create;
     EPOLL_WAIT = __NR_epoll_wait;
     SELECT = __NR_select;
+    VFORK = __NR_vfork;
+    PAUSE = __NR_pause;
 }
 
 /// renameat(2), which riscv64 came too late for.

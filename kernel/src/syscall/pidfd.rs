@@ -10,11 +10,14 @@ use linux_raw_sys::general::O_NONBLOCK;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
-/// pidfd_open(2). A process has one thread, so `PIDFD_THREAD` has nothing to tell apart and is refused.
+/// pidfd_open(2), of a process: EINVAL for the number of a further thread, and for `PIDFD_THREAD`.
 pub async fn pidfd_open(thread: &Thread, pid: i32, flags: u32) -> Result<usize, Errno> {
     place::check_flags(flags, O_NONBLOCK)?;
     let pid = u32::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(Errno::EINVAL)?;
     let target = find(thread, pid)?;
+    if !target.is_leader() {
+        return Err(Errno::EINVAL);
+    }
     let (descriptor, pidfd) = unnamed(thread, OpenFlags::from_bits_truncate(flags))?;
     pidfd.stand_for(&target);
     Ok(descriptor as usize)
@@ -34,21 +37,18 @@ pub async fn pidfd_send_signal(
     if target.pid().number_in(thread.pid().namespace()).is_none() {
         return Err(Errno::EINVAL);
     }
-    if info != UserAddr(0) {
-        // There are no handlers to read it; it must be right nevertheless.
-        let [signal, _, code]: [i32; 3] = thread.space().read(info)?;
-        if signal != number as i32 {
+    let info = if info == UserAddr(0) {
+        None
+    } else {
+        if thread.space().read::<u32>(info)? != number {
             return Err(Errno::EINVAL);
         }
-        const SI_TKILL: i32 = -6;
-        if (code >= 0 || code == SI_TKILL) && !Arc::ptr_eq(&target, thread) {
-            return Err(Errno::EPERM);
-        }
-    }
+        Some(signal::read_info(thread, info, target.is_sibling(thread))?)
+    };
     if target.is_departed() {
         return Err(Errno::ESRCH);
     }
-    signal::to_process(thread, &target, number)
+    signal::to_process(thread, &target, number, info)
 }
 
 /// A descriptor of the caller, closed on exec, for a process that is still to be named.

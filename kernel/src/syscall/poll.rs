@@ -14,7 +14,7 @@ use core::{
 };
 use linux_raw_sys::general::RLIMIT_NOFILE;
 use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::UserAddr;
 use zerocopy::IntoBytes;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -34,14 +34,15 @@ pub async fn ppoll(
     mask_bytes: usize,
 ) -> Result<usize, Errno> {
     let timeout = timeout_ns(thread, timeout)?;
-    let _restore = Restore::from_user(thread, mask, mask_bytes)?;
-    wait(thread, at, count, timeout).await
+    let restore = Restore::from_user(thread, mask, mask_bytes)?;
+    Restore::around(restore, wait(thread, at, count, timeout)).await
 }
 
-/// Sets a signal mask back, also when the call is given up for a signal.
+/// Sets a signal mask back: when the call is done; and when it is given up for a signal, after that signal's handler.
 pub(super) struct Restore<'a> {
     thread: &'a Thread,
     mask: SignalSet,
+    done: bool,
 }
 
 impl<'a> Restore<'a> {
@@ -55,13 +56,26 @@ impl<'a> Restore<'a> {
             return Err(Errno::EINVAL);
         }
         let mask = SignalSet(thread.space().read::<u64>(at)?).without(SignalSet::UNSTOPPABLE);
-        Ok(Some(Self { thread, mask: thread.signals().set_blocked(mask) }))
+        Ok(Some(Self { thread, mask: thread.signals().set_blocked(mask), done: false }))
+    }
+
+    /// Awaits `call` under the mask of `restore`, if there is one.
+    pub async fn around<T>(restore: Option<Self>, call: impl Future<Output = T>) -> T {
+        let value = call.await;
+        if let Some(mut restore) = restore {
+            restore.done = true;
+        }
+        value
     }
 }
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
-        self.thread.signals().set_blocked(self.mask);
+        if self.done {
+            self.thread.signals().set_blocked(self.mask);
+        } else {
+            self.thread.signals().defer_mask(self.mask);
+        }
     }
 }
 
@@ -101,7 +115,7 @@ async fn wait(thread: &Thread, at: UserAddr, count: u32, timeout_ns: Option<u64>
 pub(super) async fn wait_for(thread: &Thread, asked: &mut [PollFd], timeout_ns: Option<u64>) -> usize {
     let files: Vec<Option<Arc<File>>> =
         thread.with_files(|files| asked.iter().map(|poll| files.get(poll.fd).ok()).collect());
-    let deadline = timeout_ns.map(|timeout| clock::now_ns().saturating_add(timeout));
+    let deadline = timeout_ns.map(|timeout| thread.call_began_ns().saturating_add(timeout));
     let mut sleep = pin!(deadline.map(sched::sleep_until));
     poll_fn(|cx| {
         let mut ready = 0;

@@ -4,7 +4,7 @@ use super::{pidfd, privileges, seccomp, usage::ResourceUsage};
 use crate::{
     mm::image::Arguments,
     sched,
-    task::{self, Event, Thread, WaitFor, WaitOptions},
+    task::{self, Event, Program, Thread, WaitFor, WaitOptions},
 };
 use alloc::sync::Arc;
 use linux_raw_sys::{
@@ -18,7 +18,12 @@ use zerocopy::{Immutable, IntoBytes};
 /// Bytes of a path, its NUL included.
 const PATH_MAX: usize = 4096;
 
+/// The number of the process: its leader's.
 pub async fn getpid(thread: &Thread) -> Result<usize, Errno> {
+    Ok(thread.process().leader_pid().number() as usize)
+}
+
+pub async fn gettid(thread: &Thread) -> Result<usize, Errno> {
     Ok(thread.pid().number() as usize)
 }
 
@@ -40,12 +45,11 @@ pub(super) fn find(thread: &Thread, pid: u32) -> Result<Arc<Thread>, Errno> {
     thread.pid().namespace().thread(named(thread, pid)?).ok_or(Errno::ESRCH)
 }
 
-/// The number in the caller's pid namespace of the process whose number in the first one is `global`; 0 if it
-/// has none there.
+/// The number in the caller's pid namespace of what is known as `global` in the first one; 0 if it has none there.
 fn seen_by(thread: &Thread, global: u32) -> usize {
     let namespace = thread.pid().namespace();
-    let found = crate::boot::pid_namespace().thread(global);
-    found.and_then(|leader| leader.pid().number_in(namespace)).unwrap_or(0) as usize
+    let found = crate::boot::pid_namespace().pid(global);
+    found.and_then(|pid| pid.number_in(namespace)).unwrap_or(0) as usize
 }
 
 pub async fn getpgid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
@@ -61,20 +65,32 @@ pub async fn setpgid(thread: &Arc<Thread>, pid: u32, group: u32) -> Result<usize
     if group > i32::MAX as u32 {
         return Err(Errno::EINVAL);
     }
-    let target = find(thread, pid)?;
-    let is_child = target.parent().is_some_and(|parent| Arc::ptr_eq(&parent, thread));
-    if !Arc::ptr_eq(&target, thread) && !is_child {
+    let target = if pid == 0 { thread.leader() } else { find(thread, pid)? };
+    if !target.is_leader() {
+        return Err(Errno::EINVAL);
+    }
+    let is_child = target.parent().is_some_and(|parent| parent.is_sibling(thread));
+    if !target.is_sibling(thread) && !is_child {
         return Err(Errno::ESRCH);
+    }
+    if is_child && target.has_begun_program() {
+        return Err(Errno::EACCES);
     }
     if target.session() == target.pid().global_number() || target.session() != thread.session() {
         return Err(Errno::EPERM);
     }
-    let leader = if group == 0 { target.clone() } else { find(thread, group).map_err(|_| Errno::EPERM)? };
-    let is_group = leader.group() == leader.pid().global_number() && leader.session() == thread.session();
-    if !Arc::ptr_eq(&leader, &target) && !is_group {
+    let namespace = thread.pid().namespace();
+    let own = target.pid().number_in(namespace);
+    let leader = match group {
+        0 => namespace.pid(own.ok_or(Errno::ESRCH)?),
+        _ => namespace.pid(group),
+    };
+    let leader = leader.ok_or(Errno::EPERM)?;
+    let is_own = leader.global_number() == target.pid().global_number();
+    if !is_own && !task::group_is_in_session(leader.global_number(), thread.session()) {
         return Err(Errno::EPERM);
     }
-    target.set_group(leader.pid().global_number());
+    target.set_group(&leader);
     Ok(0)
 }
 
@@ -82,15 +98,14 @@ pub async fn getsid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
     Ok(seen_by(thread, find(thread, pid)?.session()))
 }
 
-/// setsid(2); EPERM for the leader of a process group.
+/// setsid(2); EPERM for the leader of a process group, and while a group has the caller's number.
 pub async fn setsid(thread: &Thread) -> Result<usize, Errno> {
-    let own = thread.pid().global_number();
-    if thread.group() == own {
+    let own = thread.process().leader_pid();
+    if thread.group() == own.global_number() || task::group_is_in_session(own.global_number(), thread.session()) {
         return Err(Errno::EPERM);
     }
-    thread.set_session(own);
-    thread.set_group(own);
-    Ok(thread.pid().number() as usize)
+    thread.lead_session();
+    Ok(own.number() as usize)
 }
 
 pub async fn sched_yield(_: &Thread) -> Result<usize, Errno> {
@@ -98,15 +113,9 @@ pub async fn sched_yield(_: &Thread) -> Result<usize, Errno> {
     Ok(0)
 }
 
-/// The word would be cleared for other threads of the process, which has none.
-pub async fn set_tid_address(thread: &Thread, _word: UserAddr) -> Result<usize, Errno> {
+pub async fn set_tid_address(thread: &Thread, word: UserAddr) -> Result<usize, Errno> {
+    thread.set_cleared_at_end(word);
     Ok(thread.pid().number() as usize)
-}
-
-/// Robust lists tell other threads of a lock whose owner died: a process of one thread that shares no memory has
-/// no one to tell. The length is checked as Linux does.
-pub async fn set_robust_list(_: &Thread, _head: UserAddr, length: usize) -> Result<usize, Errno> {
-    if length == 24 { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
 /// prctl(2): the name of the process, its filter, and what it says of rights; all else is EINVAL.
@@ -160,20 +169,25 @@ pub fn arch_prctl(thread: &Thread, context: &mut UserContext, code: usize, addre
     }
 }
 
-/// execve(2): the context that the thread goes on with.
+/// execve(2): the program that the process is to begin.
 pub fn execve(
     thread: &Arc<Thread>,
     path: UserAddr,
     arguments: UserAddr,
     environment: UserAddr,
-) -> Result<UserContext, Errno> {
+) -> Result<Program, Errno> {
     let space = thread.space();
     let path = space.read_c_string(path, PATH_MAX - 1)?;
     let mut budget = Arguments::MAX_BYTES;
     let arguments = Arguments::read(&space, arguments, &mut budget)?;
     let environment = Arguments::read(&space, environment, &mut budget)?;
     drop(space);
-    task::exec(thread, &path, &arguments, &environment)
+    task::prepare(thread, &path, &arguments, &environment)
+}
+
+/// The process group that is known as `number`, by its number in the first pid namespace; ECHILD when there is none.
+fn group_of(thread: &Thread, number: u32) -> Result<u32, Errno> {
+    thread.pid().namespace().pid(number).map(|pid| pid.global_number()).ok_or(Errno::ECHILD)
 }
 
 /// wait4(2).
@@ -187,7 +201,7 @@ pub async fn wait4(thread: &Thread, pid: i32, status: UserAddr, options: u32, us
         0 => WaitFor::Group(thread.group()),
         1.. => WaitFor::Pid(pid.unsigned_abs()),
         i32::MIN => return Err(Errno::ESRCH),
-        _ => WaitFor::Group(find(thread, pid.unsigned_abs()).map_err(|_| Errno::ECHILD)?.pid().global_number()),
+        _ => WaitFor::Group(group_of(thread, pid.unsigned_abs())?),
     };
     let Some(waited) = task::wait(thread, which, options | WaitOptions::EXITED).await? else { return Ok(0) };
     if status != UserAddr(0) {
@@ -254,7 +268,7 @@ pub async fn waitid(
         P_ALL => WaitFor::Any,
         P_PID if id > 0 => WaitFor::Pid(id),
         P_PGID if id == 0 => WaitFor::Group(thread.group()),
-        P_PGID => WaitFor::Group(find(thread, id).map_err(|_| Errno::ECHILD)?.pid().global_number()),
+        P_PGID => WaitFor::Group(group_of(thread, id)?),
         _ => return Err(Errno::EINVAL),
     };
     let waited = task::wait(thread, which, options).await?;

@@ -4,10 +4,10 @@
 use super::{Outcome, number};
 use crate::{
     security::{
-        Capabilities, Seccomp,
+        Capabilities, Credentials, Seccomp,
         seccomp::{Data, Verdict, check},
     },
-    task::{self, Thread},
+    task::{self, SignalInfo, Thread},
 };
 use alloc::{sync::Arc, vec};
 use veridian_containers::{
@@ -79,13 +79,17 @@ fn obey(thread: &Arc<Thread>, context: &UserContext, number: u32, verdict: Verdi
         }
         verdict::TRAP => {
             log_if_asked("trapped");
-            task::force(thread, SIGSYS);
+            let at = context.instruction_pointer().0;
+            let info = SignalInfo::seccomp(at, number, number::AUDIT_ARCH, verdict.data());
+            task::force(thread, SIGSYS, info);
             Some(Outcome::Replaced)
         }
         // KILL_THREAD, KILL_PROCESS and what there is no action for.
         _ => {
             log("killed");
-            Some(Outcome::Exits(WaitStatus::Signaled(Signal::new(SIGSYS).expect("a signal"))))
+            let status = WaitStatus::Signaled(Signal::new(SIGSYS).expect("a signal"));
+            let alone = verdict.action() == verdict::KILL_THREAD;
+            Some(if alone { Outcome::Exits(status) } else { Outcome::EndsProcess(status) })
         }
     }
 }
@@ -102,7 +106,7 @@ bitflags::bitflags! {
     /// Flags of SECCOMP_SET_MODE_FILTER; the others are EINVAL.
     #[derive(Clone, Copy)]
     struct FilterFlags: u32 {
-        /// For all threads of the process, of which there is one.
+        /// For all threads of the process; the number of a thread that has filters of its own, if one does.
         const TSYNC = 1;
         /// Whatever is not allowed is logged.
         const LOG = 2;
@@ -184,6 +188,23 @@ fn set_filter(thread: &Thread, flags: FilterFlags, argument: UserAddr) -> Result
     let before = thread.confinement().seccomp();
     let logs = flags.contains(FilterFlags::LOG);
     let after = before.with(check(&code)?, number::AUDIT_ARCH, logs, Some(&thread.memory()))?;
-    thread.confinement().set_seccomp(after);
+    if !flags.contains(FilterFlags::TSYNC) {
+        thread.confinement().set_seccomp(after);
+        return Ok(0);
+    }
+    let threads = thread.process().threads();
+    if let Some(strange) = threads.iter().find(|other| !before.extends(&other.confinement().seccomp())) {
+        return Ok(strange.pid().number_in(thread.pid().namespace()).unwrap_or(0) as usize);
+    }
+    // A thread that is being made takes over its maker's filters once it can be seen: none escapes.
+    while let Some(other) =
+        thread.process().threads().iter().find(|other| !other.confinement().seccomp().extends(&after))
+    {
+        if credentials.no_new_privileges {
+            let who = Credentials { no_new_privileges: true, ..(*other.credentials()).clone() };
+            other.set_credentials(who);
+        }
+        other.confinement().set_seccomp(after.clone());
+    }
     Ok(0)
 }

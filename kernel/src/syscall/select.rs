@@ -55,8 +55,8 @@ pub async fn pselect6(
 ) -> Result<usize, Errno> {
     let timeout = timeout_ns(thread, timeout)?;
     let [mask, bytes] = if mask == UserAddr(0) { [0; 2] } else { thread.space().read::<[usize; 2]>(mask)? };
-    let _restore = Restore::from_user(thread, UserAddr(mask), bytes)?;
-    among(thread, count, [reads, writes, others], timeout).await
+    let restore = Restore::from_user(thread, UserAddr(mask), bytes)?;
+    Restore::around(restore, among(thread, count, [reads, writes, others], timeout)).await
 }
 
 fn contains(words: &[u64], fd: usize) -> bool {

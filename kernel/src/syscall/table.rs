@@ -3,7 +3,7 @@
 //! Only the calls that need the thread's registers are served elsewhere, by [`super::dispatch`].
 
 use super::{
-    attribute, descriptor, directory, epoll, file, identity, ipc, limits, memory, mount, mount_attributes, namespace,
+    attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, memory, mount, mount_attributes, namespace,
     number::{self, legacy},
     pidfd, poll, privileges, process, seccomp, select, signal, socket, system, time, usage, xattr,
 };
@@ -64,7 +64,7 @@ macro_rules! table {
 
 table! {
     number::__NR_getpid => process::getpid, ();
-    number::__NR_gettid => process::getpid, ();
+    number::__NR_gettid => process::gettid, ();
     number::__NR_getppid => process::getppid, ();
     number::__NR_getpgid => process::getpgid, (u32);
     legacy::GETPGRP => process::getpgrp, ();
@@ -76,7 +76,9 @@ table! {
     number::__NR_pidfd_open => pidfd::pidfd_open, (i32, u32);
     number::__NR_pidfd_send_signal => pidfd::pidfd_send_signal, (i32, u32, UserAddr, u32);
     number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
-    number::__NR_set_robust_list => process::set_robust_list, (UserAddr, usize);
+    number::__NR_set_robust_list => futex::set_robust_list, (UserAddr, usize);
+    number::__NR_get_robust_list => futex::get_robust_list, (u32, UserAddr, UserAddr);
+    number::__NR_futex => futex::futex, (UserAddr, u32, u32, UserAddr, UserAddr, u32);
     number::__NR_getrusage => usage::getrusage, (i32, UserAddr);
     number::__NR_times => usage::times, (UserAddr);
     number::__NR_getpriority => usage::getpriority, (u32, u32);
@@ -99,6 +101,11 @@ table! {
     number::__NR_rt_sigaction => signal::rt_sigaction, (u32, UserAddr, UserAddr, usize);
     number::__NR_rt_sigprocmask => signal::rt_sigprocmask, (u32, UserAddr, UserAddr, usize);
     number::__NR_rt_sigpending => signal::rt_sigpending, (UserAddr, usize);
+    number::__NR_rt_sigsuspend => signal::rt_sigsuspend, (UserAddr, usize);
+    number::__NR_rt_sigtimedwait => signal::rt_sigtimedwait, (UserAddr, UserAddr, UserAddr, usize);
+    number::__NR_rt_sigqueueinfo => signal::rt_sigqueueinfo, (i32, u32, UserAddr);
+    number::__NR_rt_tgsigqueueinfo => signal::rt_tgsigqueueinfo, (i32, i32, u32, UserAddr);
+    legacy::PAUSE => signal::pause, ();
     number::__NR_getuid => identity::getuid, ();
     number::__NR_geteuid => identity::geteuid, ();
     number::__NR_getgid => identity::getgid, ();

@@ -2,6 +2,11 @@
 
 use crate::{namespace::time::Clock, sched, task::Thread};
 use alloc::sync::Arc;
+use core::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, clock};
@@ -83,11 +88,29 @@ pub async fn time(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     Ok(seconds as usize)
 }
 
-/// nanosleep(2). The sleep is ended early only by what ends or stops the process, so nothing is ever left.
-pub async fn nanosleep(thread: &Thread, time: UserAddr, _left: UserAddr) -> Result<usize, Errno> {
+/// nanosleep(2).
+pub async fn nanosleep(thread: &Thread, time: UserAddr, left: UserAddr) -> Result<usize, Errno> {
     let time: TimeSpec = thread.space().read(time)?;
-    sched::sleep_until(clock::now_ns().saturating_add(time.to_ns()?)).await;
-    Ok(0)
+    sleep(thread, thread.call_began_ns().saturating_add(time.to_ns()?), left).await
+}
+
+/// Sleeps until a time of the machine's clock. When a signal ends the sleep, what was left of it is written to `left`,
+/// if that is not null.
+async fn sleep(thread: &Thread, until_ns: u64, left: UserAddr) -> Result<usize, Errno> {
+    let mut over = pin!(sched::sleep_until(until_ns));
+    poll_fn(|cx| {
+        if over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(0));
+        }
+        if left != UserAddr(0) && thread.signals().wants_attention() {
+            let rest = TimeSpec::from_ns(until_ns.saturating_sub(clock::now_ns()));
+            if let Err(errno) = thread.space().write(left, &rest) {
+                return Poll::Ready(Err(errno));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// clock_nanosleep(2).
@@ -96,7 +119,7 @@ pub async fn clock_nanosleep(
     clock: i32,
     flags: u32,
     time: UserAddr,
-    _left: UserAddr,
+    left: UserAddr,
 ) -> Result<usize, Errno> {
     if flags & !general::TIMER_ABSTIME != 0 {
         return Err(Errno::EINVAL);
@@ -107,7 +130,9 @@ pub async fn clock_nanosleep(
         return Err(Errno::EOPNOTSUPP);
     }
     let time = thread.space().read::<TimeSpec>(time)?.to_ns()?;
-    let wait = if flags & general::TIMER_ABSTIME != 0 { time.saturating_sub(shown) } else { time };
-    sched::sleep_until(clock::now_ns().saturating_add(wait)).await;
-    Ok(0)
+    if flags & general::TIMER_ABSTIME != 0 {
+        let until = clock::now_ns().saturating_add(time.saturating_sub(shown));
+        return sleep(thread, until, UserAddr(0)).await;
+    }
+    sleep(thread, thread.call_began_ns().saturating_add(time), left).await
 }

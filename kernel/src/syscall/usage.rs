@@ -74,7 +74,7 @@ fn named(thread: &Arc<Thread>, which: u32, who: u32) -> Result<Vec<Arc<Thread>>,
     const PRIO_PGRP: u32 = 1;
     const PRIO_USER: u32 = 2;
     let namespace = thread.pid().namespace();
-    let all = || namespace.threads().into_iter().filter(|other| !other.has_ended());
+    let all = || namespace.processes().into_iter().filter(|other| !other.has_ended());
     let found: Vec<_> = match which {
         PRIO_PROCESS if who == 0 => vec![thread.clone()],
         PRIO_PROCESS => namespace.thread(who).into_iter().collect(),

@@ -1,6 +1,6 @@
 //! Another program in the same process (execve(2)), and the first program of a new one.
 
-use super::{Guard, Thread};
+use super::{Guard, Thread, futex};
 use crate::{
     cgroup::MemoryGroup,
     device::random,
@@ -159,13 +159,13 @@ pub(super) fn comm(name: &[u8]) -> String {
     String::from_utf8_lossy(&name[..name.len().min(15)]).into_owned()
 }
 
-/// execve(2): nothing of the process has changed when this fails. Gives the context to go on with.
-pub fn exec(
+/// Loads the program that execve(2) asks for: nothing of the process has changed yet.
+pub fn prepare(
     thread: &Arc<Thread>,
     path: &[u8],
     arguments: &Arguments,
     environment: &Arguments,
-) -> Result<UserContext, Errno> {
+) -> Result<Program, Errno> {
     let (context, credentials, memory) = (thread.with_fs(|fs| fs.clone()), thread.credentials(), thread.memory());
     thread.confinement().permit_exec(&credentials)?;
     let caller = Caller { context: &context, credentials: &credentials, memory: &memory, thread: Some(thread) };
@@ -177,6 +177,13 @@ pub fn exec(
         }
         error.errno
     })?;
+    thread.unshare_files()?;
+    Ok(program)
+}
+
+/// Exchanges what `thread` runs: it is its process's only thread, or all that is left beside a leader that will succeed
+/// it. Gives the context to go on with.
+pub(super) fn begin(thread: &Arc<Thread>, program: Program) -> UserContext {
     let closed = thread.with_files(fs::FdTable::close_on_exec);
     drop(closed);
     // The new program's guard stands before anybody can see who it runs as, or into its memory.
@@ -186,8 +193,12 @@ pub fn exec(
     let mut namespaces = thread.namespaces();
     namespaces.enter_time();
     thread.set_namespaces(namespaces);
+    thread.unshare_fs();
+    thread.signals().begin_program();
+    futex::clean_up(thread);
     let old = thread.replace_program(program.space, program.name);
     thread.change_guard(|guard| *guard = Guard { death_signal, ..program.guard });
+    thread.process().give_memory_back();
     drop(old);
-    Ok(program.context)
+    program.context
 }

@@ -1,24 +1,56 @@
 //! The end of a process (exit(2)): what it held goes first, then its children get another parent, then its own
 //! parent is told.
 
-use super::{Thread, run::kill, send};
+use super::{Disposition, SignalFlags, SignalInfo, Thread, futex, run::kill, send, send_info};
 use crate::cgroup::Cgroup;
 use crate::{boot, tty};
 use alloc::sync::Arc;
 use veridian_containers::{Signal, abi::WaitStatus};
-use veridian_hal::mem;
+use veridian_hal::{mem, user::UserContext};
 
 const SIGCHLD: u32 = 17;
 
-/// Ends `thread`, which runs this itself.
-pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) {
+/// Ends `thread`, which runs this itself: alone, or with its process if it is the leader, who is the last. Gives where the
+/// leader is to go on instead, if another thread began a program.
+pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) -> Option<UserContext> {
+    if !thread.is_leader() {
+        end_thread(thread);
+        return None;
+    }
+    // Others are to look at its signals from now on.
+    thread.signals().retire(true);
+    if thread.process().thread_count() > 1 {
+        futex::clean_up(thread);
+    }
+    if let Some((other, context)) = thread.process().outlive().await {
+        thread.succeed(&other);
+        thread.signals().retire(false);
+        thread.process().program_begins(thread);
+        return Some(context);
+    }
+    end_process(thread, thread.process().fate().unwrap_or(status)).await;
+    None
+}
+
+fn end_thread(thread: &Arc<Thread>) {
+    futex::clean_up(thread);
+    mem::leave_address_space();
+    thread.shed_body();
+    thread.depart();
+    thread.leader().usage().take_over(thread.usage());
+    thread.process().remove(thread);
+}
+
+async fn end_process(thread: &Arc<Thread>, status: WaitStatus) {
     log::trace!("{thread:?} {status}");
     if thread.pid().is_init() && thread.pid().global_number() == 1 {
         boot::machine_ends(status);
     }
+    futex::clean_up(thread);
     // The last user of the address space frees it, and this CPU still has it loaded.
     mem::leave_address_space();
-    let observer = thread.shed_body();
+    thread.shed_body();
+    thread.process().give_memory_back();
     tty::session_ends(thread);
     thread.namespaces().ipc.semaphores.undo(thread.pid());
     if thread.pid().is_init() {
@@ -26,11 +58,11 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) {
     }
     give_children_away(thread);
     thread.set_status(status);
-    if let Some(observer) = observer {
+    if let Some(observer) = thread.process().take_observer() {
         observer(status);
     }
     match thread.parent() {
-        Some(parent) => tell_parent(&parent, thread),
+        Some(parent) => tell_parent(&parent, thread, status),
         None => thread.depart(),
     }
 }
@@ -39,7 +71,7 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) {
 async fn end_namespace(init: &Arc<Thread>) {
     let namespace = init.pid().namespace();
     namespace.close();
-    for thread in namespace.threads() {
+    for thread in namespace.processes() {
         if !Arc::ptr_eq(&thread, init) {
             kill(&thread);
         }
@@ -49,7 +81,7 @@ async fn end_namespace(init: &Arc<Thread>) {
             init.disown(&child);
         }
     }
-    namespace.threads().iter().for_each(free_zombie);
+    namespace.processes().iter().for_each(free_zombie);
     namespace.departures().wait_until(|| (namespace.pids_in_use() <= 1).then_some(())).await;
 }
 
@@ -63,8 +95,8 @@ pub fn abandon(parent: &Thread, child: &Arc<Thread>) {
 /// Of the processes of a group in which none lives on, those that have ended and are still to be waited for from outside
 /// hold nothing up any more.
 pub fn free_zombies(group: &Cgroup) {
-    let threads = boot::pid_namespace().threads();
-    threads.iter().filter(|thread| group.contains(&thread.cgroup())).for_each(free_zombie);
+    let processes = boot::pid_namespace().processes();
+    processes.iter().filter(|thread| group.contains(&thread.cgroup())).for_each(free_zombie);
 }
 
 /// If `thread` has ended and its parent is outside of what ends with it, gives its numbers and its place in its groups
@@ -92,8 +124,8 @@ fn give_children_away(thread: &Arc<Thread>) {
         match &adopter {
             Some(adopter) => {
                 adopter.adopt(orphan.clone());
-                if orphan.status().is_some() {
-                    tell_parent(adopter, &orphan);
+                if let Some(status) = orphan.status() {
+                    tell_parent(adopter, &orphan, status);
                 }
             }
             None => {
@@ -106,19 +138,43 @@ fn give_children_away(thread: &Arc<Thread>) {
     }
 }
 
-fn tell_parent(parent: &Arc<Thread>, child: &Arc<Thread>) {
+fn tell_parent(parent: &Arc<Thread>, child: &Arc<Thread>, status: WaitStatus) {
     if parent.has_ended() {
         // An ending parent waits for nobody. (One that ends just now looks for ended children afterwards.)
         parent.disown(child);
         return;
     }
     if let Some(signal) = Signal::new(child.exit_signal()) {
-        // A parent that ignores SIGCHLD has no zombies (wait(2)).
-        if signal.number() == SIGCHLD && parent.signals().is_ignored(signal) {
+        let info = child_info(parent, child, status);
+        // A parent that ignores SIGCHLD, or asks for no zombies, has none (wait(2)).
+        let action = parent.signals().actions().get(signal);
+        let unwanted = action.disposition == Disposition::Ignore || action.flags.contains(SignalFlags::NO_CHILD_WAIT);
+        if signal.number() == SIGCHLD && unwanted {
             parent.disown(child);
         }
-        send(parent, signal);
+        // Only what a program queues is refused.
+        let _ = send_info(parent, signal, info);
     }
     free_zombie(child);
     parent.child_event().wake_all();
+}
+
+/// What SIGCHLD tells of a child that has ended.
+fn child_info(parent: &Thread, child: &Thread, status: WaitStatus) -> SignalInfo {
+    const CLD_EXITED: i32 = 1;
+    const CLD_KILLED: i32 = 2;
+    let (code, value) = match status {
+        WaitStatus::Exited(status) => (CLD_EXITED, status.into()),
+        WaitStatus::Signaled(signal) => (CLD_KILLED, signal.number() as i32),
+    };
+    child_change(parent, child, code, value)
+}
+
+/// `siginfo_t` of a child's change of state (`CLD_*`).
+pub(super) fn child_change(parent: &Thread, child: &Thread, code: i32, value: i32) -> SignalInfo {
+    const NS_PER_TICK: u64 = 10_000_000;
+    let times = child.times();
+    let pid = child.pid().number_in(parent.pid().namespace()).unwrap_or(0);
+    let uid = parent.credentials().user_namespace.shown_user(child.credentials().uid);
+    SignalInfo::child(code, pid, uid, value, [times.user_ns, times.system_ns].map(|ns| ns / NS_PER_TICK))
 }

@@ -1,30 +1,70 @@
-//! New processes from old ones: fork(2), and clone(2) as far as a process of one thread goes.
+//! New processes and threads from old ones (clone(2)).
 
-use super::{NewThread, Scene, Thread, run};
-use crate::{cgroup::Cgroup, fs, namespace::UserNamespace, security::Capabilities};
+use super::{Kin, NewThread, Scene, Thread, run};
+use crate::{cgroup::Cgroup, namespace::UserNamespace, security::Capabilities};
 use alloc::sync::Arc;
 use veridian_containers::{NamespaceSet, abi::Errno};
-use veridian_hal::{UserAddr, user::UserContext};
+use veridian_hal::{UserAddr, sync::SpinLock, user::UserContext};
 
 bitflags::bitflags! {
-    /// clone(2)'s flags that have an effect here, those for namespaces aside, with Linux's numbers. Those that share
-    /// memory, files, the working directory or signal handlers make threads, which there are none of yet: EINVAL.
+    /// clone(2)'s flags, those for namespaces aside, with Linux's numbers.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct CloneFlags: u64 {
+        /// The memory is shared.
+        const VM = 0x100;
+        /// Root, working directory and umask are shared.
+        const FS = 0x200;
+        /// The open files are shared.
+        const FILES = 0x400;
+        /// What is done with signals is shared.
+        const SIGHAND = 0x800;
+        /// The caller gets a descriptor for the child.
+        const PIDFD = 0x1000;
+        /// Children are traced too: nobody is traced.
+        const PTRACE = 0x2000;
+        /// The caller waits until the child has memory of its own, or has ended.
+        const VFORK = 0x4000;
         /// The child's parent is the caller's.
         const PARENT = 0x8000;
+        /// A thread of the caller's process.
+        const THREAD = 0x1_0000;
+        /// What semaphore operations are to undo is the process's: it is so for all threads.
+        const SYSVSEM = 0x4_0000;
         /// Set the child's thread pointer.
         const SETTLS = 0x8_0000;
-        /// Write the child's pid to the parent's memory.
+        /// Write the child's number to the parent's memory.
         const PARENT_SETTID = 0x10_0000;
-        /// Clear a word of the child's memory at its end (no other thread could see it: nothing to do).
+        /// Clear a word of the child's memory at its end, and wake who waits for it.
         const CHILD_CLEARTID = 0x20_0000;
-        /// Write the child's pid to the child's memory.
+        /// Was of use to older kernels.
+        const DETACHED = 0x40_0000;
+        /// The child is not traced: nobody is.
+        const UNTRACED = 0x80_0000;
+        /// Write the child's number to the child's memory.
         const CHILD_SETTID = 0x100_0000;
-        /// Handlers of signals are not inherited (there are none; what is ignored stays so).
+        /// A share of a disk's time: there is no disk.
+        const IO = 0x8000_0000;
+        /// Handlers of signals are not inherited.
         const CLEAR_SIGHAND = 0x1_0000_0000;
         /// The child is made in another control group.
         const INTO_CGROUP = 0x2_0000_0000;
+    }
+}
+
+impl CloneFlags {
+    /// EINVAL for what does not go together (clone(2), ERRORS).
+    pub fn check(self, new: NamespaceSet) -> Result<(), Errno> {
+        let needs = |what: Self, other: Self| !self.contains(what) || self.contains(other);
+        let apart = |what: Self, kinds: NamespaceSet| !self.contains(what) || !new.intersects(kinds);
+        let fits = needs(Self::THREAD, Self::SIGHAND)
+            && needs(Self::SIGHAND, Self::VM)
+            && !self.contains(Self::SIGHAND | Self::CLEAR_SIGHAND)
+            && !self.contains(Self::THREAD | Self::PIDFD)
+            && apart(Self::FS, NamespaceSet::MOUNT | NamespaceSet::USER)
+            && apart(Self::THREAD, NamespaceSet::USER | NamespaceSet::PID)
+            && apart(Self::VM, NamespaceSet::TIME)
+            && apart(Self::SYSVSEM, NamespaceSet::IPC);
+        if fits { Ok(()) } else { Err(Errno::EINVAL) }
     }
 }
 
@@ -39,9 +79,9 @@ pub struct CloneRequest<'a> {
     pub exit_signal: u32,
     /// The child's stack pointer; 0 for the parent's.
     pub stack: UserAddr,
-    /// Where the parent wants the pid.
+    /// Where the parent wants the number.
     pub parent_tid: UserAddr,
-    /// Where the child wants the pid.
+    /// Where the child wants the number, written or cleared.
     pub child_tid: UserAddr,
     /// The child's thread pointer with SETTLS.
     pub tls: UserAddr,
@@ -70,16 +110,15 @@ impl CloneRequest<'_> {
 }
 
 /// Makes a child that goes on where `caller` is, and sets it off. Everything that can fail comes before the
-/// child can be seen; gives back its pid as the caller sees it.
-pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest<'_>) -> Result<u32, Errno> {
+/// child can be seen; gives it, and its number as the caller sees it.
+pub fn clone(
+    caller: &Arc<Thread>,
+    context: &UserContext,
+    request: &CloneRequest<'_>,
+) -> Result<(Arc<Thread>, u32), Errno> {
     let flags = request.flags;
-    let (parent, exit_signal) = if flags.contains(CloneFlags::PARENT) {
-        // The first process of a pid namespace has no siblings: they would be nobody's there.
-        let parent = caller.parent().filter(|_| !caller.pid().is_init()).ok_or(Errno::EINVAL)?;
-        (parent, caller.exit_signal())
-    } else {
-        (caller.clone(), request.exit_signal)
-    };
+    flags.check(request.new)?;
+    let shares = |what| flags.contains(what);
     let admission = match &request.cgroup {
         Some(group) => group.admit_from_outside()?,
         None => caller.cgroup().admit()?,
@@ -87,28 +126,47 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
     let memory = admission.presence.cgroup().memory.clone();
     let scene = Scene::of(caller).renewed(request.new, caller.pid().namespace())?;
     let Scene { credentials, mut namespaces, fs, .. } = scene;
-    let confinement = caller.confinement().inherited(&credentials)?;
-    namespaces.enter_time();
-    let may_choose = |owner: &UserNamespace| {
+    let confinement = if shares(CloneFlags::THREAD) {
+        caller.confinement().of_sibling(&credentials)?
+    } else {
+        caller.confinement().inherited(&credentials)?
+    };
+    if !shares(CloneFlags::VM) {
+        namespaces.enter_time();
+    }
+    let pid = namespaces.pid_for_children.allocate_numbers(request.numbers, |owner: &UserNamespace| {
         credentials.capable_in(owner, Capabilities::SYS_ADMIN)
             || credentials.capable_in(owner, Capabilities::CHECKPOINT_RESTORE)
-    };
-    let pid = namespaces.pid_for_children.allocate_numbers(request.numbers, may_choose)?;
+    })?;
+    if shares(CloneFlags::THREAD) && !Arc::ptr_eq(pid.namespace(), caller.pid().namespace()) {
+        return Err(Errno::EINVAL);
+    }
     let number = pid.number_in(caller.pid().namespace()).ok_or(Errno::EINVAL)?;
-    let space = caller.space().fork(memory.clone())?;
-    if flags.contains(CloneFlags::CHILD_SETTID) {
+    let kin = kin(caller, request)?;
+    let space = if shares(CloneFlags::VM) { caller.space() } else { caller.space().fork(memory.clone())? };
+    if shares(CloneFlags::CHILD_SETTID) {
         space.write(request.child_tid, &pid.number())?;
     }
-    if flags.contains(CloneFlags::PARENT_SETTID) {
+    if shares(CloneFlags::PARENT_SETTID) {
         caller.space().write(request.parent_tid, &number)?;
     }
-    let files = caller.with_files(|files: &mut fs::FdTable| files.copy(&memory))?;
+    let files = if shares(CloneFlags::FILES) {
+        caller.shared_files()
+    } else {
+        Arc::new(SpinLock::new(caller.with_files(|files| files.copy(&memory))?))
+    };
+    let fs = if shares(CloneFlags::FS) { caller.shared_fs() } else { Arc::new(SpinLock::new(fs)) };
+    let signals = match flags & (CloneFlags::THREAD | CloneFlags::SIGHAND) {
+        both if both.contains(CloneFlags::THREAD) => caller.signals().of_sibling(),
+        one if !one.is_empty() => caller.signals().with_same_actions(),
+        _ => caller.signals().inherited(flags.contains(CloneFlags::CLEAR_SIGHAND)),
+    };
     let mut context = context.clone();
     context.set_syscall_result(0);
     if request.stack != UserAddr(0) {
         context.set_stack_pointer(request.stack);
     }
-    if flags.contains(CloneFlags::SETTLS) {
+    if shares(CloneFlags::SETTLS) {
         context.set_thread_pointer(request.tls);
     }
     let child = Thread::new(NewThread {
@@ -121,17 +179,43 @@ pub fn clone(caller: &Arc<Thread>, context: &UserContext, request: &CloneRequest
         namespaces,
         credentials,
         confinement,
-        guard: caller.guard().inherited(),
-        signals: caller.signals().inherited(),
+        signals,
         name: caller.name(),
-        parent: Some(parent),
-        exit_signal,
-        on_exit: None,
+        kin,
     });
+    if shares(CloneFlags::THREAD) {
+        // Filters that were installed for all threads while it was made.
+        child.confinement().set_seccomp(caller.confinement().seccomp());
+    }
+    if shares(CloneFlags::CHILD_CLEARTID) {
+        child.set_cleared_at_end(request.child_tid);
+    }
     if child.pid().namespaces_are_closed() {
         // Whoever kills all of a namespace may have looked before this child could be found.
         run::kill(&child);
     }
-    run::spawn(child, context);
-    Ok(number)
+    run::spawn(child.clone(), context);
+    Ok((child, number))
+}
+
+fn kin(caller: &Arc<Thread>, request: &CloneRequest<'_>) -> Result<Kin, Errno> {
+    let flags = request.flags;
+    if flags.contains(CloneFlags::THREAD) {
+        return Ok(Kin::Sibling(caller.clone()));
+    }
+    let (parent, exit_signal) = if flags.contains(CloneFlags::PARENT) {
+        // The first process of a pid namespace has no siblings: they would be nobody's there.
+        let is_init = caller.process().leader_pid().is_init();
+        (caller.parent().filter(|_| !is_init).ok_or(Errno::EINVAL)?, caller.exit_signal())
+    } else {
+        (caller.leader(), request.exit_signal)
+    };
+    let borrows_memory = flags.contains(CloneFlags::VFORK);
+    Ok(Kin::Process {
+        guard: caller.guard().inherited(),
+        parent: Some(parent),
+        exit_signal,
+        on_exit: None,
+        borrows_memory,
+    })
 }

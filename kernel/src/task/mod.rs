@@ -1,6 +1,6 @@
-//! Tasks: what runs in user mode, from fork to wait.
+//! Tasks: what runs in user mode, from clone to wait.
 //!
-//! Owns: [`Thread`] (a process: it has one thread), signals, fork, exec, exit, wait. May call: `mm`, `fs`,
+//! Owns: [`Thread`] and [`Process`], what a process's threads share; signals, futexes, clone, exec, exit, wait. May call: `mm`, `fs`,
 //! `namespace`, `cgroup`, `sched`, `security`. Called by: `syscall`, `virt`.
 //!
 //! The life of a thread is one async fn, [`run`]: run user code until it traps, serve the trap, await what must
@@ -9,27 +9,34 @@
 mod exec;
 mod exit;
 mod fork;
+pub mod futex;
 mod guard;
+mod handler;
 mod namespaces;
 mod oom;
 mod pidfd;
+mod process;
 mod run;
 mod signal;
 mod thread;
 mod usage;
 mod wait;
 
-pub use exec::{LoadError, Program, exec, load};
+pub use exec::{LoadError, Program, load, prepare};
 pub use exit::{abandon, exit, free_zombies};
 pub use fork::{CloneFlags, CloneRequest, clone};
 pub use guard::Guard;
+pub use handler::return_from_handler;
 pub use namespaces::{Namespace, Scene, join, join_those_of, unshare};
 pub use oom::{badness, fit_memory, machine_bytes};
 pub use pidfd::PidFd;
+pub use process::Process;
 pub use run::{force, kill, release, spawn};
 pub use signal::{
-    Action, SignalSet, Signals, group_is_orphaned, may_signal, send, send_from, send_from_above, send_to_group,
+    Action, Actions, AlternateStack, Disposition, SignalAction, SignalFlags, SignalInfo, SignalSet, Signals,
+    group_is_in_session, group_is_orphaned, may_signal, send, send_from, send_from_above, send_info, send_to_group,
+    send_to_itself, send_to_thread,
 };
-pub use thread::{ExitObserver, NewThread, Thread};
+pub use thread::{ExitObserver, Kin, NewThread, Thread};
 pub use usage::Usage;
 pub use wait::{Event, WaitFor, WaitOptions, Waited, wait};

@@ -1,9 +1,9 @@
 //! The life of a thread: run until a trap, serve it, look at the signals, let others run.
 
 use super::{
-    Action, Thread, exit,
+    Action, Program, SignalAction, SignalFlags, SignalInfo, Thread, exec, exit, group_is_orphaned, handler,
     oom::{self, Relief},
-    send,
+    send, send_to_thread,
 };
 use crate::{cgroup::memory, mm::FaultError, sched, syscall};
 use alloc::sync::Arc;
@@ -24,8 +24,9 @@ const SIGILL: u32 = 4;
 const SIGTRAP: u32 = 5;
 const SIGBUS: u32 = 7;
 const SIGFPE: u32 = 8;
-const SIGKILL: u32 = 9;
 const SIGSEGV: u32 = 11;
+const SIGCONT: u32 = 18;
+const SIGSTOP: u32 = 19;
 
 /// Sets the thread off with `context`.
 pub fn spawn(thread: Arc<Thread>, context: UserContext) {
@@ -50,49 +51,69 @@ pub fn release(thread: &Arc<Thread>) -> bool {
 }
 
 async fn run(thread: Arc<Thread>, mut context: UserContext) {
-    let status = loop {
-        if thread.signals().wants_attention()
-            && let Some(status) = obey_signals(&thread).await
+    loop {
+        let status = live(&thread, &mut context).await;
+        match exit(&thread, status).await {
+            // The program that another thread of the process began.
+            Some(next) => context = next,
+            None => return,
+        }
+    }
+}
+
+/// Runs `thread` until it, or its process, comes to its end.
+async fn live(thread: &Arc<Thread>, context: &mut UserContext) -> WaitStatus {
+    // The last call was given up for a signal: whether it is made again depends on which.
+    let mut interrupted = false;
+    loop {
+        if (interrupted || thread.signals().wants_attention())
+            && let Some(status) = obey_signals(thread, context, core::mem::take(&mut interrupted)).await
         {
-            break status;
+            return status;
         }
         if memory::take_slowdown() {
-            slow_down(&thread).await;
+            slow_down(thread).await;
         }
-        match enter_user(&thread, &mut context) {
-            Trap::Syscall => {
-                if let Some(status) = serve_syscall(&thread, &mut context).await {
-                    break status;
-                }
-            }
+        match enter_user(thread, context) {
+            Trap::Syscall => match serve_syscall(thread, context).await {
+                Served::GoesOn => {}
+                Served::Interrupted => interrupted = true,
+                Served::Ends(status) => return status,
+            },
             Trap::PageFault { address, access } => match thread.space().fault(address, access) {
                 Ok(()) => thread.usage().count_fault(),
                 Err(FaultError::OutOfMemory) => {
-                    if oom::out_of_memory(&thread) == Relief::OtherKilled {
+                    if oom::out_of_memory(thread) == Relief::OtherKilled {
                         sched::yield_now().await;
                     }
                 }
-                Err(FaultError::Bus) => force(&thread, SIGBUS),
-                Err(FaultError::NotMapped | FaultError::Denied) => {
-                    log::debug!("{thread:?}: segmentation fault at {address:?} ({access:?}), {context:?}");
-                    force(&thread, SIGSEGV);
+                Err(error) => {
+                    log::debug!("{thread:?}: {error:?} at {address:?} ({access:?}), {context:?}");
+                    let (number, code) = match error {
+                        FaultError::Bus => (SIGBUS, BUS_ADRERR),
+                        FaultError::Denied => (SIGSEGV, SEGV_ACCERR),
+                        _ => (SIGSEGV, SEGV_MAPERR),
+                    };
+                    force(thread, number, SignalInfo::fault(code, address.0));
                 }
             },
-            Trap::Exception(exception) => force(
-                &thread,
-                match exception {
-                    Exception::IllegalInstruction => SIGILL,
-                    Exception::Breakpoint => SIGTRAP,
-                    Exception::Arithmetic => SIGFPE,
-                    Exception::Misaligned => SIGBUS,
-                    Exception::Protection => SIGSEGV,
-                },
-            ),
+            Trap::Exception(exception) => {
+                let at = context.instruction_pointer().0;
+                let (number, info) = match exception {
+                    Exception::IllegalInstruction => (SIGILL, SignalInfo::fault(ILL_ILLOPC, at)),
+                    Exception::Breakpoint => (SIGTRAP, SignalInfo::fault(TRAP_BRKPT, at)),
+                    Exception::Arithmetic => (SIGFPE, SignalInfo::fault(FPE_INTDIV, at)),
+                    Exception::Misaligned => (SIGBUS, SignalInfo::fault(BUS_ADRALN, at)),
+                    Exception::Protection => (SIGSEGV, SignalInfo::kernel()),
+                };
+                log::debug!("{thread:?}: {exception:?}, {context:?}");
+                force(thread, number, info);
+            }
             // An interrupt that came during a system call is taken as soon as user mode begins again: only here
             // can a slice be over.
             Trap::Interrupt => {
                 if let Some(signal) = thread.cpu_time_signal() {
-                    send(&thread, Signal::new(signal).expect("a signal"));
+                    send(thread, Signal::new(signal).expect("a signal"));
                 }
                 if sched::slice_is_over() {
                     thread.usage().count_slice();
@@ -100,9 +121,17 @@ async fn run(thread: Arc<Thread>, mut context: UserContext) {
                 }
             }
         }
-    };
-    exit(&thread, status).await;
+    }
 }
+
+/// Codes of faults (sigaction(2), `si_code`).
+const ILL_ILLOPC: i32 = 1;
+const FPE_INTDIV: i32 = 1;
+const SEGV_MAPERR: i32 = 1;
+const SEGV_ACCERR: i32 = 2;
+const BUS_ADRALN: i32 = 1;
+const BUS_ADRERR: i32 = 2;
+const TRAP_BRKPT: i32 = 1;
 
 fn enter_user(thread: &Thread, context: &mut UserContext) -> Trap {
     let space = thread.space();
@@ -118,8 +147,17 @@ fn enter_user(thread: &Thread, context: &mut UserContext) -> Trap {
     trap
 }
 
-/// Serves the system call just trapped; gives the status when the call ended the process.
-async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Option<WaitStatus> {
+/// What became of a call.
+enum Served {
+    GoesOn,
+    /// It was given up for a signal.
+    Interrupted,
+    /// It ended the thread.
+    Ends(WaitStatus),
+}
+
+/// Serves the system call just trapped.
+async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Served {
     let outcome = {
         let mut call = core::pin::pin!(syscall::dispatch(thread, context));
         poll_fn(|cx| {
@@ -142,11 +180,29 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Optio
         .await
     };
     thread.usage().end_wait();
+    let Some(outcome) = outcome else { return Served::Interrupted };
+    thread.end_call();
     match outcome {
-        Some(Ok(syscall::Outcome::Returns(value))) => context.set_syscall_result(value as isize),
-        Some(Ok(syscall::Outcome::Replaced)) => {}
-        Some(Ok(syscall::Outcome::Exits(status))) => return Some(status),
-        Some(Err(errno)) => {
+        Ok(syscall::Outcome::Returns(value)) => context.set_syscall_result(value as isize),
+        Ok(syscall::Outcome::Replaced) => {}
+        Ok(syscall::Outcome::Exits(status)) => return Served::Ends(status),
+        Ok(syscall::Outcome::EndsProcess(status)) => {
+            thread.process().end(status);
+            return Served::Ends(status);
+        }
+        Ok(syscall::Outcome::Begins(program)) => return begin_program(thread, context, *program).await,
+        Ok(syscall::Outcome::LendsMemory(child, number)) => {
+            context.set_syscall_result(number as isize);
+            let given_back = || !child.process().borrows_memory() || thread.signals().is_doomed();
+            let mut child_is_done = core::pin::pin!(child.ended().wait_until(|| given_back().then_some(())));
+            poll_fn(|cx| {
+                // Only its own end lets it go on before the child has.
+                thread.signals().arrival.register(cx);
+                child_is_done.as_mut().poll(cx)
+            })
+            .await;
+        }
+        Err(errno) => {
             if errno == Errno::ENOMEM && oom::refused(thread) == Relief::OtherKilled {
                 // A refused call has changed nothing: it is made again when the other has gone.
                 context.restart_syscall();
@@ -155,11 +211,23 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Optio
                 context.set_syscall_result(errno.to_return());
             }
         }
-        // A signal that ends or stops the process: there are no handlers that would see EINTR. After a stop
-        // the call is made again.
-        None => context.restart_syscall(),
     }
-    None
+    Served::GoesOn
+}
+
+/// Exchanges the program of the process (execve(2)): the other threads end, and the leader has it then.
+async fn begin_program(thread: &Arc<Thread>, context: &mut UserContext, program: Program) -> Served {
+    let process = thread.process();
+    if process.be_alone(thread).await.is_err() {
+        return Served::Ends(process.fate().unwrap_or(WaitStatus::Exited(0)));
+    }
+    *context = exec::begin(thread, program);
+    if thread.is_leader() {
+        process.program_begins(thread);
+        return Served::GoesOn;
+    }
+    process.succeed(thread, context.clone());
+    Served::Ends(WaitStatus::Exited(0))
 }
 
 /// Has a thread wait that has charged its memory group over `memory.high`; a signal ends the wait.
@@ -176,35 +244,86 @@ async fn slow_down(thread: &Thread) {
     .await;
 }
 
-/// Does what the waiting signals ask; gives the status when one ends the process.
-async fn obey_signals(thread: &Arc<Thread>) -> Option<WaitStatus> {
+/// Does what the waiting signals ask; gives the status when the thread is to end. A call that was `interrupted` is made
+/// again unless a handler runs that lets it fail.
+async fn obey_signals(thread: &Arc<Thread>, context: &mut UserContext, interrupted: bool) -> Option<WaitStatus> {
+    let signals = thread.signals();
+    let mut interrupted = interrupted;
     loop {
-        match thread.signals().take() {
-            Some(Action::Terminate(signal)) => return Some(WaitStatus::Signaled(signal)),
+        if signals.is_doomed() {
+            return Some(thread.process().fate().unwrap_or(WaitStatus::Exited(0)));
+        }
+        if signals.is_stopped() {
+            signals.arrival.wait_until(|| (!signals.is_stopped() || signals.is_doomed()).then_some(())).await;
+            continue;
+        }
+        match signals.take() {
+            Some(Action::Terminate(signal)) => {
+                let status = WaitStatus::Signaled(signal);
+                thread.process().end(status);
+                return Some(thread.process().fate().unwrap_or(status));
+            }
             Some(Action::Stop(signal)) => {
-                thread.signals().set_stopped();
+                // Nobody could continue it (signal(7)).
+                if signal.number() != SIGSTOP && group_is_orphaned(thread.group(), thread.session()) {
+                    continue;
+                }
+                signals.set_stopped();
+                thread.process().threads().iter().for_each(Thread::attend);
                 super::wait::report_to_parent(thread, signal);
-                thread.signals().arrival.wait_until(|| (!thread.signals().is_stopped()).then_some(())).await;
+                signals.arrival.wait_until(|| (!signals.is_stopped() || signals.is_doomed()).then_some(())).await;
                 super::wait::report_to_parent(thread, Signal::new(SIGCONT).expect("a signal"));
             }
-            None => return None,
+            Some(Action::Handle(signal, info, action)) => {
+                if core::mem::take(&mut interrupted) {
+                    settle_call(thread, context, &action);
+                }
+                if handler::call(thread, context, signal, info, &action).is_err() {
+                    log::debug!("{thread:?}: no room for the frame of {signal}'s handler");
+                    signals.set_action(Signal::new(SIGSEGV).expect("a signal"), SignalAction::default());
+                    force(thread, SIGSEGV, SignalInfo::kernel());
+                }
+            }
+            None => break,
         }
+    }
+    if interrupted {
+        context.restart_syscall();
+    }
+    if let Some(mask) = signals.take_deferred_mask() {
+        signals.set_blocked(mask);
+    }
+    None
+}
+
+/// A handler runs: the call that was given up is made again after it, or fails.
+fn settle_call(thread: &Thread, context: &mut UserContext, action: &SignalAction) {
+    if action.flags.contains(SignalFlags::RESTART) && syscall::is_restartable(context) {
+        context.restart_syscall();
+    } else {
+        thread.end_call();
+        context.set_syscall_result(Errno::EINTR.to_return());
     }
 }
 
-const SIGCONT: u32 = 18;
-
 /// A fault of the thread's own making: the signal cannot be ignored or blocked (signal(7)).
-pub fn force(thread: &Arc<Thread>, number: u32) {
+pub fn force(thread: &Arc<Thread>, number: u32, info: SignalInfo) {
     let signal = Signal::new(number).expect("a signal");
     let signals = thread.signals();
-    signals.set_ignored(signal, false);
     let mask = signals.blocked();
-    signals.set_blocked(super::SignalSet(mask.0 & !(1 << (number - 1))));
-    send(thread, signal);
+    let deaf = mask.contains(signal) || signals.is_ignored(signal);
+    if deaf {
+        signals.set_action(signal, SignalAction::default());
+        signals.set_blocked(super::SignalSet(mask.0 & !(1 << (number - 1))));
+    }
+    if !signals.caught().contains(signal) {
+        signals.unprotect();
+    }
+    // Only what a program queues is refused.
+    let _ = send_to_thread(thread, signal, info);
 }
 
 /// Kills on the kernel's account.
 pub fn kill(thread: &Arc<Thread>) {
-    send(thread, Signal::new(SIGKILL).expect("a signal"));
+    send(thread, Signal::SIGKILL);
 }

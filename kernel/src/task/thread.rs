@@ -1,29 +1,26 @@
-//! A process of one thread: what it owns, and who may look at it.
+//! A thread: what it owns, and what it shares with the others of its process.
 
-use super::{Guard, Signals, Usage};
+use super::{
+    Guard, Signals, Usage,
+    process::{NewProcess, Process},
+};
 use crate::{
     cgroup::{Admission, Cgroup, KernelCharge, MemoryGroup, Presence, pids::TaskCharge},
     fs,
     mm::{AddressSpace, Limits},
     namespace::{Namespaces, Pid, TimeNamespace},
-    sched::{self, Times, WaitQueue},
+    sched::{self, Times},
     security::{Confinement, Credentials},
 };
-use alloc::{
-    boxed::Box,
-    string::String,
-    sync::{Arc, Weak},
-    vec::Vec,
+use alloc::{boxed::Box, string::String, sync::Arc};
+use core::{
+    num::NonZeroU64,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
-use core::num::NonZeroU64;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use linux_raw_sys::general::{RLIMIT_CPU, RLIMIT_NOFILE};
-use veridian_containers::{
-    Signal,
-    abi::{Errno, WaitStatus},
-};
+use veridian_containers::abi::{Errno, WaitStatus};
 use veridian_hal::{
-    cpu,
+    UserAddr, clock, cpu,
     sync::{Once, SpinLock},
     user::UserContext,
 };
@@ -34,38 +31,33 @@ const NOWHERE: usize = usize::MAX;
 /// Is told how a process ended; see [`NewThread::on_exit`].
 pub type ExitObserver = Box<dyn FnOnce(WaitStatus) + Send>;
 
-/// A process. It has one thread, so the two words mean the same here.
+/// A thread of a process. The one that the process began with, its leader, stands for the process: it is its parent's
+/// child.
 pub struct Thread {
-    pid: Pid,
+    pid: Arc<Pid>,
+    process: Arc<Process>,
     container: Option<NonZeroU64>,
     signals: Signals,
     credentials: SpinLock<Arc<Credentials>>,
     confinement: Confinement,
-    guard: SpinLock<Guard>,
     namespaces: SpinLock<Namespaces>,
     name: SpinLock<String>,
-    /// What goes when the process ends, before it is waited for.
+    /// What goes when the thread ends, before it is waited for.
     body: SpinLock<Option<Body>>,
-    family: SpinLock<Family>,
-    /// Woken when a child ends, stops or continues.
-    child_event: WaitQueue,
-    /// Woken when this has ended.
-    ended: WaitQueue,
-    /// Process group and session, by the leader's number in the first pid namespace.
-    group: AtomicU32,
-    session: AtomicU32,
-    /// Signal to the parent when this ends; 0 for none.
-    exit_signal: u32,
     /// Where it will begin, while it is held before its first instruction.
     held: SpinLock<Option<UserContext>>,
     /// The CPU whose user mode runs it.
     running_on: AtomicUsize,
-    /// The most memory that it had when it ended or began another program.
-    peak_resident_bytes: AtomicUsize,
     /// What the CPUs run, once it was set off.
     task: Once<Arc<sched::Task>>,
     usage: Usage,
     membership: SpinLock<Membership>,
+    /// A word that is cleared at its end, for who waits for that (set_tid_address(2)); 0 for none.
+    cleared_at_end: AtomicUsize,
+    /// The head of its list of locks (set_robust_list(2)); 0 for none.
+    robust_list: AtomicUsize,
+    /// When the call began that is made again after a stop; 0 for none.
+    call_began_ns: AtomicU64,
 }
 
 /// What a process has to do with its group.
@@ -78,28 +70,33 @@ struct Membership {
     cost: Option<KernelCharge>,
 }
 
-/// Memory, files and places of a live process.
+/// Memory, files and places of a live thread.
 struct Body {
     space: Arc<AddressSpace>,
-    files: fs::FdTable,
-    fs: fs::Context,
-    observer: Option<ExitObserver>,
+    files: Arc<SpinLock<fs::FdTable>>,
+    fs: Arc<SpinLock<fs::Context>>,
 }
 
-#[derive(Default)]
-struct Family {
-    parent: Weak<Thread>,
-    children: Vec<Arc<Thread>>,
-    /// CPU time of children that were waited for, and the most memory that one of them had.
-    children_times: Times,
-    children_peak_resident_bytes: usize,
-    /// Set when the process has ended.
-    status: Option<WaitStatus>,
-    /// A stop (or, as SIGCONT, a continuation) that the parent has not been told of.
-    report: Option<Signal>,
+/// What a new thread belongs to.
+pub enum Kin {
+    /// A new process.
+    Process {
+        /// What keeps others out of it.
+        guard: Guard,
+        /// Whom it is to be waited for by; `None`: by nobody, it is gone when it ends.
+        parent: Option<Arc<Thread>>,
+        /// Signal to the parent at its end; 0 for none.
+        exit_signal: u32,
+        /// Is called once when it has ended, after its memory and files are gone.
+        on_exit: Option<ExitObserver>,
+        /// Its maker waits until it has memory of its own (vfork(2)).
+        borrows_memory: bool,
+    },
+    /// The process of this thread.
+    Sibling(Arc<Thread>),
 }
 
-/// What a new process is made of.
+/// What a new thread is made of.
 pub struct NewThread {
     /// Its numbers.
     pub pid: Pid,
@@ -110,57 +107,53 @@ pub struct NewThread {
     /// Its memory.
     pub space: Arc<AddressSpace>,
     /// Its open files.
-    pub files: fs::FdTable,
+    pub files: Arc<SpinLock<fs::FdTable>>,
     /// Its root, working directory, umask and mount namespace.
-    pub fs: fs::Context,
+    pub fs: Arc<SpinLock<fs::Context>>,
     /// Its other namespaces.
     pub namespaces: Namespaces,
     /// Who it is.
     pub credentials: Arc<Credentials>,
     /// What it may do less than that.
     pub confinement: Confinement,
-    /// What keeps others out of it.
-    pub guard: Guard,
-    /// Its signal mask and what it ignores.
+    /// Its signal mask, and what its process does with signals.
     pub signals: Signals,
     /// `comm`.
     pub name: String,
-    /// Whom it is to be waited for by; `None`: by nobody, it is gone when it ends.
-    pub parent: Option<Arc<Thread>>,
-    /// Signal to the parent at its end; 0 for none.
-    pub exit_signal: u32,
-    /// Is called once when it has ended, after its memory and files are gone.
-    pub on_exit: Option<ExitObserver>,
+    /// What it belongs to.
+    pub kin: Kin,
 }
 
 impl Thread {
-    /// Makes the process. It can be found by its pid from now on and does not run yet. If its group was killed
-    /// meanwhile, so is the process.
+    /// Makes the thread. It can be found by its number from now on and does not run yet. If its group was killed
+    /// meanwhile, so is its process.
     pub fn new(new: NewThread) -> Arc<Self> {
-        let (group, session) = match &new.parent {
-            Some(parent) => (parent.group(), parent.session()),
-            None => (new.pid.global_number(), new.pid.global_number()),
+        let pid = Arc::new(new.pid);
+        let mut waited_for_by = None;
+        let process = match new.kin {
+            Kin::Sibling(sibling) => sibling.process.clone(),
+            Kin::Process { guard, parent, exit_signal, on_exit, borrows_memory } => {
+                waited_for_by.clone_from(&parent);
+                if pid.is_init() {
+                    new.signals.protect();
+                }
+                let process = NewProcess { guard, parent, exit_signal, observer: on_exit, borrows_memory };
+                Process::new(process, &pid)
+            }
         };
         let Admission { mut presence, charge, cost } = new.admission;
         let thread = Arc::new(Self {
-            pid: new.pid,
+            pid,
+            process,
             container: new.container,
             signals: new.signals,
             credentials: SpinLock::new(new.credentials),
             confinement: new.confinement,
-            guard: SpinLock::new(new.guard),
             namespaces: SpinLock::new(new.namespaces),
             name: SpinLock::new(new.name),
-            body: SpinLock::new(Some(Body { space: new.space, files: new.files, fs: new.fs, observer: new.on_exit })),
-            family: SpinLock::new(Family::default()),
-            child_event: WaitQueue::new(),
-            ended: WaitQueue::new(),
-            group: AtomicU32::new(group),
-            session: AtomicU32::new(session),
-            exit_signal: new.exit_signal,
+            body: SpinLock::new(Some(Body { space: new.space, files: new.files, fs: new.fs })),
             held: SpinLock::new(None),
             running_on: AtomicUsize::new(NOWHERE),
-            peak_resident_bytes: AtomicUsize::new(0),
             task: Once::new(),
             membership: SpinLock::new(Membership {
                 cgroup: presence.cgroup().clone(),
@@ -169,10 +162,13 @@ impl Thread {
                 cost: Some(cost),
             }),
             usage: Usage::new(),
+            cleared_at_end: AtomicUsize::new(0),
+            robust_list: AtomicUsize::new(0),
+            call_began_ns: AtomicU64::new(0),
         });
-        if let Some(parent) = &new.parent {
-            thread.family.lock().parent = Arc::downgrade(parent);
-            parent.family.lock().children.push(thread.clone());
+        thread.process.add(&thread);
+        if let Some(parent) = waited_for_by {
+            parent.gain_child(thread.clone());
         }
         thread.apply_limits();
         thread.pid.publish(&thread);
@@ -182,6 +178,30 @@ impl Thread {
             super::kill(&thread);
         }
         thread
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// Whether it stands for its process.
+    pub fn is_leader(&self) -> bool {
+        core::ptr::eq(self.process.leader_pid(), &*self.pid)
+    }
+
+    /// The thread that stands for its process: it is there as long as any of its threads is.
+    pub fn leader(&self) -> Arc<Self> {
+        self.process.leader().expect("the leader outlives the other threads")
+    }
+
+    /// Whether `other` is a thread of the same process.
+    pub fn is_sibling(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.process, &other.process)
+    }
+
+    pub(super) fn pid_handle(&self) -> &Arc<Pid> {
+        &self.pid
     }
 
     /// Its numbers.
@@ -249,7 +269,7 @@ impl Thread {
         let new = credentials.into();
         let old = self.credentials();
         // Closed first: nobody looks into the new one with the old one's openness.
-        self.guard.lock().after_change(&old, &new);
+        self.change_guard(|guard| guard.after_change(&old, &new));
         self.confinement.set_user(&new);
         *self.credentials.lock() = new;
         drop(old);
@@ -260,22 +280,14 @@ impl Thread {
         &self.confinement
     }
 
-    /// What keeps others out of it.
-    pub fn guard(&self) -> Guard {
-        self.guard.lock().clone()
-    }
-
-    /// Changes what keeps others out of it. To be called by the running process itself.
-    pub fn change_guard(&self, change: impl FnOnce(&mut Guard)) {
-        change(&mut self.guard.lock());
-    }
-
     /// Tells its memory and its descriptors what its limits are now.
     pub fn apply_limits(&self) {
         let limits = self.confinement.limits();
         let space = self.body.lock().as_mut().map(|body| {
-            body.files.set_limit(limits.soft(RLIMIT_NOFILE));
-            body.files.set_payer(&body.space.memory());
+            let mut files = body.files.lock();
+            files.set_limit(limits.soft(RLIMIT_NOFILE));
+            files.set_payer(&body.space.memory());
+            drop(files);
             body.space.clone()
         });
         if let Some(space) = space {
@@ -289,8 +301,7 @@ impl Thread {
         if self.confinement.limit(RLIMIT_CPU) == u64::MAX {
             return None;
         }
-        let times = self.task()?.times();
-        self.confinement.cpu_time_signal(times.total_ns() / NS_PER_S)
+        self.confinement.cpu_time_signal(self.times().total_ns() / NS_PER_S)
     }
 
     /// Its namespaces, the mount namespace aside.
@@ -333,23 +344,23 @@ impl Thread {
     pub(super) fn replace_program(&self, space: Arc<AddressSpace>, name: String) -> Arc<AddressSpace> {
         *self.name.lock() = name;
         let old = self.with_body(|body| core::mem::replace(&mut body.space, space));
-        self.peak_resident_bytes.fetch_max(old.peak_resident_bytes(), Ordering::Relaxed);
+        self.process.note_peak(old.peak_resident_bytes());
         old
     }
 
     /// Its open files. To be called by the running process itself.
     pub fn with_files<R>(&self, f: impl FnOnce(&mut fs::FdTable) -> R) -> R {
-        self.with_body(|body| f(&mut body.files))
+        self.with_body(|body| f(&mut body.files.lock()))
     }
 
     /// Its root, working directory, umask and mount namespace. To be called by the running process itself.
     pub fn with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> R {
-        self.with_body(|body| f(&mut body.fs))
+        self.with_body(|body| f(&mut body.fs.lock()))
     }
 
     /// As [`Self::with_fs`], of any process: `None` if it has ended.
     pub fn try_with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> Option<R> {
-        self.body.lock().as_mut().map(|body| f(&mut body.fs))
+        self.body.lock().as_mut().map(|body| f(&mut body.fs.lock()))
     }
 
     /// Bytes of its memory that are in frames; 0 once it has ended.
@@ -360,7 +371,7 @@ impl Thread {
 
     /// As [`Self::with_files`], of any process: `None` if it has ended.
     pub fn try_with_files<R>(&self, f: impl FnOnce(&mut fs::FdTable) -> R) -> Option<R> {
-        self.body.lock().as_mut().map(|body| f(&mut body.files))
+        self.body.lock().as_mut().map(|body| f(&mut body.files.lock()))
     }
 
     /// As [`Self::space`], of any process: `None` if it has ended.
@@ -382,15 +393,62 @@ impl Thread {
         f(self.body.lock().as_mut().expect("a running process has a body"))
     }
 
-    /// Takes memory, files and places from an ending process; gives back its observer once all that is dropped.
-    pub(super) fn shed_body(&self) -> Option<ExitObserver> {
-        let mut body = self.body.lock().take()?;
-        let observer = body.observer.take();
-        self.peak_resident_bytes.fetch_max(body.space.peak_resident_bytes(), Ordering::Relaxed);
+    /// A handle to its open files, and one to its places, for a child that shares them.
+    pub(super) fn shared_files(&self) -> Arc<SpinLock<fs::FdTable>> {
+        self.with_body(|body| body.files.clone())
+    }
+
+    pub(super) fn shared_fs(&self) -> Arc<SpinLock<fs::Context>> {
+        self.with_body(|body| body.fs.clone())
+    }
+
+    /// Has open files of its own from now on (unshare(2), execve(2)).
+    pub fn unshare_files(&self) -> Result<(), Errno> {
+        let shared = self.shared_files();
+        // Ours and this handle.
+        if Arc::strong_count(&shared) > 2 {
+            let copy = shared.lock().copy(&self.memory())?;
+            self.with_body(|body| body.files = Arc::new(SpinLock::new(copy)));
+        }
+        Ok(())
+    }
+
+    /// Has places of its own from now on.
+    pub fn unshare_fs(&self) {
+        let shared = self.shared_fs();
+        if Arc::strong_count(&shared) > 2 {
+            let copy = shared.lock().clone();
+            self.with_body(|body| body.fs = Arc::new(SpinLock::new(copy)));
+        }
+    }
+
+    /// Whether another thread or process has the same places.
+    pub fn shares_fs(&self) -> bool {
+        Arc::strong_count(&self.shared_fs()) > 2
+    }
+
+    /// Takes memory, files and places from an ending thread; it counts in its group no more.
+    pub(super) fn shed_body(&self) {
+        let body = self.body.lock().take();
+        if let Some(body) = &body {
+            self.process.note_peak(body.space.peak_resident_bytes());
+        }
         drop(body);
         let presence = self.membership.lock().presence.take();
         drop(presence);
-        observer
+    }
+
+    /// Becomes what `other`, which ends, has been: its memory, files and places, who it is and what it may do.
+    pub(super) fn succeed(&self, other: &Self) {
+        let body = other.body.lock().take();
+        let old = core::mem::replace(&mut *self.body.lock(), body);
+        drop(old);
+        *self.credentials.lock() = other.credentials();
+        self.confinement.set_user(&other.credentials());
+        self.confinement.set_seccomp(other.confinement.seccomp());
+        self.set_namespaces(other.namespaces());
+        self.signals.set_blocked(other.signals.blocked());
+        *self.name.lock() = other.name();
     }
 
     /// Whether it counts in its group: until its memory has been given back.
@@ -401,69 +459,6 @@ impl Thread {
     /// Whether it has ended or is about to: its body is gone.
     pub fn has_ended(&self) -> bool {
         self.body.lock().is_none()
-    }
-
-    /// Its process group, by the leader's number in the first pid namespace.
-    pub fn group(&self) -> u32 {
-        self.group.load(Ordering::Relaxed)
-    }
-
-    /// Sets the process group.
-    pub fn set_group(&self, leader: u32) {
-        self.group.store(leader, Ordering::Relaxed);
-    }
-
-    /// Its session, by the leader's number in the first pid namespace.
-    pub fn session(&self) -> u32 {
-        self.session.load(Ordering::Relaxed)
-    }
-
-    /// Sets the session.
-    pub fn set_session(&self, leader: u32) {
-        self.session.store(leader, Ordering::Relaxed);
-    }
-
-    /// Signal to the parent at its end; 0 for none.
-    pub fn exit_signal(&self) -> u32 {
-        self.exit_signal
-    }
-
-    /// Who waits for it.
-    pub fn parent(&self) -> Option<Arc<Self>> {
-        self.family.lock().parent.upgrade()
-    }
-
-    /// Its children, ended ones that have not been waited for included.
-    pub fn children(&self) -> Vec<Arc<Self>> {
-        self.family.lock().children.clone()
-    }
-
-    pub(super) fn child_event(&self) -> &WaitQueue {
-        &self.child_event
-    }
-
-    /// Woken when it has ended.
-    pub(super) fn ended(&self) -> &WaitQueue {
-        &self.ended
-    }
-
-    /// How it ended, once it has.
-    pub fn status(&self) -> Option<WaitStatus> {
-        self.family.lock().status
-    }
-
-    pub(super) fn set_status(&self, status: WaitStatus) {
-        self.family.lock().status = Some(status);
-        self.ended.wake_all();
-    }
-
-    /// Leaves word of a stop or continuation, or takes it.
-    pub(super) fn set_report(&self, report: Option<Signal>) -> Option<Signal> {
-        core::mem::replace(&mut self.family.lock().report, report)
-    }
-
-    pub(super) fn report(&self) -> Option<Signal> {
-        self.family.lock().report
     }
 
     /// Gives back its numbers and its place in its groups: it has ended and nobody waits for it any more. What is left
@@ -482,40 +477,6 @@ impl Thread {
         self.pid.is_released()
     }
 
-    /// Strikes `child`, which has ended, off the list for good; tells whether it stood there.
-    pub(super) fn disown(&self, child: &Arc<Self>) -> bool {
-        let gone = self.strike(child);
-        if gone {
-            child.depart();
-        }
-        gone
-    }
-
-    /// Strikes `child` off the list; tells whether it stood there.
-    pub(super) fn strike(&self, child: &Arc<Self>) -> bool {
-        let mut family = self.family.lock();
-        let place = family.children.iter().position(|other| Arc::ptr_eq(other, child));
-        let gone = place.map(|index| family.children.swap_remove(index));
-        drop(family);
-        gone.is_some()
-    }
-
-    /// Takes all children, for somebody else to adopt.
-    pub(super) fn give_up_children(&self) -> Vec<Arc<Self>> {
-        core::mem::take(&mut self.family.lock().children)
-    }
-
-    /// Becomes the parent of `child`.
-    pub(super) fn adopt(self: &Arc<Self>, child: Arc<Self>) {
-        child.family.lock().parent = Arc::downgrade(self);
-        self.family.lock().children.push(child);
-    }
-
-    /// Nobody waits for it any more.
-    pub(super) fn forget_parent(&self) {
-        self.family.lock().parent = Weak::new();
-    }
-
     /// What the CPUs run; `None` before it was set off.
     pub fn task(&self) -> Option<&Arc<sched::Task>> {
         self.task.get()
@@ -529,37 +490,9 @@ impl Thread {
         }
     }
 
-    /// CPU time so far.
-    pub fn times(&self) -> Times {
+    /// CPU time of this thread so far.
+    pub fn own_times(&self) -> Times {
         self.task.get().map(|task| task.times()).unwrap_or_default()
-    }
-
-    /// CPU time of the children that were waited for, and of theirs.
-    pub fn children_times(&self) -> Times {
-        self.family.lock().children_times
-    }
-
-    /// Adds the CPU time of a child that has been waited for.
-    pub(super) fn inherit_times(&self, child: &Self) {
-        self.usage.absorb(&child.usage);
-        let (own, below) = (child.times(), child.children_times());
-        let mut family = self.family.lock();
-        family.children_times += own;
-        family.children_times += below;
-        let peak = child.peak_resident_bytes().max(child.children_peak_resident_bytes());
-        family.children_peak_resident_bytes = family.children_peak_resident_bytes.max(peak);
-    }
-
-    /// The most bytes of memory that it had in frames.
-    pub fn peak_resident_bytes(&self) -> usize {
-        let space = self.body.lock().as_ref().map(|body| body.space.clone());
-        let now = space.map_or(0, |space| space.peak_resident_bytes());
-        now.max(self.peak_resident_bytes.load(Ordering::Relaxed))
-    }
-
-    /// The same of the children that were waited for.
-    pub fn children_peak_resident_bytes(&self) -> usize {
-        self.family.lock().children_peak_resident_bytes
     }
 
     /// Its nice value.
@@ -594,8 +527,46 @@ impl Thread {
         self.running_on.store(NOWHERE, Ordering::Relaxed);
     }
 
-    /// Makes the process look at its signals: out of a wait, or out of user mode.
-    pub(super) fn attend(&self) {
+    /// The word that is cleared at its end; null for none.
+    pub fn cleared_at_end(&self) -> UserAddr {
+        UserAddr(self.cleared_at_end.load(Ordering::Relaxed))
+    }
+
+    /// Sets it.
+    pub fn set_cleared_at_end(&self, word: UserAddr) {
+        self.cleared_at_end.store(word.0, Ordering::Relaxed);
+    }
+
+    /// The head of its list of locks; null for none.
+    pub fn robust_list(&self) -> UserAddr {
+        UserAddr(self.robust_list.load(Ordering::Relaxed))
+    }
+
+    /// Sets it.
+    pub fn set_robust_list(&self, head: UserAddr) {
+        self.robust_list.store(head.0, Ordering::Relaxed);
+    }
+
+    /// When the system call that it makes began: before a stop, if the call was made again after one. What ends after a
+    /// time ends that much after this.
+    pub fn call_began_ns(&self) -> u64 {
+        match self.call_began_ns.load(Ordering::Relaxed) {
+            0 => {
+                let now = clock::now_ns();
+                self.call_began_ns.store(now, Ordering::Relaxed);
+                now
+            }
+            began => began,
+        }
+    }
+
+    /// The next call is another one.
+    pub(super) fn end_call(&self) {
+        self.call_began_ns.store(0, Ordering::Relaxed);
+    }
+
+    /// Makes the thread look at its signals: out of a wait, or out of user mode.
+    pub(super) fn attend(self: &Arc<Self>) {
         if self.signals.is_killed()
             && let Some(task) = self.task.get()
         {

@@ -81,6 +81,14 @@ impl Usage {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A thread of the same process with these counts has ended.
+    pub(super) fn take_over(&self, thread: &Self) {
+        let (voluntary, involuntary) = thread.switches();
+        self.faults.fetch_add(thread.faults(), Ordering::Relaxed);
+        self.voluntary_switches.fetch_add(voluntary, Ordering::Relaxed);
+        self.involuntary_switches.fetch_add(involuntary, Ordering::Relaxed);
+    }
+
     /// A child with these counts has been waited for.
     pub(super) fn absorb(&self, child: &Self) {
         self.children_faults.fetch_add(child.faults() + child.children_faults(), Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! Waiting for children (wait(2)).
 
-use super::Thread;
+use super::{SignalFlags, Thread, exit, send_info};
 use alloc::sync::Arc;
 use veridian_containers::{
     Signal,
@@ -109,13 +109,19 @@ fn event_of(child: &Thread, options: WaitOptions) -> Option<Event> {
 }
 
 const SIGCONT: u32 = 18;
-const SIGCHLD: u32 = 17;
 
 /// Tells the parent that `child` was stopped by `signal`, or goes on (SIGCONT).
 pub(super) fn report_to_parent(child: &Thread, signal: Signal) {
+    const CLD_STOPPED: i32 = 5;
+    const CLD_CONTINUED: i32 = 6;
     child.set_report(Some(signal));
     if let Some(parent) = child.parent() {
-        super::send(&parent, Signal::new(SIGCHLD).expect("a signal"));
+        let code = if signal.number() == SIGCONT { CLD_CONTINUED } else { CLD_STOPPED };
+        if !parent.signals().actions().get(Signal::SIGCHLD).flags.contains(SignalFlags::NO_CHILD_STOP) {
+            let info = exit::child_change(&parent, child, code, signal.number() as i32);
+            // Only what a program queues is refused.
+            let _ = send_info(&parent, Signal::SIGCHLD, info);
+        }
         parent.child_event().wake_all();
     }
 }

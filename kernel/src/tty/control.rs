@@ -5,7 +5,11 @@ use super::{
     session::{self, Controlling, Owner},
     terminal::Output,
 };
-use crate::{boot, fs::Attempt, task::Thread};
+use crate::{
+    boot,
+    fs::Attempt,
+    task::{self, Thread},
+};
 use alloc::sync::Arc;
 use linux_raw_sys::{general as linux, ioctl as requests};
 use veridian_containers::abi::Errno;
@@ -138,21 +142,20 @@ fn owner_of(terminal: &Terminal, thread: &Thread) -> Result<Owner, Errno> {
 /// The number, as `viewer` sees it, of the process or group that is `global` in the first pid namespace; 0 for none.
 fn number_in(viewer: &Thread, global: u32) -> i32 {
     let namespace = viewer.pid().namespace();
-    let leader = boot::pid_namespace().thread(global);
-    leader.and_then(|leader| leader.pid().number_in(namespace)).unwrap_or(0) as i32
+    let leader = boot::pid_namespace().pid(global);
+    leader.and_then(|leader| leader.number_in(namespace)).unwrap_or(0) as i32
 }
 
 /// tcsetpgrp(3): a group of the caller's session.
 fn set_foreground(terminal: &Terminal, thread: &Thread, number: i32) -> Result<(), Errno> {
     owner_of(terminal, thread)?;
     let number = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
-    let leader = thread.pid().namespace().thread(number);
-    let leader = leader.filter(|leader| leader.group() == leader.pid().global_number()).ok_or(Errno::ESRCH)?;
-    if leader.session() != thread.session() {
+    let group = thread.pid().namespace().pid(number).ok_or(Errno::ESRCH)?.global_number();
+    if !task::group_is_in_session(group, thread.session()) {
         return Err(Errno::EPERM);
     }
     if let Some(owner) = &mut terminal.state.lock().owner {
-        owner.foreground = leader.group();
+        owner.foreground = group;
     }
     Ok(())
 }

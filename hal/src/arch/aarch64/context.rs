@@ -12,12 +12,12 @@ use core::{arch::global_asm, mem::offset_of};
 /// What the entry code loads and saves.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
-struct Registers {
-    x: [usize; 31],
-    stack_pointer: usize,
-    instruction_pointer: usize,
+pub(super) struct Registers {
+    pub x: [usize; 31],
+    pub stack_pointer: usize,
+    pub instruction_pointer: usize,
     /// SPSR: the flags, and the execution state.
-    status: usize,
+    pub status: usize,
     thread_pointer: usize,
 }
 
@@ -148,10 +148,10 @@ unsafe extern "C" {
 /// Registers, floating-point and vector state of a user thread.
 #[derive(Clone, Debug)]
 pub struct UserContext {
-    registers: Registers,
+    pub(super) registers: Registers,
     /// x0 at the last system call, which the result replaces.
     first_argument: usize,
-    fp: FpState,
+    pub(super) fp: FpState,
 }
 
 impl UserContext {

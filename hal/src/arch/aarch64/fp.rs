@@ -76,6 +76,26 @@ impl FpState {
         HELD[cpu].store(Arc::into_raw(self.0.clone()).cast_mut(), Ordering::Relaxed);
     }
 
+    /// FPSR and FPCR in one word, then the registers, as a signal frame has them.
+    pub(super) fn to_words(&self, words: &mut [u64]) {
+        let copy = self.clone();
+        // SAFETY: the copy's memory is up to date and nobody else's.
+        let registers = unsafe { &*copy.0.registers.get() };
+        words[0] = registers.fpsr & 0xffff_ffff | registers.fpcr << 32;
+        for (halves, register) in words[1..].chunks_exact_mut(2).zip(registers.q) {
+            halves.copy_from_slice(&[register as u64, (register >> 64) as u64]);
+        }
+    }
+
+    /// The same, read.
+    pub(super) fn from_words(words: &[u64]) -> Self {
+        let mut registers = Registers { q: [0; 32], fpcr: words[0] >> 32, fpsr: words[0] & 0xffff_ffff };
+        for (register, halves) in registers.q.iter_mut().zip(words[1..].chunks_exact(2)) {
+            *register = u128::from(halves[0]) | u128::from(halves[1]) << 64;
+        }
+        Self::with(registers)
+    }
+
     /// Waits until another CPU has written the registers to memory, if one holds them.
     fn wait_for_memory(&self) {
         loop {

@@ -32,11 +32,13 @@ mod memory;
 mod power;
 mod random;
 mod registers;
+mod signal;
 mod timer;
 mod vectors;
 
 pub use context::UserContext;
 pub use memory::USER_END;
+pub use signal::{LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE};
 pub(crate) use {
     address_space::{activate, deactivate, flush_pages, published_entry},
     backtrace::backtrace,

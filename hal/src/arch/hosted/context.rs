@@ -3,7 +3,7 @@
 use crate::{
     UserAddr,
     mem::PageTable,
-    user::{Exception, Trap},
+    user::{Exception, HandlerFrame, SignalStack, Trap, bytes_of, bytes_of_mut},
 };
 use alloc::{collections::BTreeMap, sync::Arc};
 use std::sync::Mutex;
@@ -18,6 +18,9 @@ static PROGRAMS: Mutex<BTreeMap<usize, Program>> = Mutex::new(BTreeMap::new());
 pub fn install_program(entry: UserAddr, program: Program) {
     PROGRAMS.lock().expect("no test panics while it holds this").insert(entry.0, program);
 }
+
+/// Words of the frame of a signal's handler.
+const FRAME_WORDS: usize = 7;
 
 /// Registers of a simulated user thread.
 #[derive(Clone, Debug)]
@@ -79,6 +82,36 @@ impl UserContext {
     /// Makes the next [`Self::run`] issue the system call again.
     pub fn restart_syscall(&mut self) {
         self.step -= 1;
+    }
+
+    /// Makes the next [`Self::run`] call a handler, and puts what it returns by on the stack, by `write`; gives the
+    /// lowest address of that.
+    pub fn push_handler<E>(
+        &mut self,
+        frame: &HandlerFrame,
+        mut write: impl FnMut(UserAddr, &[u8]) -> Result<(), E>,
+    ) -> Result<UserAddr, E> {
+        let low = UserAddr(frame.switch_to.unwrap_or(self.stack).0.wrapping_sub(FRAME_WORDS * 8));
+        let [start, flags, bytes] = frame.stack.to_words();
+        let registers = [self.entry.0 as u64, self.stack.0 as u64, self.result as u64, frame.mask];
+        let [entry, stack, result, mask] = registers;
+        write(low, bytes_of(&[entry, stack, result, mask, start, flags, bytes]))?;
+        (self.entry, self.stack) = (frame.handler, low);
+        Ok(low)
+    }
+
+    /// Takes back, by `read`, what [`Self::push_handler`] put at the stack pointer: what is blocked from now on, and the
+    /// alternate stack.
+    pub fn pop_handler<E>(
+        &mut self,
+        mut read: impl FnMut(UserAddr, &mut [u8]) -> Result<(), E>,
+    ) -> Result<(u64, SignalStack), E> {
+        let mut words = [0; FRAME_WORDS];
+        read(self.stack, bytes_of_mut(&mut words))?;
+        let [entry, stack, result, mask, start, flags, bytes] = words;
+        (self.entry, self.stack) = (UserAddr(entry as usize), UserAddr(stack as usize));
+        self.result = result as isize;
+        Ok((mask, SignalStack::from_words([start, flags, bytes])))
     }
 
     /// Where user code goes on.

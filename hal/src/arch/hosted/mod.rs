@@ -26,6 +26,10 @@ pub const DESCRIPTION: &str = "hosted";
 pub const ELF_MACHINE: u16 = 62;
 /// First address behind the user half: that of four-level tables.
 pub const USER_END: usize = 1 << 47;
+/// No instruction of the simulated machine: its handlers bring their own.
+pub const SIGNAL_RETURN_CODE: &[u32] = &[0];
+/// The smallest alternate stack.
+pub const LEAST_SIGNAL_STACK: usize = 2048;
 
 /// Where the simulated RAM begins in the simulated physical address space.
 const RAM_START: usize = 0x10_0000;

@@ -25,10 +25,11 @@ use core::{
 };
 
 /// Numbers of registers.
-const RA_IS_PC: usize = 0;
-const SP: usize = 2;
+pub(super) const RA_IS_PC: usize = 0;
+pub(super) const RA: usize = 1;
+pub(super) const SP: usize = 2;
 const TP: usize = 4;
-const A0: usize = 10;
+pub(super) const A0: usize = 10;
 const A7: usize = 17;
 
 /// Bytes of the instruction `ecall`.
@@ -47,26 +48,26 @@ pub(super) fn init(has_float: bool) {
 #[repr(C)]
 pub(super) struct Registers {
     /// By number; in the place of number 0, which is always 0, stands the program counter.
-    x: [usize; 32],
+    pub(super) x: [usize; 32],
     pub(super) kernel_sp: usize,
     pub(super) kernel_tp: usize,
 }
 
 #[derive(Clone, Debug)]
 #[repr(C)]
-struct Floats {
-    f: [u64; 32],
+pub(super) struct Floats {
+    pub(super) f: [u64; 32],
     /// Rounding mode and flags.
-    fcsr: usize,
+    pub(super) fcsr: usize,
 }
 
 /// Registers of a user thread.
 #[derive(Clone, Debug)]
 pub struct UserContext {
-    registers: Registers,
-    floats: Floats,
+    pub(super) registers: Registers,
+    pub(super) floats: Floats,
     /// Which contents [`Self::floats`] are.
-    float_version: u64,
+    pub(super) float_version: u64,
     /// The first argument of the system call just trapped: its register then takes the result.
     argument0: usize,
     /// The CPU that ran this last.
@@ -238,7 +239,7 @@ fn page_fault(address: usize, access: Access) -> Trap {
 }
 
 /// A version number for new contents of the FP registers.
-fn next_float_version() -> u64 {
+pub(super) fn next_float_version() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }

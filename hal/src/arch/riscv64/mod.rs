@@ -24,11 +24,13 @@ mod plic;
 mod power;
 mod random;
 mod sbi;
+mod signal;
 mod trap;
 
 use crate::PhysAddr;
 
 pub use context::UserContext;
+pub use signal::{LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE};
 pub(crate) use {
     boot::{describe_cpu, hardware_capabilities},
     clock::{boot_time_unix, now_ns, set_deadline},

@@ -24,10 +24,10 @@ const SYSCALL_BYTES: u64 = 2;
 /// Registers, FP and vector state of a user thread.
 #[derive(Clone)]
 pub struct UserContext {
-    registers: Registers,
+    pub(super) registers: Registers,
     /// RAX as it was at the last system call: the result overwrites it.
     number: u64,
-    extended: Handle,
+    pub(super) extended: Handle,
 }
 
 impl UserContext {

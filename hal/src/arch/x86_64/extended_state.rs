@@ -13,12 +13,13 @@ use super::{
     local::Cpu,
     requests::{self, Operation},
 };
+use crate::UserAddr;
 use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use core::{
     arch::asm,
     cell::Cell,
     ptr::{NonNull, null},
-    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering},
 };
 
 /// The saved state: this header, then at [`AREA`] the area that the save instruction defines.
@@ -42,16 +43,26 @@ const FXSAVE: u8 = 0;
 const XSAVE: u8 = 1;
 const XSAVEOPT: u8 = 2;
 /// Bytes of the save area.
-static AREA_BYTES: AtomicUsize = AtomicUsize::new(512);
+static AREA_BYTES: AtomicUsize = AtomicUsize::new(LEGACY_BYTES);
+/// Which parts are saved.
+static ENABLED: AtomicU32 = AtomicU32::new(X87_SSE);
+
+/// The part of the area that FXSAVE writes, and the header behind it that XSAVE adds.
+const LEGACY_BYTES: usize = 512;
+const HEADER_BYTES: usize = 64;
+const MXCSR: usize = 24;
+/// Bits of MXCSR that there are.
+const MXCSR_BITS: u32 = 0xffff;
+/// Parts of the state.
+const X87_SSE: u32 = 0b11;
+const AVX: u32 = 1 << 2;
+const AVX512: u32 = 0b111 << 5;
 
 /// Chooses what is saved, and enables it on this CPU.
 pub(super) fn set_up(_cpu: &Cpu) {
     if cpuid(1, 0).ecx & 1 << 26 == 0 {
         return;
     }
-    const X87_SSE: u32 = 0b11;
-    const AVX: u32 = 1 << 2;
-    const AVX512: u32 = 0b111 << 5;
     let supported = cpuid(13, 0).eax;
     let mut enabled = X87_SSE;
     if supported & AVX != 0 {
@@ -62,6 +73,7 @@ pub(super) fn set_up(_cpu: &Cpu) {
     }
     // SAFETY: CR4.OSXSAVE is set (the CPU has XSAVE); the bits are ones that the CPU supports, in legal company.
     unsafe { asm!("xsetbv", in("ecx") 0, in("eax") enabled, in("edx") 0, options(nomem, nostack)) };
+    ENABLED.store(enabled, Ordering::Relaxed);
     // EBX gives the size for what is enabled now.
     AREA_BYTES.store(cpuid(13, 0).ebx as usize, Ordering::Relaxed);
     let method = if cpuid(13, 1).eax & 1 != 0 { XSAVEOPT } else { XSAVE };
@@ -199,6 +211,120 @@ impl Drop for Handle {
         // SAFETY: allocated with this layout (its size is settled before the first context is made); no CPU
         // has it as its state any more.
         unsafe { dealloc(self.0.as_ptr().cast(), layout()) };
+    }
+}
+
+/// What a signal frame says of its extended state, in bytes of the area that the instructions leave to software
+/// (`struct _fpx_sw_bytes` of Linux).
+const SOFTWARE: usize = 464;
+const MAGIC_BEFORE: u32 = 0x4650_5853;
+const MAGIC_BEHIND: u32 = 0x4650_5845;
+
+/// Bytes of the state in a signal frame.
+pub(super) fn frame_bytes() -> usize {
+    match AREA_BYTES.load(Ordering::Relaxed) {
+        LEGACY_BYTES => LEGACY_BYTES,
+        more => more + size_of_val(&MAGIC_BEHIND),
+    }
+}
+
+impl Handle {
+    /// Puts the state into a signal frame at `to`.
+    pub(super) fn write_frame<E>(
+        &self,
+        to: UserAddr,
+        write: &mut impl FnMut(UserAddr, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.bring_to_memory(Cpu::current());
+        let length = AREA_BYTES.load(Ordering::Relaxed);
+        // SAFETY: the area has this length; its memory is up to date and not written while `write` runs, which is
+        // done on this CPU.
+        let area = unsafe { core::slice::from_raw_parts(self.area(), length) };
+        let mut software = [0u8; LEGACY_BYTES - SOFTWARE];
+        if length > LEGACY_BYTES {
+            software[..4].copy_from_slice(&MAGIC_BEFORE.to_le_bytes());
+            software[4..8].copy_from_slice(&(frame_bytes() as u32).to_le_bytes());
+            software[8..12].copy_from_slice(&ENABLED.load(Ordering::Relaxed).to_le_bytes());
+            software[16..20].copy_from_slice(&(length as u32).to_le_bytes());
+        }
+        let at = |offset: usize| UserAddr(to.0.wrapping_add(offset));
+        write(to, &area[..SOFTWARE])?;
+        write(at(SOFTWARE), &software)?;
+        if length > LEGACY_BYTES {
+            write(at(LEGACY_BYTES), &area[LEGACY_BYTES..])?;
+            write(at(length), &MAGIC_BEHIND.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the state out of the signal frame at `from`; without one it is as at a program's start. A frame that is
+    /// broken, or has less than this machine saves, gives what it has.
+    pub(super) fn read_frame<E>(
+        &mut self,
+        from: Option<UserAddr>,
+        read: &mut impl FnMut(UserAddr, &mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let cpu = Cpu::current();
+        // The segment bases are not in the frame: they are in memory after this. Then the state is live nowhere.
+        self.bring_to_memory(cpu);
+        if cpu.state_owner.get() == self.0.as_ptr() {
+            cpu.state_owner.set(null());
+            self.state().live_on.store(0, Ordering::Release);
+        }
+        let length = AREA_BYTES.load(Ordering::Relaxed);
+        // SAFETY: the area has this length, is ours alone (`&mut self`), and live in no CPU's registers.
+        let area = unsafe { core::slice::from_raw_parts_mut(self.area(), length) };
+        let Some(from) = from else {
+            *self = Self::with_bases_of(self);
+            return Ok(());
+        };
+        let outcome = read_area(area, from, read);
+        make_loadable(area);
+        outcome
+    }
+
+    fn with_bases_of(other: &Self) -> Self {
+        let new = Self::new();
+        new.state().fs_base.set(other.state().fs_base.get());
+        new.state().gs_base.set(other.state().gs_base.get());
+        new
+    }
+}
+
+fn read_area<E>(
+    area: &mut [u8],
+    from: UserAddr,
+    read: &mut impl FnMut(UserAddr, &mut [u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let at = |offset: usize| UserAddr(from.0.wrapping_add(offset));
+    let (legacy, rest) = area.split_at_mut(LEGACY_BYTES);
+    read(from, legacy)?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let word = |at: usize| u32::from_le_bytes(*legacy[SOFTWARE + at..].first_chunk().expect("within"));
+    let mut behind = [0; 4];
+    let length = LEGACY_BYTES + rest.len();
+    let whole = word(0) == MAGIC_BEFORE && word(16) as usize == length;
+    if whole {
+        read(at(length), &mut behind)?;
+    }
+    if whole && u32::from_le_bytes(behind) == MAGIC_BEHIND {
+        return read(at(LEGACY_BYTES), rest);
+    }
+    rest.fill(0);
+    rest[..4].copy_from_slice(&X87_SSE.to_le_bytes());
+    Ok(())
+}
+
+/// Makes of any bytes a state that the CPU loads without a fault.
+fn make_loadable(area: &mut [u8]) {
+    let mxcsr = u32::from_le_bytes(*area[MXCSR..].first_chunk().expect("within")) & MXCSR_BITS;
+    area[MXCSR..MXCSR + 4].copy_from_slice(&mxcsr.to_le_bytes());
+    if let Some(header) = area.get_mut(LEGACY_BYTES..LEGACY_BYTES + HEADER_BYTES) {
+        let parts = u32::from_le_bytes(*header.first_chunk().expect("within")) & ENABLED.load(Ordering::Relaxed);
+        header.fill(0);
+        header[..4].copy_from_slice(&parts.to_le_bytes());
     }
 }
 

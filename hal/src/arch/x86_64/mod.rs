@@ -21,6 +21,7 @@ mod paging;
 mod power;
 mod requests;
 mod serial;
+mod signal;
 mod smp;
 mod time;
 mod traps;
@@ -38,6 +39,7 @@ pub(crate) use kernel_space::phys_to_virt;
 pub(crate) use paging::{Format, activate, deactivate, flush_pages, published_entry};
 pub(crate) use power::{exit, halt_or_exit_after_panic};
 pub(crate) use serial::{console_read, console_write};
+pub use signal::{LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE};
 pub(crate) use smp::{cpu_count, start_cpus};
 pub(crate) use time::{boot_time_unix, now_ns, set_deadline};
 

@@ -113,8 +113,10 @@ fn core(group: &Arc<Cgroup>, name: &str, opener: &Opener, to: &mut String) -> Re
             let viewer = opener.thread.upgrade().ok_or(Errno::ESRCH)?;
             let namespace = viewer.pid().namespace();
             // A process that has no number there is 0, as on Linux.
-            let numbers = group.threads().into_iter().map(|thread| thread.pid().number_in(namespace).unwrap_or(0));
-            numbers.into_iter().try_for_each(|number| writeln!(to, "{number}"))
+            let wanted = |thread: &Arc<Thread>| name == "cgroup.threads" || thread.is_leader();
+            let members = group.threads().into_iter().filter(wanted);
+            let mut numbers = members.map(|thread| thread.pid().number_in(namespace).unwrap_or(0));
+            numbers.try_for_each(|number| writeln!(to, "{number}"))
         }
         "cgroup.controllers" => writeln!(to, "{}", group.controllers().names()),
         "cgroup.subtree_control" => writeln!(to, "{}", group.subtree_control().names()),

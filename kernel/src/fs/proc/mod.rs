@@ -193,7 +193,7 @@ impl Directory for Root {
         });
         let viewer = opener.thread.upgrade();
         let mut first = from.saturating_sub(FIRST_PROCESS) as u32;
-        while goes_on && let Some(thread) = self.0.namespace.next_thread(first) {
+        while goes_on && let Some(thread) = self.0.namespace.next_process(first) {
             let Some(number) = thread.pid().number_in(&self.0.namespace) else { break };
             first = number + 1;
             if self.0.shows(&thread, viewer.as_deref(), &opener.credentials, Hide::Invisible) {

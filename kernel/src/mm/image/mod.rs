@@ -8,7 +8,7 @@ use alloc::{borrow::Cow, sync::Arc};
 use core::fmt;
 use veridian_containers::abi::Errno;
 use veridian_hal::{
-    PAGE_SIZE, UserAddr,
+    PAGE_SIZE, UserAddr, arch,
     mem::{OutOfFrames, Protection},
 };
 
@@ -17,6 +17,7 @@ use crate::cgroup::{MemoryGroup, memory::OutOfMemory};
 
 mod arguments;
 mod headers;
+mod return_code;
 mod script;
 mod stack;
 #[cfg(test)]
@@ -188,7 +189,9 @@ pub fn load(program: &Program<'_>, memory: &Arc<MemoryGroup>) -> Result<Image, E
     let places = stack::Places { bias, interpreter_bias: interpreter.as_ref().map_or(0, |loaded| loaded.bias) };
     let stack = stack::build(&space, program, places)?;
     space.set_heap_start(headers.end() + bias + program.layout.heap_gap);
+    let return_code = map_return_code(&space)?;
     space.set_landmarks(Landmarks {
+        return_code,
         executable: Some(program.elf.file.clone()),
         code: headers.stretch(Protection::EXECUTE, bias),
         data: headers.stretch(Protection::WRITE, bias),
@@ -211,6 +214,20 @@ fn load_interpreter(space: &AddressSpace, elf: &Elf) -> Result<Interpreter, Exec
     let bias = headers.bias_within(base)?;
     elf.map(space, bias)?;
     Ok(Interpreter { bias, entry: headers.entry + bias })
+}
+
+/// Maps the code that handlers of signals return to, where the architecture has it.
+fn map_return_code(space: &AddressSpace) -> Result<Option<UserAddr>, ExecError> {
+    if arch::SIGNAL_RETURN_CODE.is_empty() {
+        return Ok(None);
+    }
+    let content = Content::PrivateFile { source: return_code::page()?, first: 0 };
+    let allowed = Protection::READ | Protection::EXECUTE;
+    let place = Place::Near(UserAddr(0));
+    let at = space
+        .map(Mapping { content, allowed, ..Mapping::private(place, PAGE_SIZE, allowed) })
+        .map_err(|_| ExecError::out_of_memory())?;
+    Ok(Some(UserAddr(at.0 + return_code::OFFSET)))
 }
 
 fn map_segment(

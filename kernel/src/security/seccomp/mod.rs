@@ -106,6 +106,18 @@ impl Seccomp {
         }
     }
 
+    /// Whether it is `earlier`, or that with further filters on top.
+    pub fn extends(&self, earlier: &Self) -> bool {
+        match (earlier, self) {
+            (Self::Disabled, Self::Disabled | Self::Filtered(_)) | (Self::Strict, Self::Strict) => true,
+            (Self::Filtered(earlier), Self::Filtered(filter)) => {
+                core::iter::successors(Some(filter), |filter| filter.previous.as_ref())
+                    .any(|filter| Arc::ptr_eq(filter, earlier))
+            }
+            _ => false,
+        }
+    }
+
     /// With `program` on top, charged to `memory` unless it is shared by many. EINVAL in strict mode, ENOMEM when the
     /// filters together would be too long.
     pub fn with(

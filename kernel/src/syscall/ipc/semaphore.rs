@@ -11,7 +11,7 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::UserAddr;
 use zerocopy::IntoBytes;
 
 const GETPID: u32 = 11;
@@ -52,7 +52,7 @@ pub async fn semtimedop(
         return Err(Errno::E2BIG);
     }
     let space = thread.space();
-    let deadline = timeout_ns(thread, timeout)?.map(|timeout| clock::now_ns().saturating_add(timeout));
+    let deadline = timeout_ns(thread, timeout)?.map(|timeout| thread.call_began_ns().saturating_add(timeout));
     let mut raw = vec![SemaphoreOperation { index: 0, change: 0, flags: 0 }; count];
     space.read_bytes(operations, raw.as_mut_slice().as_mut_bytes())?;
     let operations: Vec<Operation> = raw

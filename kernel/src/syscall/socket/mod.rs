@@ -323,7 +323,7 @@ async fn send_all(
             Ok(count) => done += count,
             Err(errno) => {
                 if errno == Errno::EPIPE && told && !socket.kind().is_datagram() {
-                    task::send_from(thread, thread, Signal::SIGPIPE);
+                    task::send_to_itself(thread, Signal::SIGPIPE);
                 }
                 return if done > 0 { Ok(done) } else { Err(errno) };
             }

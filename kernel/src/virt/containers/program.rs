@@ -7,7 +7,7 @@ use crate::{
     mm::image::Arguments,
     namespace::{Namespaces, Pid},
     security::{Capabilities, Confinement, Credentials},
-    task::{self, ExitObserver, LoadError, NewThread, Signals, Thread},
+    task::{self, ExitObserver, Kin, LoadError, NewThread, Signals, Thread},
     tty::pty::Master,
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
@@ -17,7 +17,7 @@ use veridian_containers::{
     config::{CapabilitySet, Process as Description},
     engine::{Error, House, Program},
 };
-use veridian_hal::user::UserContext;
+use veridian_hal::{sync::SpinLock, user::UserContext};
 
 /// Where a program without a slash is looked for when the environment has no PATH (execvp(3)).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -135,21 +135,22 @@ impl Tenant {
             admission: birth.admission,
             container: self.container,
             space: program.space,
-            files: self.files,
-            fs: self.fs,
+            files: Arc::new(SpinLock::new(self.files)),
+            fs: Arc::new(SpinLock::new(self.fs)),
             namespaces: self.namespaces,
-            guard: program.guard,
             credentials: Arc::new(program.credentials),
             confinement: self.confinement,
             signals: Signals::default(),
             name: program.name,
-            parent: birth.parent,
-            exit_signal,
-            on_exit: birth.on_exit,
+            kin: Kin::Process {
+                guard: program.guard,
+                parent: birth.parent,
+                exit_signal,
+                on_exit: birth.on_exit,
+                borrows_memory: false,
+            },
         });
-        let leader = thread.pid().global_number();
-        thread.set_group(leader);
-        thread.set_session(leader);
+        thread.lead_session();
         if let Some(master) = &self.terminal {
             // A session that is new has none, and the terminal is nobody's.
             let _ = master.pair().control(&thread);

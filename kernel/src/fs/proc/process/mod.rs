@@ -59,7 +59,7 @@ impl Process {
 
     /// The number, in this instance, of the process with `global` in the first namespace; 0 for none.
     fn number_of(&self, global: u32) -> u32 {
-        boot::pid_namespace().thread(global).map_or(0, |thread| self.number(&thread))
+        boot::pid_namespace().pid(global).and_then(|pid| pid.number_in(&self.namespace)).unwrap_or(0)
     }
 
     /// `/proc/<pid>`.

@@ -3,6 +3,7 @@
 use super::{Process, memory::Sizes, text};
 use crate::{
     fs::synthetic::Opener,
+    namespace::Pid,
     sched::{ALL_CPUS, Times},
     task::Thread,
 };
@@ -61,7 +62,7 @@ pub fn stat(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let ticks = |time: Times| [time.user_ns, time.system_ns].map(|ns| ns / NS_PER_TICK);
     let ([user, system], [children_user, children_system]) = (ticks(thread.times()), ticks(thread.children_times()));
     let shifted_ns = i128::from(usage.started_ns()) + boot_offset_ns(opener);
-    let [pending, blocked, ignored] = masks(signals).map(|mask| mask & 0x7fff_ffff);
+    let [pending, blocked, ignored, caught] = masks(signals).map(|mask| mask & 0x7fff_ffff);
     let parent = thread.parent().map_or(0, |parent| process.number(&parent));
     let group = process.number_of(thread.group());
     let session = process.number_of(thread.session());
@@ -76,11 +77,11 @@ pub fn stat(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
         write!(to, "{} ({}) {} ", process.number(&thread), thread.name(), state(&thread).0)?;
         write!(to, "{parent} {group} {session} {terminal} {foreground} 0 ")?;
         write!(to, "{} {} 0 0 ", usage.faults(), usage.children_faults())?;
-        let nice = thread.nice();
-        write!(to, "{user} {system} {children_user} {children_system} {} {nice} 1 0 ", 20 + nice)?;
+        let (nice, threads) = (thread.nice(), thread.process().thread_count());
+        write!(to, "{user} {system} {children_user} {children_system} {} {nice} {threads} 0 ", 20 + nice)?;
         write!(to, "{} {} {} {} ", shifted_ns / i128::from(NS_PER_TICK), sizes.0, sizes.1 / PAGE_SIZE, u64::MAX)?;
         write!(to, "{} {} {} 0 0 ", show(landmarks.code.start), show(landmarks.code.end), show(landmarks.stack))?;
-        write!(to, "{pending} {blocked} {ignored} 0 0 0 0 ")?;
+        write!(to, "{pending} {blocked} {ignored} {caught} 0 0 0 ")?;
         write!(to, "{} {} 0 0 0 0 0 ", thread.exit_signal(), usage.cpu())?;
         write!(to, "{} {} {} ", show(landmarks.data.start), show(landmarks.data.end), show(heap))?;
         write!(to, "{} {} ", show(landmarks.arguments.start), show(landmarks.arguments.end))?;
@@ -97,9 +98,9 @@ fn boot_offset_ns(opener: &Opener) -> i128 {
     i128::from(thread.time().now_ns(Clock::Boottime)) - i128::from(now)
 }
 
-/// Signals that wait, are blocked, are ignored.
-fn masks(signals: &crate::task::Signals) -> [u64; 3] {
-    [signals.pending().0, signals.blocked().0, signals.ignored().0]
+/// Signals that wait, are blocked, are ignored, have handlers.
+fn masks(signals: &crate::task::Signals) -> [u64; 4] {
+    [signals.pending(), signals.blocked(), signals.ignored(), signals.caught()].map(|set| set.0)
 }
 
 /// `status`, as people read it.
@@ -109,11 +110,12 @@ pub fn status(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let parent = thread.parent().map_or(0, |parent| process.number(&parent));
     let number = process.number(&thread);
     let umask = thread.try_with_fs(|fs| fs.umask);
-    let numbers = |of: &Thread| -> String {
-        let numbers = of.pid().numbers_from(&process.namespace).unwrap_or_default();
+    let numbers = |of: &Pid| -> String {
+        let numbers = of.numbers_from(&process.namespace).unwrap_or_default();
         numbers.iter().map(|number| alloc::format!("\t{number}")).collect()
     };
-    let leader = |global: u32| crate::boot::pid_namespace().thread(global).map_or(String::from("\t0"), |t| numbers(&t));
+    let leader =
+        |global: u32| crate::boot::pid_namespace().pid(global).map_or(String::from("\t0"), |pid| numbers(&pid));
     Ok(text(|to| {
         writeln!(to, "Name:\t{}", escaped(&thread.name()))?;
         if let Some(umask) = umask {
@@ -122,12 +124,12 @@ pub fn status(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
         writeln!(to, "State:\t{letter} ({word})\nTgid:\t{number}\nNgid:\t0\nPid:\t{number}\nPPid:\t{parent}")?;
         writeln!(to, "TracerPid:\t0")?;
         identity(to, &thread, opener)?;
-        writeln!(to, "NStgid:{0}\nNSpid:{0}", numbers(&thread))?;
+        writeln!(to, "NStgid:{0}\nNSpid:{0}", numbers(thread.pid()))?;
         writeln!(to, "NSpgid:{}\nNSsid:{}", leader(thread.group()), leader(thread.session()))?;
         if let Some(space) = thread.try_space() {
             memory(to, &Sizes::of(&space))?;
         }
-        writeln!(to, "Threads:\t1")?;
+        writeln!(to, "Threads:\t{}", thread.process().thread_count())?;
         rights(to, &thread)?;
         cpus(to, &thread)?;
         let (voluntary, involuntary) = thread.usage().switches();
@@ -166,9 +168,10 @@ fn memory(to: &mut String, sizes: &Sizes) -> fmt::Result {
 }
 
 fn rights(to: &mut String, thread: &Thread) -> fmt::Result {
-    let [pending, blocked, ignored] = masks(thread.signals());
-    writeln!(to, "SigPnd:\t{:016x}\nShdPnd:\t{pending:016x}", 0)?;
-    writeln!(to, "SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{:016x}", 0)?;
+    let [_, blocked, ignored, caught] = masks(thread.signals());
+    let [own, shared] = thread.signals().pending_apart().map(|set| set.0);
+    writeln!(to, "SigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}")?;
+    writeln!(to, "SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}")?;
     let who = thread.credentials();
     let sets = [
         ("Inh", who.inheritable),

@@ -1,0 +1,175 @@
+//! Futexes (futex(2)), and the list of locks that a thread leaves when it dies (get_robust_list(2)).
+
+use super::layout::TimeSpec;
+use super::poll::duration_ns;
+use crate::task::{
+    Thread,
+    futex::{self, ANY, Key},
+};
+use alloc::sync::Arc;
+use linux_raw_sys::general;
+use veridian_containers::abi::Errno;
+use veridian_hal::{UserAddr, clock};
+
+/// futex(2), but for the operations that lend priorities, which there are none of: ENOSYS.
+pub async fn futex(
+    thread: &Arc<Thread>,
+    address: UserAddr,
+    operation: u32,
+    value: u32,
+    timeout: UserAddr,
+    other: UserAddr,
+    value3: u32,
+) -> Result<usize, Errno> {
+    let private = operation & general::FUTEX_PRIVATE_FLAG != 0;
+    let realtime = operation & general::FUTEX_CLOCK_REALTIME != 0;
+    let command = operation & !(general::FUTEX_PRIVATE_FLAG | general::FUTEX_CLOCK_REALTIME);
+    if realtime && command != general::FUTEX_WAIT_BITSET && command != general::FUTEX_WAIT {
+        return Err(Errno::ENOSYS);
+    }
+    let space = thread.space();
+    // Where there is no timeout, the same argument is a count.
+    let second_count = timeout.0 as u32 as usize;
+    let count = value as i32;
+    let key = || Key::of(&space, address, private);
+    match command {
+        general::FUTEX_WAIT | general::FUTEX_WAIT_BITSET => {
+            let bits = if command == general::FUTEX_WAIT { ANY } else { value3 };
+            let absolute = command == general::FUTEX_WAIT_BITSET;
+            let deadline = deadline(thread, timeout, absolute, realtime)?;
+            futex::wait(&space, address, private, value, bits, deadline).await?;
+            Ok(0)
+        }
+        general::FUTEX_WAKE | general::FUTEX_WAKE_BITSET => {
+            let bits = if command == general::FUTEX_WAKE { ANY } else { value3 };
+            if bits == 0 {
+                return Err(Errno::EINVAL);
+            }
+            // As on Linux: whoever asks for none wakes one.
+            Ok(futex::wake(&key()?, count.max(1) as usize, bits))
+        }
+        general::FUTEX_REQUEUE | general::FUTEX_CMP_REQUEUE => {
+            let compares = command == general::FUTEX_CMP_REQUEUE;
+            if count < 0 || (second_count as i32) < 0 {
+                return Err(Errno::EINVAL);
+            }
+            let (from, to) = (key()?, Key::of(&space, other, private)?);
+            loop {
+                // Brought in before, as it is read under locks.
+                space.read::<u32>(address)?;
+                let unchanged = || {
+                    let mut word = [0; 4];
+                    if !compares {
+                        return Ok(());
+                    }
+                    space.page_table().read(address, &mut word).map_err(|_| Errno::EFAULT)?;
+                    if u32::from_ne_bytes(word) == value3 { Ok(()) } else { Err(Errno::EAGAIN) }
+                };
+                match futex::requeue(&from, &to, count as usize, second_count, unchanged) {
+                    Err(Errno::EFAULT) => {}
+                    Err(errno) => return Err(errno),
+                    Ok((woken, moved)) => return Ok(if compares { woken + moved } else { woken }),
+                }
+            }
+        }
+        general::FUTEX_WAKE_OP => {
+            let (first, second) = (key()?, Key::of(&space, other, private)?);
+            let change = Change::from_bits(value3);
+            let before = futex::change_word(&space, other, |word| change.apply(word))?;
+            let mut woken = futex::wake(&first, count.max(1) as usize, ANY);
+            if change.holds(before)? {
+                woken += futex::wake(&second, (second_count as i32).max(1) as usize, ANY);
+            }
+            Ok(woken)
+        }
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// The time of the machine's clock at which a wait is over.
+fn deadline(thread: &Thread, at: UserAddr, absolute: bool, realtime: bool) -> Result<Option<u64>, Errno> {
+    if at == UserAddr(0) {
+        return Ok(None);
+    }
+    let time = duration_ns(thread.space().read::<TimeSpec>(at)?)?;
+    if !absolute {
+        return Ok(Some(thread.call_began_ns().saturating_add(time)));
+    }
+    let shown = if realtime {
+        super::time::realtime_ns()
+    } else {
+        thread.time().now_ns(crate::namespace::time::Clock::Monotonic)
+    };
+    Ok(Some(clock::now_ns().saturating_add(time.saturating_sub(shown))))
+}
+
+/// FUTEX_WAKE_OP's change of a word, and its question about what was there.
+struct Change {
+    operation: u32,
+    operand: u32,
+    comparison: u32,
+    against: i32,
+}
+
+impl Change {
+    fn from_bits(bits: u32) -> Self {
+        let signed = |field: u32| ((field << 20) as i32) >> 20;
+        let shifts = bits & 0x8000_0000 != 0;
+        let operand = signed(bits >> 12 & 0xfff);
+        Self {
+            operation: bits >> 28 & 7,
+            operand: if shifts { 1 << (operand & 31) } else { operand as u32 },
+            comparison: bits >> 24 & 15,
+            against: signed(bits & 0xfff),
+        }
+    }
+
+    fn apply(&self, word: u32) -> Option<u32> {
+        Some(match self.operation {
+            general::FUTEX_OP_SET => self.operand,
+            general::FUTEX_OP_ADD => word.wrapping_add(self.operand),
+            general::FUTEX_OP_OR => word | self.operand,
+            general::FUTEX_OP_ANDN => word & !self.operand,
+            general::FUTEX_OP_XOR => word ^ self.operand,
+            _ => return None,
+        })
+    }
+
+    /// ENOSYS for an operation or a comparison that there is not.
+    fn holds(&self, word: u32) -> Result<bool, Errno> {
+        if self.operation > general::FUTEX_OP_XOR {
+            return Err(Errno::ENOSYS);
+        }
+        let word = word as i32;
+        Ok(match self.comparison {
+            general::FUTEX_OP_CMP_EQ => word == self.against,
+            general::FUTEX_OP_CMP_NE => word != self.against,
+            general::FUTEX_OP_CMP_LT => word < self.against,
+            general::FUTEX_OP_CMP_LE => word <= self.against,
+            general::FUTEX_OP_CMP_GT => word > self.against,
+            general::FUTEX_OP_CMP_GE => word >= self.against,
+            _ => return Err(Errno::ENOSYS),
+        })
+    }
+}
+
+/// Bytes of `struct robust_list_head`.
+const ROBUST_LIST_HEAD_SIZE: usize = 24;
+
+pub async fn set_robust_list(thread: &Thread, head: UserAddr, length: usize) -> Result<usize, Errno> {
+    if length != ROBUST_LIST_HEAD_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    thread.set_robust_list(head);
+    Ok(0)
+}
+
+/// get_robust_list(2), of a thread that one may look into.
+pub async fn get_robust_list(thread: &Arc<Thread>, tid: u32, head: UserAddr, length: UserAddr) -> Result<usize, Errno> {
+    let target = super::process::find(thread, tid)?;
+    target.permit_access(thread)?;
+    let space = thread.space();
+    space.write(length, &ROBUST_LIST_HEAD_SIZE)?;
+    space.write(head, &target.robust_list().0)?;
+    Ok(0)
+}

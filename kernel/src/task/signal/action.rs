@@ -1,0 +1,126 @@
+//! What is done with a signal (sigaction(2)).
+
+use super::{SignalSet, bit};
+use alloc::collections::BTreeMap;
+use core::sync::atomic::{AtomicU64, Ordering};
+use veridian_containers::Signal;
+use veridian_hal::{UserAddr, sync::SpinLock};
+
+bitflags::bitflags! {
+    /// `sa_flags`, with Linux's numbers. Unknown ones are kept and mean nothing.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct SignalFlags: u64 {
+        /// No SIGCHLD for children that stop or go on.
+        const NO_CHILD_STOP = 1;
+        /// Children leave no zombies.
+        const NO_CHILD_WAIT = 2;
+        /// The handler takes three arguments. (It gets them always.)
+        const INFO = 4;
+        /// The restorer is given.
+        const RESTORER = 0x0400_0000;
+        /// On the alternate stack.
+        const ON_STACK = 0x0800_0000;
+        /// A system call that it interrupts is made again, if it is one of those.
+        const RESTART = 0x1000_0000;
+        /// The signal itself is not blocked while the handler runs.
+        const NO_DEFER = 0x4000_0000;
+        /// The handler is called once.
+        const RESET_HANDLER = 0x8000_0000;
+        const _ = !0;
+    }
+}
+
+/// Who is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disposition {
+    /// SIG_DFL.
+    #[default]
+    Default,
+    /// SIG_IGN.
+    Ignore,
+    /// The function at this address.
+    Handler(UserAddr),
+}
+
+/// `struct sigaction`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalAction {
+    /// Who is called.
+    pub disposition: Disposition,
+    /// How.
+    pub flags: SignalFlags,
+    /// What the handler returns to, with RESTORER.
+    pub restorer: UserAddr,
+    /// What is blocked meanwhile.
+    pub mask: SignalSet,
+}
+
+/// The actions of a process: those that were set; the others are the default.
+#[derive(Debug, Default)]
+pub struct Actions {
+    set: SpinLock<BTreeMap<u32, SignalAction>>,
+    /// Which are SIG_IGN, and which have a handler: looked at without the lock.
+    ignored: AtomicU64,
+    caught: AtomicU64,
+}
+
+impl Clone for Actions {
+    fn clone(&self) -> Self {
+        let set = self.set.lock().clone();
+        let [ignored, caught] = [&self.ignored, &self.caught].map(|set| AtomicU64::new(set.load(Ordering::Relaxed)));
+        Self { set: SpinLock::new(set), ignored, caught }
+    }
+}
+
+impl Actions {
+    /// What is done with `signal`.
+    pub fn get(&self, signal: Signal) -> SignalAction {
+        self.set.lock().get(&signal.number()).copied().unwrap_or_default()
+    }
+
+    /// Sets it; gives the one before.
+    pub fn set(&self, signal: Signal, action: SignalAction) -> SignalAction {
+        let own = bit(signal.number());
+        let mut set = self.set.lock();
+        let before = set.insert(signal.number(), action).unwrap_or_default();
+        let note = |set: &AtomicU64, is_in: bool| {
+            if is_in { set.fetch_or(own, Ordering::AcqRel) } else { set.fetch_and(!own, Ordering::AcqRel) }
+        };
+        note(&self.ignored, action.disposition == Disposition::Ignore);
+        note(&self.caught, matches!(action.disposition, Disposition::Handler(_)));
+        if action == SignalAction::default() {
+            set.remove(&signal.number());
+        }
+        before
+    }
+
+    /// As [`Self::get`], for a signal that is about to be acted on: a handler that is called once is forgotten.
+    pub(super) fn take(&self, signal: Signal) -> SignalAction {
+        let action = self.get(signal);
+        let is_handler = matches!(action.disposition, Disposition::Handler(_));
+        if is_handler && action.flags.contains(SignalFlags::RESET_HANDLER) {
+            self.set(signal, SignalAction { disposition: Disposition::Default, ..action });
+        }
+        action
+    }
+
+    /// Handlers become the default; what is ignored stays so.
+    pub(super) fn forget_handlers(&self) {
+        let mut set = self.set.lock();
+        set.retain(|_, action| action.disposition == Disposition::Ignore);
+        set.values_mut().for_each(|action| {
+            *action = SignalAction { disposition: Disposition::Ignore, ..SignalAction::default() };
+        });
+        self.caught.store(0, Ordering::Release);
+    }
+
+    /// Those that are SIG_IGN.
+    pub fn ignored(&self) -> SignalSet {
+        SignalSet(self.ignored.load(Ordering::Acquire))
+    }
+
+    /// Those that have a handler.
+    pub fn caught(&self) -> SignalSet {
+        SignalSet(self.caught.load(Ordering::Acquire))
+    }
+}

@@ -1,0 +1,385 @@
+//! Signals (signal(7)): what waits for a thread or for all of its process, what is blocked, and what comes of it.
+//!
+//! A signal lies in the queue of one thread or of the process until a thread that does not block it takes it, on its way
+//! to user mode ([`Signals::take`]). Senders are in `send`; handlers' frames are in `handler`.
+
+mod action;
+mod info;
+mod pending;
+mod send;
+
+pub use action::{Actions, Disposition, SignalAction, SignalFlags};
+pub use info::SignalInfo;
+pub use send::{
+    group_is_in_session, group_is_orphaned, may_signal, send, send_from, send_from_above, send_info, send_to_group,
+    send_to_itself, send_to_thread,
+};
+
+use crate::sched::WaitQueue;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use pending::Pending;
+use veridian_containers::{Signal, abi::Errno};
+use veridian_hal::{UserAddr, sync::SpinLock};
+
+/// A set of signals: bit n-1 stands for signal n, as in the kernel's `sigset_t`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalSet(pub u64);
+
+impl SignalSet {
+    /// SIGKILL and SIGSTOP, which can be neither blocked nor ignored.
+    pub const UNSTOPPABLE: Self = Self(bit(SIGKILL) | bit(SIGSTOP));
+
+    /// Without `other`'s signals.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether `signal` is in it.
+    pub fn contains(self, signal: Signal) -> bool {
+        self.0 & bit(signal.number()) != 0
+    }
+}
+
+const fn bit(number: u32) -> u64 {
+    1 << (number - 1)
+}
+
+const SIGILL: u32 = 4;
+const SIGTRAP: u32 = 5;
+const SIGBUS: u32 = 7;
+const SIGFPE: u32 = 8;
+const SIGKILL: u32 = 9;
+const SIGSEGV: u32 = 11;
+const SIGCHLD: u32 = 17;
+const SIGCONT: u32 = 18;
+const SIGSTOP: u32 = 19;
+const SIGTSTP: u32 = 20;
+const SIGTTIN: u32 = 21;
+const SIGTTOU: u32 = 22;
+const SIGURG: u32 = 23;
+const SIGWINCH: u32 = 28;
+const SIGSYS: u32 = 31;
+/// The first of the signals that queue up (signal(7), real-time signals).
+const FIRST_QUEUED: u32 = 32;
+
+const STOPS: SignalSet = SignalSet(bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU));
+const IGNORED_BY_DEFAULT: SignalSet = SignalSet(bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH));
+/// What a thread does to itself comes before what others send.
+const SYNCHRONOUS: SignalSet =
+    SignalSet(bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV) | bit(SIGSYS));
+
+/// What a signal that was taken asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Ends the process.
+    Terminate(Signal),
+    /// Stops it until SIGCONT.
+    Stop(Signal),
+    /// Calls a handler.
+    Handle(Signal, SignalInfo, SignalAction),
+}
+
+/// Where handlers that ask for it run (sigaltstack(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlternateStack {
+    /// Its lowest address.
+    pub start: UserAddr,
+    /// Its bytes; 0 when there is none.
+    pub bytes: usize,
+    /// It is given up while a handler runs on it (SS_AUTODISARM).
+    pub disarms: bool,
+}
+
+impl AlternateStack {
+    /// Whether `pointer` lies on it.
+    pub fn holds(&self, pointer: UserAddr) -> bool {
+        !self.disarms && pointer.0 > self.start.0 && pointer.0 - self.start.0 <= self.bytes
+    }
+}
+
+/// What all threads of a process share of its signals.
+#[derive(Debug, Default)]
+struct Shared {
+    actions: Arc<Actions>,
+    pending: Pending,
+    stopped: AtomicBool,
+    /// SIGKILL has come.
+    killed: AtomicBool,
+    /// Every thread ends, but for those that survive it ([`Signals::survive`]).
+    doomed: AtomicBool,
+    /// The first process of a pid namespace: only handlers see its signals (pid_namespaces(7)).
+    protected: AtomicBool,
+    /// Woken when any signal is made pending: for who waits for blocked ones.
+    raised: WaitQueue,
+}
+
+/// The signals of one thread, and of its process.
+#[derive(Debug, Default)]
+pub struct Signals {
+    shared: Arc<Shared>,
+    pending: Pending,
+    blocked: AtomicU64,
+    /// What is to be blocked again when a handler has run, or none had to (sigsuspend(2), ppoll(2)).
+    deferred_mask: SpinLock<Option<SignalSet>>,
+    alternate_stack: SpinLock<AlternateStack>,
+    survives: AtomicBool,
+    /// It has come to its end: others are to see to the process's signals.
+    retired: AtomicBool,
+    /// Woken when a signal arrives that has an effect.
+    pub arrival: WaitQueue,
+}
+
+impl Signals {
+    /// Those of the first thread of a new process: mask, actions and alternate stack are inherited, what is pending is
+    /// not (fork(2)); without the handlers, if they are to be `cleared`.
+    pub fn inherited(&self, cleared: bool) -> Self {
+        let actions = Arc::new((*self.shared.actions).clone());
+        if cleared {
+            actions.forget_handlers();
+        }
+        Self::with(Shared { actions, ..Shared::default() }, self)
+    }
+
+    /// The same, but a change of an action is one for both (CLONE_SIGHAND).
+    pub fn with_same_actions(&self) -> Self {
+        Self::with(Shared { actions: self.shared.actions.clone(), ..Shared::default() }, self)
+    }
+
+    fn with(shared: Shared, parent: &Self) -> Self {
+        let alternate_stack = *parent.alternate_stack.lock();
+        Self {
+            shared: Arc::new(shared),
+            blocked: AtomicU64::new(parent.blocked.load(Ordering::Relaxed)),
+            alternate_stack: SpinLock::new(alternate_stack),
+            ..Self::default()
+        }
+    }
+
+    /// Those of a further thread of the process.
+    pub fn of_sibling(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            blocked: AtomicU64::new(self.blocked.load(Ordering::Relaxed)),
+            ..Self::default()
+        }
+    }
+
+    /// Signals that wait to be unblocked, or to be acted on.
+    pub fn pending(&self) -> SignalSet {
+        SignalSet(self.pending.set().0 | self.shared.pending.set().0)
+    }
+
+    /// Those that wait for this thread, and those that wait for any of the process.
+    pub fn pending_apart(&self) -> [SignalSet; 2] {
+        [self.pending.set(), self.shared.pending.set()]
+    }
+
+    /// The mask.
+    pub fn blocked(&self) -> SignalSet {
+        SignalSet(self.blocked.load(Ordering::Acquire))
+    }
+
+    /// Sets the mask; SIGKILL and SIGSTOP stay out of it. Gives back the old one.
+    pub fn set_blocked(&self, mask: SignalSet) -> SignalSet {
+        SignalSet(self.blocked.swap(mask.without(SignalSet::UNSTOPPABLE).0, Ordering::AcqRel))
+    }
+
+    /// Has `mask` blocked again after the next handler, or on the way to user mode when none has to run.
+    pub fn defer_mask(&self, mask: SignalSet) {
+        *self.deferred_mask.lock() = Some(mask);
+    }
+
+    /// The mask that was deferred.
+    pub(super) fn take_deferred_mask(&self) -> Option<SignalSet> {
+        self.deferred_mask.lock().take()
+    }
+
+    /// What is done with each signal.
+    pub fn actions(&self) -> &Actions {
+        &self.shared.actions
+    }
+
+    /// Before another program begins: handlers are gone, what is ignored stays so (execve(2)).
+    pub(super) fn begin_program(&self) {
+        self.actions().forget_handlers();
+        *self.alternate_stack.lock() = AlternateStack::default();
+    }
+
+    /// Where handlers run that ask for it.
+    pub fn alternate_stack(&self) -> AlternateStack {
+        *self.alternate_stack.lock()
+    }
+
+    /// Sets where these run.
+    pub fn set_alternate_stack(&self, stack: AlternateStack) {
+        *self.alternate_stack.lock() = stack;
+    }
+
+    /// Those that are set to SIG_IGN.
+    pub fn ignored(&self) -> SignalSet {
+        self.actions().ignored()
+    }
+
+    /// Those that have a handler.
+    pub fn caught(&self) -> SignalSet {
+        self.actions().caught()
+    }
+
+    /// Whether `signal` is set to SIG_IGN.
+    pub fn is_ignored(&self, signal: Signal) -> bool {
+        self.ignored().contains(signal)
+    }
+
+    /// Changes what is done with `signal`; a pending one that would be thrown away is, here and by the sibling threads
+    /// when they look.
+    pub fn set_action(&self, signal: Signal, action: SignalAction) {
+        self.actions().set(signal, action);
+        if self.is_thrown_away(signal) {
+            let own = SignalSet(bit(signal.number()));
+            self.pending.remove(own);
+            self.shared.pending.remove(own);
+        }
+    }
+
+    fn is_thrown_away(&self, signal: Signal) -> bool {
+        match self.actions().get(signal).disposition {
+            Disposition::Ignore => true,
+            Disposition::Default => IGNORED_BY_DEFAULT.contains(signal),
+            Disposition::Handler(_) => false,
+        }
+    }
+
+    /// Whether a signal that has an effect waits, or the process is stopped or ends.
+    pub fn wants_attention(&self) -> bool {
+        self.shared.stopped.load(Ordering::Acquire) || self.is_doomed() || self.actionable() != 0
+    }
+
+    /// Whether SIGKILL has come: the process ends, if it has not.
+    pub fn is_killed(&self) -> bool {
+        self.shared.killed.load(Ordering::Acquire)
+    }
+
+    /// Whether the thread is to end because its process does, or begins another program.
+    pub fn is_doomed(&self) -> bool {
+        self.shared.doomed.load(Ordering::Acquire) && !self.survives.load(Ordering::Acquire)
+    }
+
+    /// Has every thread of the process end that does not survive it.
+    pub(super) fn doom(&self) {
+        self.shared.doomed.store(true, Ordering::Release);
+    }
+
+    /// Whether this thread goes on when the others end.
+    pub(super) fn survive(&self, survives: bool) {
+        self.survives.store(survives, Ordering::Release);
+    }
+
+    /// Whether others are to see to the process's signals.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Leaves the process's signals to others, or takes part again.
+    pub(super) fn retire(&self, retired: bool) {
+        self.retired.store(retired, Ordering::Release);
+    }
+
+    /// The others have ended: new threads live.
+    pub(super) fn end_doom(&self) {
+        self.shared.doomed.store(false, Ordering::Release);
+    }
+
+    /// Only handlers get signals, for these are of the first process of a pid namespace.
+    pub(super) fn protect(&self) {
+        self.shared.protected.store(true, Ordering::Release);
+    }
+
+    /// A fault of the process's own ends it in spite of [`Self::protect`].
+    pub(super) fn unprotect(&self) {
+        self.shared.protected.store(false, Ordering::Release);
+    }
+
+    fn is_protected(&self) -> bool {
+        self.shared.protected.load(Ordering::Acquire)
+    }
+
+    /// Whether the process is stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.stopped.load(Ordering::Acquire)
+    }
+
+    /// Notes that the process has stopped.
+    pub fn set_stopped(&self) {
+        self.shared.stopped.store(true, Ordering::Release);
+    }
+
+    /// Woken when any signal is made pending for the thread or its process.
+    pub fn raised(&self) -> &WaitQueue {
+        &self.shared.raised
+    }
+
+    fn actionable(&self) -> u64 {
+        self.pending().without(self.blocked()).0
+    }
+
+    /// Takes a pending signal of `wanted`, blocked or not (sigtimedwait(2), signalfd(2)).
+    pub fn take_of(&self, wanted: SignalSet) -> Option<(Signal, SignalInfo)> {
+        let wanted = wanted.without(SignalSet::UNSTOPPABLE);
+        self.pending.take_of(wanted).or_else(|| self.shared.pending.take_of(wanted))
+    }
+
+    /// Takes the next signal that is not blocked and has an effect: SIGKILL first, then the thread's own before those of
+    /// the process, by number.
+    pub fn take(&self) -> Option<Action> {
+        if self.is_killed() {
+            return Some(Action::Terminate(Signal::SIGKILL));
+        }
+        loop {
+            let open = SignalSet(!self.blocked().0);
+            let own_faults = SignalSet(open.0 & SYNCHRONOUS.0);
+            let taken = self.pending.take_of(own_faults).or_else(|| self.pending.take_of(open));
+            let (signal, info) = taken.or_else(|| self.shared.pending.take_of(open))?;
+            let action = self.actions().take(signal);
+            match action.disposition {
+                Disposition::Handler(_) => return Some(Action::Handle(signal, info, action)),
+                Disposition::Ignore => {}
+                Disposition::Default if IGNORED_BY_DEFAULT.contains(signal) => {}
+                Disposition::Default if self.is_protected() && signal.number() != SIGSTOP => {}
+                Disposition::Default if STOPS.contains(signal) => return Some(Action::Stop(signal)),
+                Disposition::Default => return Some(Action::Terminate(signal)),
+            }
+        }
+    }
+
+    /// Forgets what a coming SIGCONT or stop undoes.
+    fn cancel(&self, signals: SignalSet) {
+        self.pending.remove(signals);
+        self.shared.pending.remove(signals);
+    }
+
+    /// Makes `signal` pending, for this thread alone or for its process, unless it would be thrown away. Tells whether
+    /// somebody must be told: EAGAIN when a queue is full.
+    fn raise(&self, signal: Signal, info: SignalInfo, alone: bool) -> Result<Raised, Errno> {
+        let number = signal.number();
+        if number == SIGKILL {
+            self.shared.killed.store(true, Ordering::Release);
+        }
+        let continued = matches!(number, SIGCONT | SIGKILL) && self.shared.stopped.swap(false, Ordering::AcqRel);
+        if !self.is_thrown_away(signal) || self.blocked().contains(signal) {
+            let queue = if alone { &self.pending } else { &self.shared.pending };
+            queue.add(signal, info)?;
+        }
+        let everybody = continued || number == SIGKILL;
+        Ok(if everybody { Raised::ForAll } else { Raised::Pending })
+    }
+}
+
+/// Who must look after a signal was raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Raised {
+    /// A thread that does not block it, if there is one.
+    Pending,
+    /// Every thread.
+    ForAll,
+}

@@ -1,0 +1,127 @@
+//! Sending signals: to a thread, a process, a process group.
+
+use super::{Raised, SIGCONT, SIGKILL, STOPS, SignalInfo, SignalSet, bit};
+use crate::{
+    boot,
+    task::{Thread, run},
+};
+use alloc::sync::Arc;
+use veridian_containers::{Signal, abi::Errno};
+
+/// Sends `signal` to the process on the kernel's own account: nothing protects the receiver.
+pub fn send(to: &Arc<Thread>, signal: Signal) {
+    // Only what a program queues is refused.
+    let _ = deliver(to, signal, SignalInfo::kernel(), false);
+}
+
+/// The same, with a cause: EAGAIN when its queue is full.
+pub fn send_info(to: &Arc<Thread>, signal: Signal, info: SignalInfo) -> Result<(), Errno> {
+    deliver(to, signal, info, false)
+}
+
+/// The same, to one thread alone.
+pub fn send_to_thread(to: &Arc<Thread>, signal: Signal, info: SignalInfo) -> Result<(), Errno> {
+    deliver(to, signal, info, true)
+}
+
+fn deliver(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) -> Result<(), Errno> {
+    let process = to.process();
+    let undone = match signal.number() {
+        SIGCONT => STOPS,
+        _ if STOPS.contains(signal) => SignalSet(bit(SIGCONT)),
+        _ => SignalSet(0),
+    };
+    if undone != SignalSet(0) {
+        process.threads().iter().for_each(|thread| thread.signals().cancel(undone));
+    }
+    let raised = to.signals().raise(signal, info, alone)?;
+    to.signals().raised().wake_all();
+    let open = |thread: &Arc<Thread>| !thread.signals().blocked().contains(signal) && !thread.signals().is_retired();
+    match raised {
+        Raised::ForAll => process.threads().iter().for_each(Thread::attend),
+        Raised::Pending if alone || open(to) => to.attend(),
+        Raised::Pending => {
+            // Somebody whom it does not disturb less than all others.
+            if let Some(thread) = process.threads().iter().find(|thread| open(thread)) {
+                thread.attend();
+            }
+        }
+    }
+    if signal.number() == SIGKILL {
+        // What is held runs as far as its signals.
+        run::release(to);
+    }
+    Ok(())
+}
+
+/// Whether the first process of a pid namespace is spared `signal` of `sender`: it gets none that it has no handler for,
+/// but for SIGKILL and SIGSTOP from above (pid_namespaces(7)).
+fn spares(sender: &Thread, to: &Thread, signal: Signal) -> bool {
+    let from_above = || sender.pid().number_in(to.pid().namespace()).is_none();
+    to.process().leader_pid().is_init()
+        && !to.signals().caught().contains(signal)
+        && !to.signals().blocked().contains(signal)
+        && !(SignalSet::UNSTOPPABLE.contains(signal) && from_above())
+}
+
+/// Sends `signal` from `sender`, who may ([`may_signal`]), with what he says of its cause; to the thread `alone`, or to
+/// its process.
+pub fn send_from(
+    sender: &Thread,
+    to: &Arc<Thread>,
+    signal: Signal,
+    info: SignalInfo,
+    alone: bool,
+) -> Result<(), Errno> {
+    if spares(sender, to, signal) { Ok(()) } else { deliver(to, signal, info, alone) }
+}
+
+/// Sends `signal` from `thread`, for what it has done, to itself alone.
+pub fn send_to_itself(thread: &Arc<Thread>, signal: Signal) {
+    let uid = thread.credentials().user_namespace.shown_user(thread.credentials().uid);
+    let info = SignalInfo::user(thread.process().leader_pid().number(), uid);
+    // Only what a program queues is refused.
+    let _ = send_from(thread, thread, signal, info, true);
+}
+
+/// Sends `signal` from the creator of a container: from above its pid namespace if it has one of its own.
+pub fn send_from_above(to: &Arc<Thread>, signal: Signal) {
+    if !to.pid().is_init()
+        || SignalSet::UNSTOPPABLE.contains(signal)
+        || to.signals().caught().contains(signal)
+        || to.signals().blocked().contains(signal)
+    {
+        send(to, signal);
+    }
+}
+
+/// Sends `signal` to every process of a group, by its leader's number in the first pid namespace, on the kernel's own
+/// account. A namespace's first process gets none that it has no handler for.
+pub fn send_to_group(group: u32, signal: Signal) {
+    for thread in boot::pid_namespace().processes() {
+        if thread.group() == group {
+            send_from_above(&thread, signal);
+        }
+    }
+}
+
+/// Whether a process of the session is in the group, both by their leaders' numbers in the first pid namespace.
+pub fn group_is_in_session(group: u32, session: u32) -> bool {
+    let all = boot::pid_namespace().processes();
+    all.iter().any(|process| process.group() == group && process.session() == session && !process.is_departed())
+}
+
+/// Whether nobody of its session, outside of the group, waits for a process of it and could continue it (POSIX's orphaned
+/// process group).
+pub fn group_is_orphaned(group: u32, session: u32) -> bool {
+    !boot::pid_namespace()
+        .processes()
+        .iter()
+        .filter(|thread| thread.group() == group && !thread.has_ended())
+        .any(|thread| thread.parent().is_some_and(|parent| parent.group() != group && parent.session() == session))
+}
+
+/// Whether `sender`'s user may signal `to` (kill(2)): EPERM if not. SIGCONT may be sent within a session.
+pub fn may_signal(sender: &Thread, to: &Thread) -> Result<(), Errno> {
+    sender.credentials().permit_signal(&to.credentials())
+}
