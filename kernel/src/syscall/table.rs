@@ -3,7 +3,8 @@
 //! Only the calls that need the thread's registers are served elsewhere, by [`super::dispatch`].
 
 use super::{
-    attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, memory, mount, mount_attributes, namespace,
+    attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, memory, mount, mount_attributes,
+    namespace,
     number::{self, legacy},
     pidfd, poll, privileges, process, seccomp, select, signal, socket, system, time, usage, xattr,
 };
