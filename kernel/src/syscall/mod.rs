@@ -29,10 +29,12 @@ mod process;
 mod seccomp;
 mod select;
 mod signal;
+mod signalfd;
 mod socket;
 mod system;
 mod table;
 mod time;
+mod timers;
 mod usage;
 mod xattr;
 

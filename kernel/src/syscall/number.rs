@@ -77,6 +77,8 @@ legacy! {
     SELECT = __NR_select;
     VFORK = __NR_vfork;
     PAUSE = __NR_pause;
+    ALARM = __NR_alarm;
+    SIGNALFD = __NR_signalfd;
 }
 
 /// renameat(2), which riscv64 came too late for.

@@ -6,7 +6,7 @@ use super::{
     attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, memory, mount, mount_attributes,
     namespace,
     number::{self, legacy},
-    pidfd, poll, privileges, process, seccomp, select, signal, socket, system, time, usage, xattr,
+    pidfd, poll, privileges, process, seccomp, select, signal, signalfd, socket, system, time, timers, usage, xattr,
 };
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -107,6 +107,16 @@ table! {
     number::__NR_rt_sigqueueinfo => signal::rt_sigqueueinfo, (i32, u32, UserAddr);
     number::__NR_rt_tgsigqueueinfo => signal::rt_tgsigqueueinfo, (i32, i32, u32, UserAddr);
     legacy::PAUSE => signal::pause, ();
+    number::__NR_signalfd4 => signalfd::signalfd4, (i32, UserAddr, usize, u32);
+    legacy::SIGNALFD => signalfd::signalfd, (i32, UserAddr, usize);
+    number::__NR_setitimer => timers::setitimer, (u32, UserAddr, UserAddr);
+    number::__NR_getitimer => timers::getitimer, (u32, UserAddr);
+    legacy::ALARM => timers::alarm, (u32);
+    number::__NR_timer_create => timers::timer_create, (i32, UserAddr, UserAddr);
+    number::__NR_timer_settime => timers::timer_settime, (u32, u32, UserAddr, UserAddr);
+    number::__NR_timer_gettime => timers::timer_gettime, (u32, UserAddr);
+    number::__NR_timer_getoverrun => timers::timer_getoverrun, (u32);
+    number::__NR_timer_delete => timers::timer_delete, (u32);
     number::__NR_getuid => identity::getuid, ();
     number::__NR_geteuid => identity::geteuid, ();
     number::__NR_getgid => identity::getgid, ();

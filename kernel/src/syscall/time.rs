@@ -39,7 +39,7 @@ impl TimeSpec {
 }
 
 /// What the clock shows in the caller's time namespace. EINVAL for a clock that is not there.
-fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
+pub(super) fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
     match clock as u32 {
         general::CLOCK_REALTIME | general::CLOCK_REALTIME_COARSE | general::CLOCK_TAI => Ok(realtime_ns()),
         general::CLOCK_MONOTONIC | general::CLOCK_MONOTONIC_COARSE | general::CLOCK_MONOTONIC_RAW => {

@@ -1,6 +1,6 @@
 //! Another program in the same process (execve(2)), and the first program of a new one.
 
-use super::{Guard, Thread, futex};
+use super::{Guard, Thread, futex, timers};
 use crate::{
     cgroup::MemoryGroup,
     device::random,
@@ -196,6 +196,7 @@ pub(super) fn begin(thread: &Arc<Thread>, program: Program) -> UserContext {
     thread.unshare_fs();
     thread.signals().begin_program();
     futex::clean_up(thread);
+    timers::disarm(thread, false);
     let old = thread.replace_program(program.space, program.name);
     thread.change_guard(|guard| *guard = Guard { death_signal, ..program.guard });
     thread.process().give_memory_back();

@@ -1,7 +1,7 @@
 //! The end of a process (exit(2)): what it held goes first, then its children get another parent, then its own
 //! parent is told.
 
-use super::{Disposition, SignalFlags, SignalInfo, Thread, futex, run::kill, send, send_info};
+use super::{Disposition, SignalFlags, SignalInfo, Thread, futex, run::kill, send, send_info, timers};
 use crate::cgroup::Cgroup;
 use crate::{boot, tty};
 use alloc::sync::Arc;
@@ -22,8 +22,7 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) -> Option<UserContex
     if thread.process().thread_count() > 1 {
         futex::clean_up(thread);
     }
-    if let Some((other, context)) = thread.process().outlive().await {
-        thread.succeed(&other);
+    if let Some(context) = thread.process().outlive().await {
         thread.signals().retire(false);
         thread.process().program_begins(thread);
         return Some(context);
@@ -51,6 +50,7 @@ async fn end_process(thread: &Arc<Thread>, status: WaitStatus) {
     mem::leave_address_space();
     thread.shed_body();
     thread.process().give_memory_back();
+    timers::disarm(thread, true);
     tty::session_ends(thread);
     thread.namespaces().ipc.semaphores.undo(thread.pid());
     if thread.pid().is_init() {

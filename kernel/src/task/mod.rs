@@ -18,7 +18,9 @@ mod pidfd;
 mod process;
 mod run;
 mod signal;
+mod signalfd;
 mod thread;
+pub mod timers;
 mod usage;
 mod wait;
 
@@ -37,6 +39,7 @@ pub use signal::{
     group_is_in_session, group_is_orphaned, may_signal, send, send_from, send_from_above, send_info, send_to_group,
     send_to_itself, send_to_thread,
 };
+pub use signalfd::SignalFd;
 pub use thread::{ExitObserver, Kin, NewThread, Thread};
 pub use usage::Usage;
 pub use wait::{Event, WaitFor, WaitOptions, Waited, wait};

@@ -3,7 +3,7 @@
 //! A process is known by its leader, the thread that it began with: that one is its parent's child, has its number,
 //! and stays until the last thread is gone, for others to look at.
 
-use super::{ExitObserver, Guard, Thread};
+use super::{ExitObserver, Guard, Thread, timers::Timers};
 use crate::{
     namespace::Pid,
     sched::{Times, WaitQueue},
@@ -43,6 +43,7 @@ pub struct Process {
     /// The most memory that it had when it ended or began another program.
     peak_resident_bytes: AtomicUsize,
     observer: SpinLock<Option<ExitObserver>>,
+    timers: SpinLock<Timers>,
 }
 
 struct Leader {
@@ -62,8 +63,8 @@ struct Threads {
     begins_program: bool,
     /// The leader waits for the others to end.
     leader_waits: bool,
-    /// What the leader is to go on with instead of ending: a thread that began another program, and where that begins.
-    succession: Option<(Arc<Thread>, UserContext)>,
+    /// Where the program begins that the leader is to go on with instead of ending.
+    succession: Option<UserContext>,
 }
 
 #[derive(Default)]
@@ -114,6 +115,7 @@ impl Process {
             has_begun_program: AtomicBool::new(false),
             peak_resident_bytes: AtomicUsize::new(0),
             observer: SpinLock::new(new.observer),
+            timers: SpinLock::default(),
         })
     }
 
@@ -209,15 +211,16 @@ impl Process {
         thread.signals().survive(false);
     }
 
-    /// Hands the program of `thread` to the leader; `thread` ends.
-    pub(super) fn succeed(&self, thread: &Arc<Thread>, context: UserContext) {
-        self.threads.lock().succession = Some((thread.clone(), context));
+    /// Hands what `thread` is, and the program that it has begun, to the leader, which waits for it to end.
+    pub(super) fn hand_over(&self, thread: &Thread, context: UserContext) {
+        thread.leader().succeed(thread);
+        self.threads.lock().succession = Some(context);
         self.thread_event.wake_all();
     }
 
-    /// The leader has come to its end: waits until it is the last thread. Gives what it is to go on with instead, if
-    /// another thread began a program.
-    pub(super) async fn outlive(&self) -> Option<(Arc<Thread>, UserContext)> {
+    /// The leader has come to its end: waits until it is the last thread. Gives where it is to go on instead, if another
+    /// thread began a program.
+    pub(super) async fn outlive(&self) -> Option<UserContext> {
         self.threads.lock().leader_waits = true;
         self.thread_event.wake_all();
         self.thread_event
@@ -252,6 +255,11 @@ impl Process {
         if self.borrows_memory.swap(false, Ordering::AcqRel) {
             self.ended.wake_all();
         }
+    }
+
+    /// Its timers.
+    pub fn timers(&self) -> &SpinLock<Timers> {
+        &self.timers
     }
 
     /// What is to be told of its end.

@@ -226,7 +226,7 @@ async fn begin_program(thread: &Arc<Thread>, context: &mut UserContext, program:
         process.program_begins(thread);
         return Served::GoesOn;
     }
-    process.succeed(thread, context.clone());
+    process.hand_over(thread, context.clone());
     Served::Ends(WaitStatus::Exited(0))
 }
 

@@ -438,7 +438,7 @@ impl Thread {
         drop(presence);
     }
 
-    /// Becomes what `other`, which ends, has been: its memory, files and places, who it is and what it may do.
+    /// Becomes, while it does not run, what `other` has been, which ends: its memory, files and places, who it is and what it may do.
     pub(super) fn succeed(&self, other: &Self) {
         let body = other.body.lock().take();
         let old = core::mem::replace(&mut *self.body.lock(), body);
