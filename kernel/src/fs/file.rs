@@ -6,12 +6,13 @@ use super::{
     inode::{Attributes, Content, FileType},
     io::{Sink, Source},
     synthetic::{self, Listed, Node, OpenDirectory, OpenText},
-    tmpfs::Data,
+    tmpfs::{Data, Seals},
 };
 use crate::{cgroup::MemoryGroup, mm::PageSource, net::Socket, task::Thread};
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     any::Any,
+    ops::Range,
     sync::atomic::{AtomicU32, Ordering},
     task::{Context, Poll},
 };
@@ -45,6 +46,21 @@ pub enum Whence {
     Current,
     /// The end.
     End,
+    /// From the given offset, the first byte that is in no hole.
+    Data,
+    /// From the given offset, the first byte that is in one.
+    Hole,
+}
+
+/// What fallocate(2) does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Lengthens the file, if it is shorter.
+    Lengthen,
+    /// FALLOC_FL_KEEP_SIZE.
+    KeepLength,
+    /// FALLOC_FL_PUNCH_HOLE.
+    Punch,
 }
 
 /// An entry, as [`File::read_directory`] tells it.
@@ -104,6 +120,12 @@ impl File {
         let offset = SpinLock::new(0);
         let write = Self { location: None, inode, object: Some(write), access, flags, keeps_set_ids: true, offset };
         Ok((read, Arc::new(write)))
+    }
+
+    /// An open file for an inode that has no name.
+    pub(super) fn of_inode(inode: Arc<Inode>, access: Access, flags: OpenFlags) -> Arc<Self> {
+        let (flags, offset) = (AtomicU32::new(flags.kept().bits()), SpinLock::new(0));
+        Arc::new(Self { location: None, inode, object: None, access, flags, keeps_set_ids: true, offset })
     }
 
     fn nameless(
@@ -304,6 +326,28 @@ impl File {
         Poll::Ready(result)
     }
 
+    /// Writes at the end, whatever the file was opened with. The offset is behind what was written then, or (`stays`)
+    /// where it was.
+    pub fn poll_append(
+        &self,
+        cx: &mut Context<'_>,
+        source: &mut dyn Source,
+        memory: &MemoryGroup,
+        most: u64,
+        stays: bool,
+    ) -> Poll<Result<usize, Errno>> {
+        let Content::Regular(data) = self.writable()? else { return self.poll_write(cx, source, memory, most) };
+        if source.remaining() == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let before = *self.offset.lock();
+        let result = self.append(data, source, memory, most);
+        if stays {
+            *self.offset.lock() = before;
+        }
+        Poll::Ready(result)
+    }
+
     /// Writes at `at` (but at the end, with O_APPEND, as Linux does); the offset stays.
     pub fn poll_write_at(
         &self,
@@ -321,10 +365,7 @@ impl File {
             return self.poll_object(|object| object.poll_write(cx, source, memory));
         };
         if self.flags().contains(OpenFlags::APPEND) {
-            let before = *self.offset.lock();
-            let result = self.append(data, source, memory, most);
-            *self.offset.lock() = before;
-            return Poll::Ready(result);
+            return self.poll_append(cx, source, memory, most, true);
         }
         let result = data.write(at, room(at, source.remaining(), most)?, source, self.inode.superblock(), memory);
         self.written(&result);
@@ -354,18 +395,26 @@ impl File {
     pub fn seek(&self, whence: Whence, by: i64) -> Result<u64, Errno> {
         let end = match &self.inode.content {
             _ if self.is_path_only() => return Err(Errno::EBADF),
-            Content::Regular(data) => data.length_bytes(),
+            Content::Regular(data) => match whence {
+                Whence::Data | Whence::Hole => {
+                    let from = u64::try_from(by).map_err(|_| Errno::ENXIO)?;
+                    let to = data.seek(from, whence == Whence::Hole)?;
+                    *self.offset.lock() = to;
+                    return Ok(to);
+                }
+                _ => data.length_bytes(),
+            },
             _ if self.inode.is_directory() || self.object::<OpenText>().is_some() => match whence {
-                Whence::End => return Err(Errno::EINVAL),
                 Whence::Set | Whence::Current => 0,
+                _ => return Err(Errno::EINVAL),
             },
             _ => return self.positioned().map(|()| 0),
         };
         let mut offset = self.offset.lock();
         let from = match whence {
-            Whence::Set => 0,
             Whence::Current => *offset,
             Whence::End => end,
+            _ => 0,
         };
         let to = from.checked_add_signed(by).filter(|to| *to <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
         *offset = to;
@@ -382,6 +431,51 @@ impl File {
         data.set_length(length, self.inode.superblock())?;
         self.inode.written(self.keeps_set_ids);
         Ok(())
+    }
+
+    /// fallocate(2): gives the bytes of `range` memory, or with `punches` takes it back. EBADF, ESPIPE, EISDIR and ENODEV
+    /// for what is not open for writing or no regular file; EFBIG to lengthen it beyond `most` bytes (RLIMIT_FSIZE).
+    pub fn allocate(
+        &self,
+        range: Range<u64>,
+        manner: Allocation,
+        memory: &MemoryGroup,
+        most: u64,
+    ) -> Result<(), Errno> {
+        let data = match self.writable()? {
+            Content::Regular(data) => data,
+            Content::Fifo(_) => return Err(Errno::ESPIPE),
+            _ if self.inode.is_directory() => return Err(Errno::EISDIR),
+            _ => return Err(Errno::ENODEV),
+        };
+        if i64::try_from(range.end).is_err() {
+            return Err(Errno::EFBIG);
+        }
+        let superblock = self.inode.superblock();
+        match manner {
+            Allocation::Punch => data.punch(range, superblock, memory)?,
+            Allocation::KeepLength => data.allocate(range, true, superblock, memory)?,
+            Allocation::Lengthen => {
+                permit_length(data.length_bytes(), range.end, most)?;
+                data.allocate(range, false, superblock, memory)?;
+            }
+        }
+        self.inode.written(self.keeps_set_ids);
+        Ok(())
+    }
+
+    /// What is forbidden of it for good; EINVAL for what is no file in memory.
+    pub fn seals(&self) -> Result<Seals, Errno> {
+        if let Content::Regular(data) = &self.inode.content { Ok(data.seals()) } else { Err(Errno::EINVAL) }
+    }
+
+    /// Forbids more for good: EPERM where it is not open for writing, or no seals may be set.
+    pub fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
+        let Content::Regular(data) = &self.inode.content else { return Err(Errno::EINVAL) };
+        if !self.access.contains(Access::WRITE) {
+            return Err(Errno::EPERM);
+        }
+        data.add_seals(seals)
     }
 
     /// Tells the entries from the offset on, until `tell` answers false; that entry is told again next time.

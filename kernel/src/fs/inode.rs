@@ -334,6 +334,7 @@ impl Inode {
         match &self.content {
             Content::Fifo(_) => format!("pipe:[{}]", self.number).into_bytes(),
             Content::Synthetic(Node::Object(object)) => object.description(),
+            Content::Regular(data) => [b"/memfd:", data.name().unwrap_or_default(), b" (deleted)"].concat(),
             _ => b"anon_inode:[object]".to_vec(),
         }
     }

@@ -4,7 +4,7 @@ use super::{
     Access, Caller, File, FileType, Location, MountFlags,
     inode::Content,
     overlay,
-    path::{LastKind, Look, Walk},
+    path::{LastKind, Look, Resolve, Walk},
     tmpfs::Data,
 };
 use crate::{cgroup::devices::DeviceAccess, device, security::SetIds};
@@ -37,6 +37,8 @@ bitflags! {
         const DSYNC = linux::O_DSYNC;
         /// As `DSYNC`.
         const SYNC = linux::O_SYNC;
+        /// Transfers without a cache: there is none.
+        const DIRECT = linux::O_DIRECT;
         /// Large files, which all are.
         const LARGEFILE = linux::O_LARGEFILE;
         /// It must be a directory.
@@ -54,7 +56,7 @@ bitflags! {
 
 impl OpenFlags {
     /// Flags that F_SETFL may change, of those that there are.
-    pub const SETTABLE: Self = Self::APPEND.union(Self::NONBLOCK).union(Self::NOATIME);
+    pub const SETTABLE: Self = Self::APPEND.union(Self::NONBLOCK).union(Self::NOATIME).union(Self::DIRECT);
     /// Flags that F_GETFL tells, with the way of access.
     const KEPT: Self = Self::SETTABLE.union(Self::WRONLY).union(Self::RDWR).union(Self::SYNC).union(Self::PATH);
 
@@ -89,19 +91,32 @@ impl Caller<'_> {
     /// openat(2). `mode` is for a file that is made. A fifo may still have to wait for its other end:
     /// [`File::poll_opened`].
     pub fn open(&self, base: &Location, path: &[u8], flags: OpenFlags, mode: u16) -> Result<Arc<File>, Errno> {
+        self.open_within(base, path, flags, mode, Resolve::empty())
+    }
+
+    /// openat2(2): as [`Self::open`], on a way that `resolve` allows.
+    pub fn open_within(
+        &self,
+        base: &Location,
+        path: &[u8],
+        flags: OpenFlags,
+        mode: u16,
+        resolve: Resolve,
+    ) -> Result<Arc<File>, Errno> {
+        let mut walk = Walk::within(self, base, path, resolve)?;
+        let follow = !flags.contains(OpenFlags::NOFOLLOW);
         if flags.contains(OpenFlags::PATH) {
-            return self.open_path(base, path, flags);
+            return self.open_path(walk.reach_end(follow)?, flags);
         }
         let access = flags.access()?;
         if !flags.contains(OpenFlags::CREAT) {
-            let location = self.resolve(base, path, !flags.contains(OpenFlags::NOFOLLOW))?;
+            let location = walk.reach_end(follow)?;
             return self.open_location(location, flags, access, false);
         }
         if flags.contains(OpenFlags::DIRECTORY) {
             return Err(Errno::EINVAL);
         }
         let exclusive = flags.contains(OpenFlags::EXCL);
-        let mut walk = Walk::new(self, base, path)?;
         loop {
             let last = walk.reach_last()?;
             if last.slash || last.kind != LastKind::Name {
@@ -154,8 +169,7 @@ impl Caller<'_> {
         Ok(Executable { source: File::new(location, Access::READ, OpenFlags::empty(), None, false), set_ids, readable })
     }
 
-    fn open_path(&self, base: &Location, path: &[u8], flags: OpenFlags) -> Result<Arc<File>, Errno> {
-        let location = self.resolve(base, path, !flags.contains(OpenFlags::NOFOLLOW))?;
+    fn open_path(&self, location: Location, flags: OpenFlags) -> Result<Arc<File>, Errno> {
         if flags.contains(OpenFlags::DIRECTORY) && !location.inode().is_directory() {
             return Err(Errno::ENOTDIR);
         }

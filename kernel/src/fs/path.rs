@@ -10,8 +10,31 @@ use super::{
     synthetic::{Node, Target},
 };
 use alloc::{borrow::Cow, sync::Arc, vec::Vec};
+use bitflags::bitflags;
 use core::ops::Range;
+use linux_raw_sys::general as linux;
 use veridian_containers::abi::Errno;
+
+bitflags! {
+    /// What the way to a file may not be (openat2(2), RESOLVE_*).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Resolve: u32 {
+        /// Onto another mount.
+        const NO_XDEV = linux::RESOLVE_NO_XDEV;
+        /// By a link of procfs that leads to a file of itself.
+        const NO_MAGICLINKS = linux::RESOLVE_NO_MAGICLINKS;
+        /// By any symbolic link.
+        const NO_SYMLINKS = linux::RESOLVE_NO_SYMLINKS;
+        /// Out of the directory that it begins at.
+        const BENEATH = linux::RESOLVE_BENEATH;
+        /// The directory is the root: no way leads out of it.
+        const IN_ROOT = linux::RESOLVE_IN_ROOT;
+        /// By what is not at hand.
+        const CACHED = linux::RESOLVE_CACHED;
+        /// Those that keep the walk in the directory.
+        const SCOPED = Self::BENEATH.bits() | Self::IN_ROOT.bits();
+    }
+}
 
 impl Caller<'_> {
     /// What `path` leads to from `base` (`context.cwd` or an open directory). A symbolic link as the last component is
@@ -23,12 +46,7 @@ impl Caller<'_> {
     /// As [`Self::resolve`] with links followed, of a path that must not lead out of `base` on any part of its way:
     /// EXDEV for a `..` above it and for an absolute link (openat2(2), RESOLVE_BENEATH).
     pub fn resolve_beneath(&self, base: &Location, path: &[u8]) -> Result<Location, Errno> {
-        if path.first() == Some(&b'/') {
-            return Err(Errno::EXDEV);
-        }
-        let mut walk = Walk::new(self, base, path)?;
-        walk.floor = Some(base.clone());
-        walk.reach_end(true)
+        Walk::within(self, base, path, Resolve::BENEATH)?.reach_end(true)
     }
 
     /// The directory that `path` leads to, if the caller may enter it (chdir(2)).
@@ -119,6 +137,8 @@ struct Way {
 pub(super) struct Walk<'a> {
     caller: &'a Caller<'a>,
     pub at: Location,
+    /// What the way may not be.
+    resolve: Resolve,
     /// What the walk must not leave.
     floor: Option<Location>,
     path: Cow<'a, [u8]>,
@@ -155,18 +175,40 @@ pub(super) enum Look {
 
 impl<'a> Walk<'a> {
     pub fn new(caller: &'a Caller<'a>, base: &Location, path: &'a [u8]) -> Result<Self, Errno> {
+        Self::within(caller, base, path, Resolve::empty())
+    }
+
+    /// As [`Self::new`], on a way that `resolve` allows.
+    pub fn within(caller: &'a Caller<'a>, base: &Location, path: &'a [u8], resolve: Resolve) -> Result<Self, Errno> {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
         if path.len() >= PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        let at = if path[0] == b'/' { caller.context.root.clone() } else { base.clone() };
-        Ok(Self { caller, at, floor: None, path: Cow::Borrowed(path), position: 0, links: 0 })
+        let absolute = path[0] == b'/';
+        if absolute && resolve.contains(Resolve::BENEATH) {
+            return Err(Errno::EXDEV);
+        }
+        let at = if absolute && !resolve.contains(Resolve::IN_ROOT) { &caller.context.root } else { base };
+        let floor = resolve.intersects(Resolve::SCOPED).then(|| base.clone());
+        Ok(Self { caller, at: at.clone(), resolve, floor, path: Cow::Borrowed(path), position: 0, links: 0 })
+    }
+
+    /// Where an absolute path begins, and where `..` ends.
+    fn root(&self) -> &Location {
+        let inner = self.floor.as_ref().filter(|_| self.resolve.contains(Resolve::IN_ROOT));
+        inner.unwrap_or(&self.caller.context.root)
+    }
+
+    /// The walk goes on at `to`; EXDEV for another mount where that is forbidden.
+    fn step_to(&self, to: Location) -> Result<Location, Errno> {
+        let leaves = self.resolve.contains(Resolve::NO_XDEV) && !Arc::ptr_eq(&to.mount, &self.at.mount);
+        if leaves { Err(Errno::EXDEV) } else { Ok(to) }
     }
 
     /// Walks to the end. A symbolic link there is followed if `follow`, or if a slash comes after it.
-    fn reach_end(mut self, follow: bool) -> Result<Location, Errno> {
+    pub fn reach_end(mut self, follow: bool) -> Result<Location, Errno> {
         loop {
             let last = self.reach_last()?;
             match self.look(&last)? {
@@ -252,6 +294,9 @@ impl<'a> Walk<'a> {
     /// Goes on with the target of `link`, the component just met, in its place. A magic link gives the place that it
     /// leads to, and the walk goes on with what comes after the link.
     pub fn follow(&mut self, link: &Location) -> Result<Option<Location>, Errno> {
+        if self.resolve.contains(Resolve::NO_SYMLINKS) {
+            return Err(Errno::ELOOP);
+        }
         self.links += 1;
         if self.links > LINKS_FOLLOWED_MAX || link.mount.flags().contains(MountFlags::NOSYMFOLLOW) {
             return Err(Errno::ELOOP);
@@ -260,9 +305,10 @@ impl<'a> Walk<'a> {
             Content::Symlink(target) => self.substitute(target)?,
             Content::Synthetic(Node::Link(node)) => match node.follow(self.caller)? {
                 Target::Path(target) => self.substitute(&target)?,
+                Target::Place(_) if self.resolve.contains(Resolve::NO_MAGICLINKS) => return Err(Errno::ELOOP),
                 Target::Place(_) if self.floor.is_some() => return Err(Errno::EXDEV),
                 Target::Place(_) if self.caller.thread.is_none() => return Err(Errno::ELOOP),
-                Target::Place(place) => return Ok(Some(place)),
+                Target::Place(place) => return self.step_to(place).map(Some),
             },
             _ => return Err(Errno::EINVAL),
         }
@@ -275,10 +321,10 @@ impl<'a> Walk<'a> {
         path.extend_from_slice(target);
         path.extend_from_slice(&self.path[self.position..]);
         if path.first() == Some(&b'/') {
-            if self.floor.is_some() {
+            if self.resolve.contains(Resolve::BENEATH) {
                 return Err(Errno::EXDEV);
             }
-            self.at = self.caller.context.root.clone();
+            self.at = self.step_to(self.root().clone())?;
         }
         self.path = Cow::Owned(path);
         self.position = 0;
@@ -310,26 +356,28 @@ impl<'a> Walk<'a> {
             return Err(Errno::ENAMETOOLONG);
         }
         let dentry = self.at.dentry.child(name, self.caller)?;
-        Ok(dentry.map(|dentry| Location { mount: self.at.mount.clone(), dentry }.into_mounted()))
+        let found = dentry.map(|dentry| Location { mount: self.at.mount.clone(), dentry }.into_mounted());
+        found.map(|found| self.step_to(found)).transpose()
     }
 
     fn up(&mut self) -> Result<(), Errno> {
-        if self.floor.as_ref() == Some(&self.at) {
+        if self.resolve.contains(Resolve::BENEATH) && self.floor.as_ref() == Some(&self.at) {
             return Err(Errno::EXDEV);
         }
-        while self.at != self.caller.context.root {
-            if !self.at.is_mount_root() {
-                let parent = self.at.dentry.parent().ok_or(Errno::ENOENT)?;
-                if !self.at.mount.shows(&parent) {
+        let mut at = self.at.clone();
+        while at != *self.root() {
+            if !at.is_mount_root() {
+                let parent = at.dentry.parent().ok_or(Errno::ENOENT)?;
+                if !at.mount.shows(&parent) {
                     return Err(Errno::ENOENT);
                 }
-                self.at.dentry = parent;
+                at.dentry = parent;
                 break;
             }
-            let Some(place) = self.at.mount.place() else { break };
-            self.at = place;
+            let Some(place) = at.mount.place() else { break };
+            at = place;
         }
-        self.at = self.at.clone().into_mounted();
+        self.at = self.step_to(at.into_mounted())?;
         Ok(())
     }
 }

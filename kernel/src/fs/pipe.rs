@@ -16,8 +16,12 @@ use core::{
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, mem::Frame, sync::SpinLock};
 
-/// Bytes that fit.
+/// Bytes that fit in a new pipe.
 pub const CAPACITY: usize = 64 * 1024;
+/// The most that fcntl(2) lets fit in (`fs.pipe-max-size`); who has CAP_SYS_RESOURCE gets up to [`LARGEST`].
+const CAPACITY_MAX: usize = 1 << 20;
+/// The most that any pipe takes.
+const LARGEST: usize = 1 << 31;
 /// A write of at most this many bytes is not mixed with others (PIPE_BUF).
 pub const ATOMIC_BYTES: usize = 4096;
 
@@ -31,8 +35,10 @@ pub struct Pipe {
     writers: WaitQueue,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Bytes that fit.
+    capacity: usize,
     buffers: VecDeque<Buffer>,
     bytes: usize,
     readers: usize,
@@ -62,7 +68,41 @@ pub struct PipeEnd {
 impl Pipe {
     /// An empty pipe without open ends.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { state: SpinLock::default(), readers: WaitQueue::new(), writers: WaitQueue::new() })
+        let state = State {
+            capacity: CAPACITY,
+            buffers: VecDeque::new(),
+            bytes: 0,
+            readers: 0,
+            writers: 0,
+            reader_opens: 0,
+            writer_opens: 0,
+        };
+        Arc::new(Self { state: SpinLock::new(state), readers: WaitQueue::new(), writers: WaitQueue::new() })
+    }
+
+    /// Bytes that fit.
+    pub fn capacity(&self) -> usize {
+        self.state.lock().capacity
+    }
+
+    /// Makes at least so many bytes fit, in a power of two of pages; gives how many. EBUSY when there are more in it,
+    /// EPERM past the bound for who is bounded, EINVAL for more than any pipe takes.
+    pub fn set_capacity(&self, bytes: usize, unbounded: bool) -> Result<usize, Errno> {
+        if bytes > LARGEST {
+            return Err(Errno::EINVAL);
+        }
+        let capacity = bytes.max(PAGE_SIZE).next_power_of_two();
+        let mut state = self.state.lock();
+        if capacity > state.capacity && capacity > CAPACITY_MAX && !unbounded {
+            return Err(Errno::EPERM);
+        }
+        if capacity < state.bytes {
+            return Err(Errno::EBUSY);
+        }
+        state.capacity = capacity;
+        drop(state);
+        self.writers.wake_all();
+        Ok(capacity)
     }
 
     /// Opens an end, or both.
@@ -130,6 +170,13 @@ impl State {
     }
 }
 
+impl PipeEnd {
+    /// What it is an end of.
+    pub fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+}
+
 impl FileObject for PipeEnd {
     fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
         let before = sink.remaining();
@@ -169,7 +216,7 @@ impl FileObject for PipeEnd {
             if state.readers == 0 {
                 return Poll::Ready(Err(Errno::EPIPE));
             }
-            let room = CAPACITY - state.bytes;
+            let room = state.capacity - state.bytes;
             if room < before.min(ATOMIC_BYTES) && (before <= ATOMIC_BYTES || room == 0) {
                 self.pipe.writers.register(cx);
                 return Poll::Pending;
@@ -195,7 +242,7 @@ impl FileObject for PipeEnd {
             }
         }
         if self.writes {
-            if CAPACITY - state.bytes >= ATOMIC_BYTES {
+            if state.capacity - state.bytes >= ATOMIC_BYTES {
                 ready |= Readiness::WRITABLE;
             }
             if state.readers == 0 {

@@ -1,7 +1,7 @@
 //! Changing what is mapped already: mprotect, mremap, madvise, msync.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use core::ops::Range;
+use core::{ops::Range, sync::atomic::Ordering};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
     PAGE_SIZE, UserAddr,
@@ -70,6 +70,45 @@ impl AddressSpace {
             state.areas.insert(piece, area);
         }
         Ok(())
+    }
+
+    /// Which pages of a range are at hand: a byte of 1 or 0 for each.
+    ///
+    /// # Errors
+    /// ENOMEM: not all of it is mapped.
+    pub fn residence(&self, range: Range<usize>) -> Result<Vec<u8>, Errno> {
+        let state = self.state.lock();
+        if !state.areas.covers(&range) {
+            return Err(Errno::ENOMEM);
+        }
+        let is_at_hand = |page: usize| {
+            self.table.lookup(UserAddr(page)).is_some()
+                || state.parked.contains_key(&page)
+                || state.areas.find(page).is_some_and(|(area_range, area)| match &area.backing {
+                    Backing::Anonymous => false,
+                    Backing::Source { source, first } => {
+                        source.resident_page(first + ((page - area_range.start) / PAGE_SIZE) as u64).is_some()
+                    }
+                })
+        };
+        Ok(range.step_by(PAGE_SIZE).map(|page| u8::from(is_at_hand(page))).collect())
+    }
+
+    /// The ranges that the program may touch.
+    pub fn accessible(&self) -> Vec<Range<usize>> {
+        let state = self.state.lock();
+        let areas = state.areas.iter().filter(|(_, area)| !area.protection.is_empty());
+        areas.map(|(range, _)| range).collect()
+    }
+
+    /// Whether what is mapped from now on is made present at once (mlockall(2), MCL_FUTURE).
+    pub fn set_locks_future(&self, locks: bool) {
+        self.locks_future.store(locks, Ordering::Relaxed);
+    }
+
+    /// See [`Self::set_locks_future`].
+    pub fn locks_future(&self) -> bool {
+        self.locks_future.load(Ordering::Relaxed)
     }
 
     /// Brings the page table in line with new rights of `piece`.

@@ -1,7 +1,7 @@
 //! The address space of a process: what is mapped, and mapping and unmapping.
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
-use core::{any::Any, ops::Range};
+use core::{any::Any, ops::Range, sync::atomic::AtomicBool};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
     PAGE_SIZE, UserAddr,
@@ -25,6 +25,8 @@ use linux_raw_sys::general::{RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 pub struct AddressSpace {
     pub(super) table: Arc<PageTable>,
     pub(super) state: SpinLock<State>,
+    /// mlockall(2) with MCL_FUTURE.
+    pub(super) locks_future: AtomicBool,
 }
 
 /// What the space's lock guards.
@@ -197,7 +199,7 @@ impl AddressSpace {
     ) -> Result<Arc<Self>, Errno> {
         let table = PageTable::new(memory.clone()).map_err(|_| Errno::ENOMEM)?;
         let state = SpinLock::new(state(&table)?);
-        Ok(Arc::new(Self { table, state }))
+        Ok(Arc::new(Self { table, state, locks_future: AtomicBool::new(false) }))
     }
 
     /// The page table, to run user code with.

@@ -29,7 +29,7 @@ pub use bandwidth::Quota;
 pub use executor::{in_user_mode, run, slice_is_over, spawn, yield_now};
 pub use group::Group;
 pub use stat::{CpuStat, Times};
-pub use task::Task;
+pub use task::{Class, Policy, Task};
 pub use timer::{Sleep, sleep_until};
 pub use tree::{ALL_CPUS, CPU_WEIGHT_DEFAULT, CpuMask};
 pub use wait_queue::WaitQueue;

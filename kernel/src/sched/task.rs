@@ -12,7 +12,7 @@ use alloc::{boxed::Box, sync::Arc, task::Wake};
 use core::{
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering},
+    sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicUsize, Ordering},
     task::{Context, Waker},
 };
 use veridian_hal::{clock, cpu, sync::SpinLock};
@@ -27,10 +27,35 @@ pub struct Task {
     /// Where it ran last.
     cpu: AtomicUsize,
     nice: AtomicI32,
+    policy: SpinLock<Policy>,
+    /// As ioprio_set(2) has it. There are no devices whose requests would be ordered by it.
+    io_priority: AtomicU16,
     /// What sched_setaffinity(2) asked for.
     wanted_cpus: AtomicU8,
     /// Kept as long as the task is in it.
     group: SpinLock<Arc<Group>>,
+}
+
+/// How a task is scheduled beside others of its group (sched(7)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What counts for it.
+    pub class: Class,
+    /// Its children are scheduled normally (SCHED_RESET_ON_FORK).
+    pub reset_on_fork: bool,
+}
+
+/// What counts for a task, with Linux's number. There are no classes of real time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Class {
+    /// Its nice value.
+    #[default]
+    Normal = 0,
+    /// The same. It never gets ahead of others for having slept, and here nobody does.
+    Batch = 3,
+    /// It runs when others leave the CPU.
+    Idle = 5,
 }
 
 /// Waits for its waker.
@@ -57,6 +82,8 @@ impl Task {
             state: AtomicU8::new(WAITING),
             cpu: AtomicUsize::new(cpu::id()),
             nice: AtomicI32::new(0),
+            policy: SpinLock::new(Policy::default()),
+            io_priority: AtomicU16::new(0),
             wanted_cpus: AtomicU8::new(ALL_CPUS),
             group: SpinLock::new(group.clone()),
         })
@@ -81,14 +108,49 @@ impl Task {
     /// Sets the nice value: its share of what its group gets.
     pub fn set_nice(&self, nice: i32) {
         self.nice.store(nice, Ordering::Relaxed);
-        tree().set_task_weight(self.id, weight::of_nice(nice), clock::now_ns());
+        self.apply_weight();
+    }
+
+    /// How it is scheduled.
+    pub fn policy(&self) -> Policy {
+        *self.policy.lock()
+    }
+
+    /// Sets how it is scheduled.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.policy.lock() = policy;
+        self.apply_weight();
+    }
+
+    fn apply_weight(&self) {
+        let weight = match self.policy().class {
+            Class::Idle => weight::IDLE,
+            Class::Normal | Class::Batch => weight::of_nice(self.nice()),
+        };
+        tree().set_task_weight(self.id, weight, clock::now_ns());
+    }
+
+    /// What ioprio_set(2) has set.
+    pub fn io_priority(&self) -> u16 {
+        self.io_priority.load(Ordering::Relaxed)
+    }
+
+    /// ioprio_set(2).
+    pub fn set_io_priority(&self, priority: u16) {
+        self.io_priority.store(priority, Ordering::Relaxed);
     }
 
     /// Takes over what a process hands on to its children: nice value and CPUs.
     pub fn inherit(&self, from: &Self) {
-        if from.nice() != 0 {
-            self.set_nice(from.nice());
+        let policy = from.policy();
+        let nice = if policy.reset_on_fork { from.nice().max(0) } else { from.nice() };
+        if nice != 0 {
+            self.set_nice(nice);
         }
+        if policy.class != Class::Normal && !policy.reset_on_fork {
+            self.set_policy(policy);
+        }
+        self.set_io_priority(from.io_priority());
         let cpus = from.wanted_cpus.load(Ordering::Relaxed);
         if cpus != ALL_CPUS {
             self.set_cpus(cpus);

@@ -223,6 +223,44 @@ pub async fn utimensat(
     Ok(0)
 }
 
+/// utime(2): whole seconds.
+pub async fn utime(thread: &Thread, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
+    let times = if times == UserAddr(0) { None } else { Some(thread.space().read::<[i64; 2]>(times)?) };
+    let set = times.map(|times| times.map(|seconds| SetTime::To(Timestamp { seconds, nanoseconds: 0 })));
+    set_times(thread, AT_FDCWD, name, set)
+}
+
+/// utimes(2): with microseconds.
+pub async fn utimes(thread: &Thread, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
+    futimesat(thread, AT_FDCWD, name, times).await
+}
+
+/// futimesat(2). A null path means the descriptor itself.
+pub async fn futimesat(thread: &Thread, dirfd: i32, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
+    let mut set = None;
+    if times != UserAddr(0) {
+        let [seconds, micros, later_seconds, later_micros] = thread.space().read::<[i64; 4]>(times)?;
+        let time = |seconds, micros: i64| match u32::try_from(micros) {
+            Ok(micros @ 0..1_000_000) => Ok(SetTime::To(Timestamp { seconds, nanoseconds: micros * 1000 })),
+            _ => Err(Errno::EINVAL),
+        };
+        set = Some([time(seconds, micros)?, time(later_seconds, later_micros)?]);
+    }
+    set_times(thread, dirfd, name, set)
+}
+
+/// Sets the times of access and modification, both to now if none are given.
+fn set_times(thread: &Thread, dirfd: i32, name: UserAddr, times: Option<[SetTime; 2]>) -> Result<usize, Errno> {
+    let [accessed, modified] = times.unwrap_or([SetTime::Now; 2]);
+    let target = if name == UserAddr(0) && dirfd != AT_FDCWD {
+        Target::File(open_file(thread, dirfd)?)
+    } else {
+        Target::find(thread, dirfd, name, 0)?
+    };
+    on(thread, &target, |caller, subject| caller.set_times(subject, accessed, modified))?;
+    Ok(0)
+}
+
 fn set_time(time: TimeSpec) -> Result<SetTime, Errno> {
     const NOW: i64 = general::UTIME_NOW as i64;
     const OMIT: i64 = general::UTIME_OMIT as i64;

@@ -5,7 +5,11 @@ use super::{
     place::{check_flags, open_file},
 };
 use crate::{
-    fs::{Attempt, OpenFlags},
+    fs::{
+        Attempt, OpenFlags, Seals,
+        pipe::{Pipe, PipeEnd},
+    },
+    security::Capabilities,
     task::Thread,
 };
 use alloc::sync::Arc;
@@ -68,8 +72,8 @@ pub async fn fcntl(thread: &Thread, fd: i32, command: u32, argument: usize) -> R
             Ok(if closes { general::FD_CLOEXEC as usize } else { 0 })
         }
         general::F_SETFD => {
-            check_flags(argument as u32, general::FD_CLOEXEC)?;
-            thread.with_files(|files| files.set_close_on_exec(fd, argument != 0))?;
+            let close_on_exec = argument as u32 & general::FD_CLOEXEC != 0;
+            thread.with_files(|files| files.set_close_on_exec(fd, close_on_exec))?;
             Ok(0)
         }
         general::F_GETFL => {
@@ -77,16 +81,34 @@ pub async fn fcntl(thread: &Thread, fd: i32, command: u32, argument: usize) -> R
             Ok((file.flags() | OpenFlags::LARGEFILE).bits() as usize)
         }
         general::F_SETFL => {
-            // As fcntl(2): the way of access and what belongs to opening alone is passed over, an unknown flag not.
-            let flags = OpenFlags::from_bits(argument as u32).ok_or(Errno::EINVAL)?;
-            open_file(thread, fd)?.set_flags(flags);
+            // As fcntl(2): the way of access, what belongs to opening alone and what is no flag are passed over.
+            open_file(thread, fd)?.set_flags(OpenFlags::from_bits_truncate(argument as u32));
             Ok(0)
         }
+        general::F_GETPIPE_SZ => Ok(open_pipe(thread, fd)?.capacity()),
+        general::F_SETPIPE_SZ => {
+            let unbounded = thread.credentials().capable(Capabilities::SYS_RESOURCE);
+            open_pipe(thread, fd)?.set_capacity(argument as u32 as usize, unbounded)
+        }
+        general::F_GET_SEALS => open_file(thread, fd)?.seals().map(|seals| seals.bits() as usize),
+        general::F_ADD_SEALS => {
+            let seals = Seals::from_bits(argument as u32).ok_or(Errno::EINVAL)?;
+            open_file(thread, fd)?.add_seals(seals)?;
+            Ok(0)
+        }
+        // Nobody gets a lease.
+        general::F_GETLEASE => open_file(thread, fd).map(|_| general::F_UNLCK as usize),
         _ => {
             open_file(thread, fd)?;
             Err(Errno::EINVAL)
         }
     }
+}
+
+/// The pipe behind a descriptor; EBADF for what is none.
+fn open_pipe(thread: &Thread, fd: i32) -> Result<Arc<Pipe>, Errno> {
+    let file = open_file(thread, fd)?;
+    file.object::<PipeEnd>().map(|end| end.pipe().clone()).ok_or(Errno::EBADF)
 }
 
 /// ioctl(2): what every file answers here; the rest is the object's.

@@ -1,16 +1,16 @@
 //! Opening, closing, reading and writing files.
 
 use super::{
-    layout::IoVec,
-    place::{at, open_file, path},
+    anonymous,
+    place::{at, directory, extensible, here, open_file, path},
     socket,
 };
 use crate::{
-    fs::{Attempt, File, OpenFlags, Whence, io::Source},
+    fs::{Attempt, Caller, File, Location, OpenFlags, Resolve, Whence, eventfd::EventFd, io::Source},
     mm::{TRANSFER_MAX, UserBuffer},
     task::{self, Thread},
 };
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec};
 use core::{
     future::poll_fn,
     task::{Context, Poll},
@@ -18,15 +18,75 @@ use core::{
 use linux_raw_sys::general;
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{PAGE_SIZE, UserAddr};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub async fn openat(thread: &Arc<Thread>, dirfd: i32, name: UserAddr, flags: u32, mode: u32) -> Result<usize, Errno> {
-    let flags = OpenFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let path = path(thread, name)?;
-    let file = at(thread, dirfd, &path, |caller, base| caller.open(base, &path, flags, (mode & 0o7777) as u16))?;
+    // As open(2): what is no flag is passed over.
+    open_path(thread, dirfd, &path, OpenFlags::from_bits_truncate(flags), mode, Resolve::empty()).await
+}
+
+/// Opens what `path` leads to, on a way that `resolve` allows.
+async fn open_path(
+    thread: &Arc<Thread>,
+    dirfd: i32,
+    path: &[u8],
+    flags: OpenFlags,
+    mode: u32,
+    resolve: Resolve,
+) -> Result<usize, Errno> {
+    let mode = (mode & 0o7777) as u16;
+    let open = |caller: &Caller<'_>, base: &Location| caller.open_within(base, path, flags, mode, resolve);
+    // (RESOLVE_IN_ROOT makes an absolute path begin at the directory.)
+    let file = if resolve.contains(Resolve::IN_ROOT) {
+        let base = directory(thread, dirfd)?;
+        here(thread, |caller, _| open(caller, &base))?
+    } else {
+        at(thread, dirfd, path, open)?
+    };
     poll_fn(|cx| file.poll_opened(cx)).await;
     let file = file.opened_by(thread, flags)?;
     let fd = thread.with_files(|files| files.insert(file, flags.contains(OpenFlags::CLOEXEC)))?;
     Ok(fd as usize)
+}
+
+/// `struct open_how`.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+/// openat2(2): as openat(2), but what is unknown or without meaning is EINVAL, and the way can be restricted.
+pub async fn openat2(
+    thread: &Arc<Thread>,
+    dirfd: i32,
+    name: UserAddr,
+    how: UserAddr,
+    size: usize,
+) -> Result<usize, Errno> {
+    let mut how_bytes = [0; size_of::<OpenHow>()];
+    extensible(thread, how, size, &mut how_bytes)?;
+    let how = OpenHow::read_from_bytes(&how_bytes).map_err(|_| Errno::EINVAL)?;
+    let flags = u32::try_from(how.flags).ok().and_then(OpenFlags::from_bits).ok_or(Errno::EINVAL)?;
+    let resolve = u32::try_from(how.resolve).ok().and_then(Resolve::from_bits).ok_or(Errno::EINVAL)?;
+    let makes = flags.contains(OpenFlags::CREAT);
+    let with_path = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NOFOLLOW | OpenFlags::CLOEXEC;
+    if how.mode & !0o7777 != 0
+        || how.mode != 0 && !makes
+        || flags.contains(OpenFlags::PATH) && !with_path.contains(flags)
+        || resolve.contains(Resolve::BENEATH | Resolve::IN_ROOT)
+    {
+        return Err(Errno::EINVAL);
+    }
+    // All is at hand always, but what has to be made.
+    if resolve.contains(Resolve::CACHED) && flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC) {
+        return Err(Errno::EAGAIN);
+    }
+    let path = path(thread, name)?;
+    open_path(thread, dirfd, &path, flags, how.mode as u32, resolve).await
 }
 
 pub async fn open(thread: &Arc<Thread>, name: UserAddr, flags: u32, mode: u32) -> Result<usize, Errno> {
@@ -59,28 +119,6 @@ pub async fn read(thread: &Thread, fd: i32, to: UserAddr, length: usize) -> Resu
     poll_fn(|cx| file.poll_read(cx, &mut sink)).await
 }
 
-pub async fn readv(thread: &Thread, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {
-    let file = open_file(thread, fd)?;
-    admitted(thread, &file, Attempt::Read).await?;
-    let mut sink = vectored(thread, vector, count)?;
-    poll_fn(|cx| file.poll_read(cx, &mut sink)).await
-}
-
-/// The most stretches of one transfer (IOV_MAX).
-const STRETCHES_MAX: usize = 1024;
-
-/// The `count` stretches that an array of `struct iovec` at `at` names (readv(2)).
-pub(super) fn vectored(thread: &Thread, at: UserAddr, count: i32) -> Result<UserBuffer, Errno> {
-    let count = usize::try_from(count).ok().filter(|&count| count <= STRETCHES_MAX).ok_or(Errno::EINVAL)?;
-    let space = thread.space();
-    let mut stretches = Vec::with_capacity(count);
-    for index in 0..count {
-        let vector: IoVec = space.read(at.checked_add(index * size_of::<IoVec>()).ok_or(Errno::EFAULT)?)?;
-        stretches.push((UserAddr(vector.base), vector.length));
-    }
-    UserBuffer::vectored(space, &stretches)
-}
-
 pub async fn pread64(thread: &Thread, fd: i32, to: UserAddr, length: usize, offset: i64) -> Result<usize, Errno> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let file = open_file(thread, fd)?;
@@ -91,11 +129,6 @@ pub async fn pread64(thread: &Thread, fd: i32, to: UserAddr, length: usize, offs
 pub async fn write(thread: &Arc<Thread>, fd: i32, from: UserAddr, length: usize) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
     write_all(thread, &file, &mut UserBuffer::new(thread.space(), from, length)).await
-}
-
-pub async fn writev(thread: &Arc<Thread>, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {
-    let file = open_file(thread, fd)?;
-    write_all(thread, &file, &mut vectored(thread, vector, count)?).await
 }
 
 pub async fn pwrite64(
@@ -114,12 +147,12 @@ pub async fn pwrite64(
 }
 
 /// The most bytes that the thread may make a file (RLIMIT_FSIZE).
-fn most_bytes(thread: &Thread) -> u64 {
+pub(super) fn most_bytes(thread: &Thread) -> u64 {
     thread.confinement().limit(general::RLIMIT_FSIZE)
 }
 
 /// A file that would get longer than the thread may make it is answered with SIGXFSZ too.
-fn excess<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Result<T, Errno> {
+pub(super) fn excess<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Result<T, Errno> {
     const SIGXFSZ: u32 = 25;
     if matches!(result, Err(Errno::EFBIG)) && most_bytes(thread) != u64::MAX {
         task::send_to_itself(thread, Signal::new(SIGXFSZ).expect("a signal"));
@@ -142,10 +175,17 @@ pub(super) async fn interruptible<T>(
 
 /// Writes all of `source`, waiting for room where that must be; less when an error comes between. A write to a pipe
 /// that nobody reads is answered with SIGPIPE too.
-async fn write_all<S: Source + Send>(thread: &Arc<Thread>, file: &File, source: &mut S) -> Result<usize, Errno> {
+pub(super) async fn write_all<S: Source + Send>(
+    thread: &Arc<Thread>,
+    file: &File,
+    source: &mut S,
+) -> Result<usize, Errno> {
     admitted(thread, file, Attempt::Write).await?;
     if let Some(socket) = socket::socket_of(file) {
         return socket::write(thread, file, &socket, source).await;
+    }
+    if let Some(event) = file.object::<EventFd>() {
+        return anonymous::write_event(file, event, EventFd::number(source)?).await;
     }
     let memory = thread.memory();
     let most = most_bytes(thread);
@@ -174,6 +214,8 @@ pub async fn lseek(thread: &Thread, fd: i32, by: i64, whence: u32) -> Result<usi
         general::SEEK_SET => Whence::Set,
         general::SEEK_CUR => Whence::Current,
         general::SEEK_END => Whence::End,
+        general::SEEK_DATA => Whence::Data,
+        general::SEEK_HOLE => Whence::Hole,
         _ => return Err(Errno::EINVAL),
     };
     open_file(thread, fd)?.seek(whence, by).map(|offset| offset as usize)
@@ -189,7 +231,7 @@ pub async fn truncate(thread: &Arc<Thread>, name: UserAddr, length: i64) -> Resu
     let length = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
     let path = path(thread, name)?;
     let most = most_bytes(thread);
-    let result = super::place::here(thread, |caller, base| {
+    let result = here(thread, |caller, base| {
         let location = caller.resolve(base, &path, true)?;
         caller.truncate(&location, length, most)
     });

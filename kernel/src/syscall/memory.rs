@@ -10,6 +10,7 @@ use crate::{
     fs::Access,
     mm::{Content, Destination, Discard, FaultError, Mapping, Place},
     sched,
+    security::Capabilities,
     task::Thread,
 };
 
@@ -101,7 +102,7 @@ pub async fn mmap(
     let bounded = !flags.contains(MapFlags::NORESERVE);
     let start = space.map(Mapping { place, length, protection, allowed, content, bounded })?;
     let populate = flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK);
-    if (populate || flags.contains(MapFlags::LOCKED)) && !protection.is_empty() {
+    if (populate || flags.contains(MapFlags::LOCKED) || space.locks_future()) && !protection.is_empty() {
         // As on Linux, what cannot be populated is left for its first use to fail; but for want of memory the
         // mapping fails, since the group's limit is hit either way.
         if let Err(FaultError::OutOfMemory) = self::populate(thread, start.0..start.0 + length).await {
@@ -219,6 +220,50 @@ pub async fn mlock2(thread: &Thread, address: UserAddr, length: usize, flags: u3
 pub async fn munlock(thread: &Thread, address: UserAddr, length: usize) -> Result<usize, Errno> {
     let range = pages(address, length)?;
     thread.space().check_mapped(UserAddr(range.start), range.len()).map(|()| 0)
+}
+
+/// mlockall(2): what is mapped is made present, and (MCL_FUTURE) what will be.
+pub async fn mlockall(thread: &Thread, flags: u32) -> Result<usize, Errno> {
+    let known = general::MCL_CURRENT | general::MCL_FUTURE | general::MCL_ONFAULT;
+    if flags & !known != 0 || flags & (general::MCL_CURRENT | general::MCL_FUTURE) == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let locked = thread.confinement().limit(general::RLIMIT_MEMLOCK);
+    if locked == 0 && !thread.credentials().capable(Capabilities::IPC_LOCK) {
+        return Err(Errno::EPERM);
+    }
+    let now = flags & general::MCL_ONFAULT == 0;
+    let space = thread.space();
+    space.set_locks_future(now && flags & general::MCL_FUTURE != 0);
+    if now && flags & general::MCL_CURRENT != 0 {
+        for range in space.accessible() {
+            // As on Linux, what cannot be made present is left.
+            let _ = populate(thread, range).await;
+        }
+    }
+    Ok(0)
+}
+
+pub async fn munlockall(thread: &Thread) -> Result<usize, Errno> {
+    thread.space().set_locks_future(false);
+    Ok(0)
+}
+
+/// mincore(2): a byte for each page, 1 for one that is at hand.
+pub async fn mincore(thread: &Thread, address: UserAddr, length: usize, to: UserAddr) -> Result<usize, Errno> {
+    const AT_ONCE: usize = 1024 * PAGE_SIZE;
+    if !address.is_page_aligned() {
+        return Err(Errno::EINVAL);
+    }
+    let range = pages(address, length).map_err(|_| Errno::ENOMEM)?;
+    let space = thread.space();
+    for start in range.clone().step_by(AT_ONCE) {
+        let part = start..range.end.min(start + AT_ONCE);
+        let told = space.residence(part)?;
+        let at = to.checked_add((start - range.start) / PAGE_SIZE).ok_or(Errno::EFAULT)?;
+        space.write_bytes(at, &told)?;
+    }
+    Ok(0)
 }
 
 /// Makes pages present, and lets others run now and then.

@@ -3,6 +3,8 @@
 //! Owns: the table, the numbers, the structures of Linux's ABI. May call: every room. Called by: `task::run`.
 //! Each family has a file; a handler is `async fn(&Thread, typed arguments) -> Result<usize, Errno>`.
 
+mod allocation;
+mod anonymous;
 mod attribute;
 mod clone;
 #[cfg(feature = "containers")]
@@ -26,6 +28,7 @@ mod place;
 mod poll;
 mod privileges;
 mod process;
+mod scheduling;
 mod seccomp;
 mod select;
 mod signal;
@@ -36,6 +39,7 @@ mod table;
 mod time;
 mod timers;
 mod usage;
+mod vectored;
 mod xattr;
 
 use crate::task::{self, Program, SignalInfo, Thread};

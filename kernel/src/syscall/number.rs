@@ -74,11 +74,16 @@ legacy! {
     ARCH_PRCTL = __NR_arch_prctl;
     EPOLL_CREATE = __NR_epoll_create;
     EPOLL_WAIT = __NR_epoll_wait;
+    EVENTFD = __NR_eventfd;
     SELECT = __NR_select;
     VFORK = __NR_vfork;
     PAUSE = __NR_pause;
     ALARM = __NR_alarm;
     SIGNALFD = __NR_signalfd;
+    SYSFS = __NR_sysfs;
+    UTIME = __NR_utime;
+    UTIMES = __NR_utimes;
+    FUTIMESAT = __NR_futimesat;
 }
 
 /// renameat(2), which riscv64 came too late for.

@@ -7,7 +7,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
-use veridian_hal::UserAddr;
+use veridian_hal::{PAGE_SIZE, UserAddr};
 
 /// The path at `at`.
 pub(super) fn path(thread: &Thread, at: UserAddr) -> Result<Vec<u8>, Errno> {
@@ -20,7 +20,6 @@ pub(super) fn open_file(thread: &Thread, fd: i32) -> Result<Arc<File>, Errno> {
 }
 
 /// The directory that `fd` stands for: one that is open, or AT_FDCWD.
-#[cfg(feature = "containers")]
 pub(super) fn directory(thread: &Thread, fd: i32) -> Result<Location, Errno> {
     if fd == general::AT_FDCWD {
         return Ok(thread.with_fs(|fs| fs.cwd.clone()));
@@ -63,4 +62,26 @@ pub(super) fn check_flags(flags: u32, known: u32) -> Result<(), Errno> {
 /// The id that `raw` stands for: -1 is none.
 pub(super) fn id(raw: u32) -> Option<u32> {
     (raw != u32::MAX).then_some(raw)
+}
+
+/// Reads a structure that may grow in later versions into `known`: `size` bytes at `at`. EINVAL when it is shorter than the
+/// first version, E2BIG when it is longer than known and says something there.
+pub(super) fn extensible(thread: &Thread, at: UserAddr, size: usize, known: &mut [u8]) -> Result<(), Errno> {
+    if size < known.len() {
+        return Err(Errno::EINVAL);
+    }
+    if size > PAGE_SIZE {
+        return Err(Errno::E2BIG);
+    }
+    let mut rest = [0; 64];
+    let mut done = known.len();
+    while done < size {
+        let step = (size - done).min(rest.len());
+        thread.space().read_bytes(at.checked_add(done).ok_or(Errno::EFAULT)?, &mut rest[..step])?;
+        if rest[..step].iter().any(|&byte| byte != 0) {
+            return Err(Errno::E2BIG);
+        }
+        done += step;
+    }
+    Ok(thread.space().read_bytes(at, known)?)
 }

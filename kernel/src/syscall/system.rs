@@ -3,6 +3,7 @@
 use crate::{
     boot,
     device::random,
+    fs::{self, types::TYPES},
     namespace::{UtsNamespace, time::Clock, uts},
     sched,
     security::Capabilities,
@@ -135,4 +136,69 @@ pub async fn getrandom(thread: &Thread, to: UserAddr, length: usize, flags: u32)
         }
     }
     Ok(done)
+}
+
+/// personality(2). There is one domain, that of Linux; that addresses are the same in each run is so without being asked.
+pub async fn personality(_: &Thread, wanted: u32) -> Result<usize, Errno> {
+    const QUERY: u32 = 0xffff_ffff;
+    const PER_LINUX: u32 = 0;
+    if matches!(wanted, QUERY | PER_LINUX) { Ok(PER_LINUX as usize) } else { Err(Errno::EINVAL) }
+}
+
+/// syslog(2): the kernel's log goes to the console and is not kept, so that it is empty for who may read it.
+pub async fn syslog(thread: &Thread, action: i32, to: UserAddr, length: i32) -> Result<usize, Errno> {
+    const CLOSE: i32 = 0;
+    const OPEN: i32 = 1;
+    const READ: i32 = 2;
+    const READ_CLEAR: i32 = 4;
+    const CLEAR: i32 = 5;
+    const CONSOLE_OFF: i32 = 6;
+    const CONSOLE_LEVEL: i32 = 8;
+    const SIZE_UNREAD: i32 = 9;
+    const SIZE_BUFFER: i32 = 10;
+    let who = thread.credentials();
+    if !who.capable(Capabilities::SYSLOG) {
+        return Err(Errno::EPERM);
+    }
+    match action {
+        READ..=READ_CLEAR if to == UserAddr(0) || length < 0 => Err(Errno::EINVAL),
+        CLOSE | OPEN | READ..=READ_CLEAR | CLEAR | SIZE_UNREAD | SIZE_BUFFER => Ok(0),
+        CONSOLE_OFF..=CONSOLE_LEVEL => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// What concerns the whole machine, and is not left to programs: reboot(2), swapon(2), swapoff(2), vhangup(2).
+pub async fn forbidden(_: &Thread) -> Result<usize, Errno> {
+    Err(Errno::EPERM)
+}
+
+/// sysfs(2): the types of file systems by number and by name.
+pub async fn sysfs(thread: &Thread, option: u32, first: usize, second: UserAddr) -> Result<usize, Errno> {
+    const NUMBER_OF: u32 = 1;
+    const NAME_OF: u32 = 2;
+    const COUNT: u32 = 3;
+    match option {
+        NUMBER_OF => {
+            let name = thread.space().read_c_string(UserAddr(first), fs::PATH_MAX - 1)?;
+            TYPES.iter().position(|known| known.name.as_bytes() == name).ok_or(Errno::EINVAL)
+        }
+        NAME_OF => {
+            let name = TYPES.get(first).ok_or(Errno::EINVAL)?.name;
+            thread.space().write_bytes(second, &[name.as_bytes(), &[0]].concat())?;
+            Ok(0)
+        }
+        COUNT => Ok(TYPES.len()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// membarrier(2): none of its commands is there, which is what MEMBARRIER_CMD_QUERY tells.
+pub async fn membarrier(_: &Thread, command: u32, flags: u32, _cpu: u32) -> Result<usize, Errno> {
+    if command == 0 && flags == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// name_to_handle_at(2): no file system of this kernel gives handles.
+pub async fn name_to_handle_at(_: &Thread) -> Result<usize, Errno> {
+    Err(Errno::EOPNOTSUPP)
 }

@@ -3,10 +3,8 @@
 //! Only the calls that need the thread's registers are served elsewhere, by [`super::dispatch`].
 
 use super::{
-    attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, memory, mount, mount_attributes,
-    namespace,
+    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, memory, mount, mount_attributes, namespace, pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, system, time, timers, usage, vectored, xattr,
     number::{self, legacy},
-    pidfd, poll, privileges, process, seccomp, select, signal, signalfd, socket, system, time, timers, usage, xattr,
 };
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -87,6 +85,18 @@ table! {
     number::__NR_sched_setaffinity => usage::sched_setaffinity, (u32, usize, UserAddr);
     number::__NR_sched_getaffinity => usage::sched_getaffinity, (u32, usize, UserAddr);
     number::__NR_sched_yield => process::sched_yield, ();
+    number::__NR_sched_setscheduler => scheduling::sched_setscheduler, (i32, i32, UserAddr);
+    number::__NR_sched_getscheduler => scheduling::sched_getscheduler, (i32);
+    number::__NR_sched_setparam => scheduling::sched_setparam, (i32, UserAddr);
+    number::__NR_sched_getparam => scheduling::sched_getparam, (i32, UserAddr);
+    number::__NR_sched_setattr => scheduling::sched_setattr, (i32, UserAddr, u32);
+    number::__NR_sched_getattr => scheduling::sched_getattr, (i32, UserAddr, u32, u32);
+    number::__NR_sched_get_priority_max => scheduling::sched_get_priority_max, (u32);
+    number::__NR_sched_get_priority_min => scheduling::sched_get_priority_min, (u32);
+    number::__NR_sched_rr_get_interval => scheduling::sched_rr_get_interval, (i32, UserAddr);
+    number::__NR_ioprio_set => scheduling::ioprio_set, (u32, u32, u32);
+    number::__NR_ioprio_get => scheduling::ioprio_get, (u32, u32);
+    number::__NR_getcpu => scheduling::getcpu, (UserAddr, UserAddr, usize);
     number::__NR_unshare => namespace::unshare, (u64);
     number::__NR_setns => namespace::setns, (i32, u32);
     number::__NR_capget => privileges::capget, (UserAddr, UserAddr);
@@ -143,30 +153,61 @@ table! {
     number::__NR_mlock => memory::mlock, (UserAddr, usize);
     number::__NR_mlock2 => memory::mlock2, (UserAddr, usize, u32);
     number::__NR_munlock => memory::munlock, (UserAddr, usize);
+    number::__NR_mlockall => memory::mlockall, (u32);
+    number::__NR_munlockall => memory::munlockall, ();
+    number::__NR_mincore => memory::mincore, (UserAddr, usize, UserAddr);
+    number::__NR_membarrier => system::membarrier, (u32, u32, u32);
     number::__NR_uname => system::uname, (UserAddr);
     number::__NR_sethostname => system::sethostname, (UserAddr, isize);
     number::__NR_setdomainname => system::setdomainname, (UserAddr, isize);
     number::__NR_sysinfo => system::sysinfo, (UserAddr);
     number::__NR_getrandom => system::getrandom, (UserAddr, usize, u32);
+    number::__NR_personality => system::personality, (u32);
+    number::__NR_syslog => system::syslog, (i32, UserAddr, i32);
+    number::__NR_reboot => system::forbidden, ();
+    number::__NR_swapon => system::forbidden, ();
+    number::__NR_swapoff => system::forbidden, ();
+    number::__NR_vhangup => system::forbidden, ();
+    legacy::SYSFS => system::sysfs, (u32, usize, UserAddr);
     number::__NR_clock_gettime => time::clock_gettime, (i32, UserAddr);
     number::__NR_clock_getres => time::clock_getres, (i32, UserAddr);
     number::__NR_clock_nanosleep => time::clock_nanosleep, (i32, u32, UserAddr, UserAddr);
     number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr);
     number::__NR_gettimeofday => time::gettimeofday, (UserAddr, UserAddr);
     legacy::TIME => time::time, (UserAddr);
+    number::__NR_clock_settime => time::clock_settime, (i32, UserAddr);
+    number::__NR_settimeofday => time::settimeofday, (UserAddr, UserAddr);
+    number::__NR_adjtimex => time::adjtimex, (UserAddr);
+    number::__NR_clock_adjtime => time::clock_adjtime, (i32, UserAddr);
     number::__NR_openat => file::openat, (i32, UserAddr, u32, u32);
     legacy::OPEN => file::open, (UserAddr, u32, u32);
     legacy::CREAT => file::creat, (UserAddr, u32);
+    number::__NR_openat2 => file::openat2, (i32, UserAddr, UserAddr, usize);
+    number::__NR_name_to_handle_at => system::name_to_handle_at, ();
     number::__NR_close => file::close, (i32);
     number::__NR_read => file::read, (i32, UserAddr, usize);
-    number::__NR_readv => file::readv, (i32, UserAddr, i32);
+    number::__NR_readv => vectored::readv, (i32, UserAddr, i32);
     number::__NR_pread64 => file::pread64, (i32, UserAddr, usize, i64);
     number::__NR_write => file::write, (i32, UserAddr, usize);
-    number::__NR_writev => file::writev, (i32, UserAddr, i32);
+    number::__NR_writev => vectored::writev, (i32, UserAddr, i32);
     number::__NR_pwrite64 => file::pwrite64, (i32, UserAddr, usize, i64);
+    number::__NR_preadv => vectored::preadv, (i32, UserAddr, i32, i64, usize);
+    number::__NR_pwritev => vectored::pwritev, (i32, UserAddr, i32, i64, usize);
+    number::__NR_preadv2 => vectored::preadv2, (i32, UserAddr, i32, i64, usize, u32);
+    number::__NR_pwritev2 => vectored::pwritev2, (i32, UserAddr, i32, i64, usize, u32);
     number::__NR_lseek => file::lseek, (i32, i64, u32);
     number::__NR_ftruncate => file::ftruncate, (i32, i64);
     number::__NR_truncate => file::truncate, (UserAddr, i64);
+    number::__NR_fallocate => allocation::fallocate, (i32, u32, i64, i64);
+    number::__NR_fadvise64 => allocation::fadvise64, (i32, i64, i64, u32);
+    number::__NR_readahead => allocation::readahead, (i32, i64, usize);
+    number::__NR_sync_file_range => allocation::sync_file_range, (i32, i64, i64, u32);
+    number::__NR_memfd_create => anonymous::memfd_create, (UserAddr, u32);
+    number::__NR_eventfd2 => anonymous::eventfd2, (u32, u32);
+    legacy::EVENTFD => anonymous::eventfd, (u32);
+    number::__NR_timerfd_create => anonymous::timerfd_create, (i32, u32);
+    number::__NR_timerfd_settime => anonymous::timerfd_settime, (i32, u32, UserAddr, UserAddr);
+    number::__NR_timerfd_gettime => anonymous::timerfd_gettime, (i32, UserAddr);
     number::__NR_sendfile => file::sendfile, (i32, i32, UserAddr, usize);
     number::__NR_sync => file::sync, ();
     number::__NR_syncfs => file::syncfs, (i32);
@@ -218,6 +259,9 @@ table! {
     legacy::CHOWN => attribute::chown, (UserAddr, u32, u32);
     legacy::LCHOWN => attribute::lchown, (UserAddr, u32, u32);
     number::__NR_utimensat => attribute::utimensat, (i32, UserAddr, UserAddr, u32);
+    legacy::UTIME => attribute::utime, (UserAddr, UserAddr);
+    legacy::UTIMES => attribute::utimes, (UserAddr, UserAddr);
+    legacy::FUTIMESAT => attribute::futimesat, (i32, UserAddr, UserAddr);
     number::__NR_faccessat => attribute::faccessat, (i32, UserAddr, u32);
     number::__NR_faccessat2 => attribute::faccessat2, (i32, UserAddr, u32, u32);
     legacy::ACCESS => attribute::access, (UserAddr, u32);

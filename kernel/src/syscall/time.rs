@@ -10,7 +10,7 @@ use core::{
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, clock};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -41,11 +41,14 @@ impl TimeSpec {
 /// What the clock shows in the caller's time namespace. EINVAL for a clock that is not there.
 pub(super) fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
     match clock as u32 {
-        general::CLOCK_REALTIME | general::CLOCK_REALTIME_COARSE | general::CLOCK_TAI => Ok(realtime_ns()),
+        general::CLOCK_REALTIME
+        | general::CLOCK_REALTIME_COARSE
+        | general::CLOCK_REALTIME_ALARM
+        | general::CLOCK_TAI => Ok(realtime_ns()),
         general::CLOCK_MONOTONIC | general::CLOCK_MONOTONIC_COARSE | general::CLOCK_MONOTONIC_RAW => {
             Ok(thread.time().now_ns(Clock::Monotonic))
         }
-        general::CLOCK_BOOTTIME => Ok(thread.time().now_ns(Clock::Boottime)),
+        general::CLOCK_BOOTTIME | general::CLOCK_BOOTTIME_ALARM => Ok(thread.time().now_ns(Clock::Boottime)),
         _ => super::usage::cpu_clock(thread, clock),
     }
 }
@@ -135,4 +138,85 @@ pub async fn clock_nanosleep(
         return sleep(thread, until, UserAddr(0)).await;
     }
     sleep(thread, thread.call_began_ns().saturating_add(time), left).await
+}
+
+/// clock_settime(2): no clock of the machine is a program's to set.
+pub async fn clock_settime(thread: &Arc<Thread>, clock: i32, from: UserAddr) -> Result<usize, Errno> {
+    if clock != general::CLOCK_REALTIME as i32 {
+        return Err(Errno::EINVAL);
+    }
+    thread.space().read::<TimeSpec>(from)?.to_ns()?;
+    Err(Errno::EPERM)
+}
+
+/// settimeofday(2): as [`clock_settime`].
+pub async fn settimeofday(thread: &Thread, from: UserAddr, zone: UserAddr) -> Result<usize, Errno> {
+    if from != UserAddr(0) {
+        let time: TimeSpec = thread.space().read(from)?;
+        if time.seconds < 0 || !(0..=1_000_000).contains(&time.nanoseconds) {
+            return Err(Errno::EINVAL);
+        }
+    }
+    if zone != UserAddr(0) {
+        thread.space().read::<[i32; 2]>(zone)?;
+    }
+    if from == UserAddr(0) && zone == UserAddr(0) { Ok(0) } else { Err(Errno::EPERM) }
+}
+
+/// `struct timex` of 64-bit Linux.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Timex {
+    modes: u32,
+    _pad: u32,
+    offset: i64,
+    frequency: i64,
+    max_error: i64,
+    estimated_error: i64,
+    status: i32,
+    _pad_status: i32,
+    constant: i64,
+    precision: i64,
+    tolerance: i64,
+    time: [i64; 2],
+    tick: i64,
+    _pulses: [i64; 10],
+    tai: i32,
+    _reserved: [u32; 11],
+}
+
+/// adjtimex(2), to read: a clock that nobody has set by another. To change it is EPERM.
+pub async fn adjtimex(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
+    const STA_UNSYNC: i32 = 0x40;
+    const TIME_ERROR: usize = 5;
+    /// In microseconds.
+    const UNKNOWN_ERROR: i64 = 16_000_000;
+    const ADJ_OFFSET_SS_READ: u32 = 0xa001;
+    let mut told: Timex = thread.space().read(at)?;
+    if told.modes != 0 && told.modes != ADJ_OFFSET_SS_READ {
+        return Err(Errno::EPERM);
+    }
+    let now = TimeSpec::from_ns(realtime_ns());
+    told = Timex {
+        modes: told.modes,
+        status: STA_UNSYNC,
+        max_error: UNKNOWN_ERROR,
+        estimated_error: UNKNOWN_ERROR,
+        constant: 2,
+        precision: 1,
+        tolerance: 500 << 16,
+        time: [now.seconds, now.nanoseconds / 1000],
+        tick: 10_000,
+        ..Timex::new_zeroed()
+    };
+    thread.space().write(at, &told)?;
+    Ok(TIME_ERROR)
+}
+
+pub async fn clock_adjtime(thread: &Thread, clock: i32, at: UserAddr) -> Result<usize, Errno> {
+    match clock as u32 {
+        general::CLOCK_REALTIME => adjtimex(thread, at).await,
+        general::CLOCK_MONOTONIC | general::CLOCK_BOOTTIME | general::CLOCK_TAI => Err(Errno::EOPNOTSUPP),
+        _ => Err(Errno::EINVAL),
+    }
 }

@@ -69,7 +69,7 @@ pub async fn times(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
 }
 
 /// The processes that getpriority(2) and setpriority(2) name.
-fn named(thread: &Arc<Thread>, which: u32, who: u32) -> Result<Vec<Arc<Thread>>, Errno> {
+pub(super) fn named(thread: &Arc<Thread>, which: u32, who: u32) -> Result<Vec<Arc<Thread>>, Errno> {
     const PRIO_PROCESS: u32 = 0;
     const PRIO_PGRP: u32 = 1;
     const PRIO_USER: u32 = 2;
@@ -118,7 +118,7 @@ pub async fn setpriority(thread: &Arc<Thread>, which: u32, who: u32, nice: i32) 
     Ok(0)
 }
 
-fn by_pid(thread: &Arc<Thread>, pid: u32) -> Result<Arc<Thread>, Errno> {
+pub(super) fn by_pid(thread: &Arc<Thread>, pid: u32) -> Result<Arc<Thread>, Errno> {
     if pid == 0 {
         return Ok(thread.clone());
     }

@@ -2,6 +2,7 @@
 //!
 //! No lock is held while bytes are copied: a fault in the program's buffer may need a page of this very file.
 
+use super::Seals;
 use crate::{
     cgroup::{MemoryGroup, memory::Kind},
     fs::{
@@ -9,7 +10,7 @@ use crate::{
         io::{Sink, Source, moved},
     },
 };
-use alloc::collections::BTreeMap;
+use alloc::{boxed::Box, collections::BTreeMap};
 use core::ops::Range;
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SHIFT, PAGE_SIZE, boot_info::Initrd, mem::Frame, sync::SpinLock};
@@ -29,14 +30,18 @@ pub(in crate::fs) struct Archived {
 /// The bytes of a regular file.
 #[derive(Debug)]
 pub(in crate::fs) struct Data {
-    pages: SpinLock<Pages>,
+    /// Of a file that has no name in any directory.
+    name: Option<Box<[u8]>>,
+    pub(super) pages: SpinLock<Pages>,
 }
 
-struct Pages {
-    length: u64,
-    frames: BTreeMap<u64, Frame>,
+pub(super) struct Pages {
+    pub length: u64,
+    pub frames: BTreeMap<u64, Frame>,
     /// What lies where there is no frame; no longer than `length`.
-    archived: Archived,
+    pub archived: Archived,
+    /// What is forbidden for good.
+    pub seals: Seals,
 }
 
 impl core::fmt::Debug for Pages {
@@ -60,7 +65,21 @@ impl Data {
 
     /// A file with the content of a slice of the archive.
     pub fn archived(archived: Archived) -> Self {
-        Self { pages: SpinLock::new(Pages { length: archived.bytes.len() as u64, frames: BTreeMap::new(), archived }) }
+        Self::of(Pages { length: archived.bytes.len() as u64, frames: BTreeMap::new(), archived, seals: Seals::SEAL })
+    }
+
+    fn of(pages: Pages) -> Self {
+        Self { name: None, pages: SpinLock::new(pages) }
+    }
+
+    /// An empty file that is in no directory, and is called `name` where it is shown.
+    pub fn nameless(name: &[u8]) -> Self {
+        Self { name: Some(name.into()), ..Self::new() }
+    }
+
+    /// What it was called when it was made, if it is in no directory.
+    pub fn name(&self) -> Option<&[u8]> {
+        self.name.as_deref()
     }
 
     /// Gives an empty file the content of a slice of the archive; EEXIST if it has any.
@@ -78,9 +97,9 @@ impl Data {
     pub fn duplicate(&self, superblock: &Superblock, memory: &MemoryGroup) -> Result<Self, Errno> {
         let copy = {
             let pages = self.pages.lock();
-            Pages { length: pages.length, frames: BTreeMap::new(), archived: pages.archived }
+            Pages { frames: BTreeMap::new(), ..*pages }
         };
-        let copy = Self { pages: SpinLock::new(copy) };
+        let copy = Self::of(copy);
         let mut next = 0;
         let outcome = loop {
             let found = self.pages.lock().frames.range(next..).next().map(|(&index, frame)| (index, frame.clone()));
@@ -172,7 +191,12 @@ impl Data {
             return Err(Errno::EFBIG);
         }
         let before = source.remaining();
-        let count = count.min(usize::try_from(room).unwrap_or(usize::MAX));
+        let mut count = count.min(usize::try_from(room).unwrap_or(usize::MAX));
+        {
+            let pages = self.pages.lock();
+            let room = pages.seals.room_to_write(pages.length.saturating_sub(offset))?;
+            count = count.min(usize::try_from(room).unwrap_or(usize::MAX));
+        }
         let result = self.write_pieces(offset, count, source, superblock, memory);
         moved(before - source.remaining(), result)
     }
@@ -215,8 +239,11 @@ impl Data {
     pub fn reserve_at_end(&self, count: usize) -> Result<u64, Errno> {
         let mut pages = self.pages.lock();
         let start = pages.length;
+        let end = start.checked_add(count as u64).filter(|&end| end <= LENGTH_MAX).ok_or(Errno::EFBIG)?;
+        pages.seals.room_to_write(end - start)?;
+        pages.seals.permit_length(start, end)?;
         pages.zero_tail();
-        pages.length = start.checked_add(count as u64).filter(|&end| end <= LENGTH_MAX).ok_or(Errno::EFBIG)?;
+        pages.length = end;
         Ok(start)
     }
 
@@ -234,6 +261,7 @@ impl Data {
             return Err(Errno::EFBIG);
         }
         let mut pages = self.pages.lock();
+        pages.seals.permit_length(pages.length, length)?;
         if length > pages.length {
             pages.zero_tail();
         }
@@ -276,7 +304,7 @@ impl Pages {
     }
 
     /// What of `part` of page `index` the archive has.
-    fn archived_part(&self, index: u64, part: Range<usize>) -> &'static [u8] {
+    pub fn archived_part(&self, index: u64, part: Range<usize>) -> &'static [u8] {
         let bytes = self.archived.bytes;
         let start = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(PAGE_SIZE);
         let bound = |within: usize| start.saturating_add(within).min(bytes.len());
@@ -293,7 +321,7 @@ impl Pages {
     }
 
     /// The file's own frame of page `index`, made with the page's content if there is none.
-    fn own_frame(&mut self, index: u64, superblock: &Superblock, memory: &MemoryGroup) -> Result<Frame, Errno> {
+    pub fn own_frame(&mut self, index: u64, superblock: &Superblock, memory: &MemoryGroup) -> Result<Frame, Errno> {
         if let Some(frame) = self.frames.get(&index) {
             return Ok(frame.clone());
         }
@@ -305,7 +333,7 @@ impl Pages {
     }
 
     /// Zeros what lies behind the end of the file in its last frame: the bytes that a longer file begins with there.
-    fn zero_tail(&self) {
+    pub fn zero_tail(&self) {
         let within = self.length as usize % PAGE_SIZE;
         if let Some(frame) = self.frames.get(&(self.length >> PAGE_SHIFT)) {
             frame.zero(within..PAGE_SIZE);

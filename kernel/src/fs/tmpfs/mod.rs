@@ -4,8 +4,12 @@
 //! files begin as slices of the initial RAM disk.
 
 mod data;
+mod memory_file;
+mod seals;
+mod space;
 
 pub(super) use data::{Archived, Data};
+pub use seals::Seals;
 
 use super::{
     Dentry, Inode, Superblock,

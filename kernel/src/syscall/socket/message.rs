@@ -6,7 +6,7 @@ use crate::{
     mm::UserBuffer,
     net::{Address, Family, Kind, Outgoing, Received, Sender, Socket},
     security::Capabilities,
-    syscall::{file::vectored, poll::timeout_ns},
+    syscall::{poll::timeout_ns, vectored::vectored},
     task::Thread,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
