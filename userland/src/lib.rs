@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod check;
 pub mod containers;
+pub mod desk;
 pub mod driver;
 pub mod groups;
 pub mod io;

@@ -37,6 +37,7 @@ pub const ALL: &[Probe] = &[
     probe("container-faults", "wild_pointers_and_descriptors_to_each_container_call_are_refused"),
     probe("creds", "users_and_groups_may_do_what_is_theirs"),
     probe("devices", "devices_read_and_write_as_on_linux"),
+    probe("eventfds", "counters_timers_and_files_in_memory_have_descriptors_as_on_linux"),
     probe("execs", "exec_refuses_what_is_no_program_with_the_reason"),
     probe("files", "files_directories_and_links_work_in_a_tmpfs"),
     probe("forkbomb", "a_fork_bomb_is_held_and_others_can_still_fork"),
