@@ -136,7 +136,10 @@ impl Caller<'_> {
         let inode = Subject::from(location).changeable(self)?;
         let Content::Regular(data) = &inode.content else { return Err(Errno::EINVAL) };
         permit_length(data.length_bytes(), length, most)?;
-        data.set_length(length, inode.superblock())?;
+        data.used.begin(false)?;
+        let result = data.set_length(length, inode.superblock());
+        data.used.end(false);
+        result?;
         inode.written(self.credentials.capable(Capabilities::FSETID));
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! Descriptor tables: small numbers for open files.
 
-use super::{Caller, Context, File, OpenFlags};
+use super::{Caller, Context, File, OpenFlags, locks::Owner};
 use crate::{
     cgroup::{KernelCharge, MemoryGroup},
     security::Credentials,
     tty,
 };
 use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::abi::Errno;
 
 /// The most descriptors that any process may have (Linux's `fs.nr_open`).
@@ -34,12 +35,33 @@ pub struct FdTable {
     books: Option<KernelCharge>,
     /// Descriptors are below it (RLIMIT_NOFILE).
     limit: usize,
+    /// Whose locks of bytes are those that are set by its descriptors.
+    locks: Owner,
 }
 
-#[derive(Clone, Debug)]
-struct Slot {
+static NEXT_TABLE: AtomicU64 = AtomicU64::new(0);
+
+/// What a descriptor stands for; dropped when it is closed. With it the table gives up its locks of the file, whatever
+/// other descriptors of it there are (POSIX). Not to be dropped under a lock.
+#[derive(Debug)]
+pub struct Slot {
     file: Arc<File>,
     close_on_exec: bool,
+    /// The table that it is, or was, in.
+    table: Owner,
+}
+
+impl Slot {
+    /// The same in another table.
+    fn for_table(&self, table: Owner) -> Self {
+        Self { file: self.file.clone(), close_on_exec: self.close_on_exec, table }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.file.inode().release_records(self.table);
+    }
 }
 
 impl Default for FdTable {
@@ -50,8 +72,14 @@ impl Default for FdTable {
 
 impl FdTable {
     /// A table without descriptors.
-    pub const fn new() -> Self {
-        Self { slots: Vec::new(), open: 0, full_below: 0, books: None, limit: DESCRIPTORS_MAX }
+    pub fn new() -> Self {
+        let locks = Owner::Table(NEXT_TABLE.fetch_add(1, Ordering::Relaxed));
+        Self { slots: Vec::new(), open: 0, full_below: 0, books: None, limit: DESCRIPTORS_MAX, locks }
+    }
+
+    /// Whose locks of bytes are those that are set by its descriptors (fcntl_locking(2)).
+    pub fn lock_owner(&self) -> Owner {
+        self.locks
     }
 
     /// The table of a child (fork): the same open files. ENOMEM.
@@ -59,7 +87,7 @@ impl FdTable {
         let mut copy = Self { limit: self.limit, full_below: self.full_below, ..Self::new() };
         copy.set_payer(memory);
         copy.make_room(self.slots.len(), self.open)?;
-        copy.slots.extend(self.slots.iter().cloned());
+        copy.slots.extend(self.slots.iter().map(|slot| slot.as_ref().map(|slot| slot.for_table(copy.locks))));
         copy.open = self.open;
         Ok(copy)
     }
@@ -95,11 +123,12 @@ impl FdTable {
 
     /// A table with descriptors 0, 1 and 2 of this one, as far as they are open.
     pub fn standard_streams(&self) -> Self {
+        let mut table = Self { limit: self.limit, ..Self::new() };
         let slots = self.slots.iter().take(STANDARD_STREAMS);
-        let stays_open = |slot: &Slot| Slot { file: slot.file.clone(), close_on_exec: false };
-        let slots: Vec<_> = slots.map(|slot| slot.as_ref().map(stays_open)).collect();
-        let open = slots.iter().flatten().count();
-        Self { slots, open, limit: self.limit, ..Self::new() }
+        let stays_open = |slot: &Slot| Slot { file: slot.file.clone(), close_on_exec: false, table: table.locks };
+        table.slots = slots.map(|slot| slot.as_ref().map(stays_open)).collect();
+        table.open = table.slots.iter().flatten().count();
+        table
     }
 
     /// The open file of `fd`; EBADF.
@@ -128,7 +157,7 @@ impl FdTable {
         if fd >= self.limit {
             return Err(Errno::EMFILE);
         }
-        self.put(fd, Slot { file, close_on_exec })?;
+        self.put(fd, Slot { file, close_on_exec, table: self.locks })?;
         if lowest <= self.full_below {
             self.full_below = fd + 1;
         }
@@ -136,27 +165,27 @@ impl FdTable {
     }
 
     /// Makes `new` stand for what `old` does (dup2(2), dup3(2)); gives what `new` stood for.
-    pub fn replace(&mut self, old: i32, new: i32, close_on_exec: bool) -> Result<Option<Arc<File>>, Errno> {
+    pub fn replace(&mut self, old: i32, new: i32, close_on_exec: bool) -> Result<Option<Slot>, Errno> {
         let file = self.get(old)?;
         let fd = usize::try_from(new).ok().filter(|&fd| fd < self.limit).ok_or(Errno::EBADF)?;
-        Ok(self.put(fd, Slot { file, close_on_exec })?.map(|slot| slot.file))
+        self.put(fd, Slot { file, close_on_exec, table: self.locks })
     }
 
     /// Closes `fd`; EBADF.
-    pub fn close(&mut self, fd: i32) -> Result<Arc<File>, Errno> {
+    pub fn close(&mut self, fd: i32) -> Result<Slot, Errno> {
         let fd = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
         let slot = self.slots.get_mut(fd).and_then(Option::take).ok_or(Errno::EBADF)?;
         self.open -= 1;
         self.full_below = self.full_below.min(fd);
-        Ok(slot.file)
+        Ok(slot)
     }
 
     /// Closes all descriptors from `first` to `last`.
-    pub fn close_range(&mut self, first: usize, last: usize) -> Vec<Arc<File>> {
+    pub fn close_range(&mut self, first: usize, last: usize) -> Vec<Slot> {
         let end = last.saturating_add(1).min(self.slots.len());
         self.full_below = self.full_below.min(first);
         let slots = self.slots.get_mut(first..end).unwrap_or_default();
-        let closed: Vec<_> = slots.iter_mut().filter_map(Option::take).map(|slot| slot.file).collect();
+        let closed: Vec<_> = slots.iter_mut().filter_map(Option::take).collect();
         self.open -= closed.len();
         closed
     }
@@ -169,10 +198,10 @@ impl FdTable {
     }
 
     /// Closes what is to be closed on exec.
-    pub fn close_on_exec(&mut self) -> Vec<Arc<File>> {
+    pub fn close_on_exec(&mut self) -> Vec<Slot> {
         self.full_below = 0;
         let closing = self.slots.iter_mut().filter(|slot| slot.as_ref().is_some_and(|slot| slot.close_on_exec));
-        let closed: Vec<_> = closing.filter_map(Option::take).map(|slot| slot.file).collect();
+        let closed: Vec<_> = closing.filter_map(Option::take).collect();
         self.open -= closed.len();
         closed
     }

@@ -5,11 +5,20 @@ use super::{
     dentry::FIRST_COOKIE,
     inode::{Attributes, Content, FileType},
     io::{Sink, Source},
+    locks::Owner,
     synthetic::{self, Listed, Node, OpenDirectory, OpenText},
     tmpfs::{Data, Seals},
 };
-use crate::{cgroup::MemoryGroup, mm::PageSource, net::Socket, task::Thread};
-use alloc::{sync::Arc, vec::Vec};
+use crate::{
+    cgroup::MemoryGroup,
+    mm::{AddressSpace, PageSource},
+    net::Socket,
+    task::Thread,
+};
+use alloc::{
+    sync::{Arc, Weak},
+    vec::Vec,
+};
 use core::{
     any::Any,
     ops::Range,
@@ -34,7 +43,20 @@ pub struct File {
     flags: AtomicU32,
     /// Who opened it may write without taking set-id bits away.
     keeps_set_ids: bool,
+    /// Keeps others from executing it, or from writing it.
+    hold: Hold,
     offset: SpinLock<u64>,
+}
+
+/// What an open regular file keeps others from, until it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Nothing.
+    None,
+    /// From executing it: it is open for writing.
+    Writes,
+    /// From writing it: it is being executed.
+    Executes,
 }
 
 /// Where lseek(2) counts from.
@@ -91,12 +113,13 @@ impl File {
         flags: OpenFlags,
         object: Option<Arc<dyn FileObject>>,
         keeps_set_ids: bool,
+        hold: Hold,
     ) -> Arc<Self> {
         // A directory is what all layers have; a file is that of the layer that it is in now.
         let inode = location.inode();
         let inode = if inode.is_directory() { inode } else { inode.real() }.clone();
         let (location, flags) = (Some(location), AtomicU32::new(flags.bits()));
-        Arc::new(Self { location, inode, object, access, flags, keeps_set_ids, offset: SpinLock::new(0) })
+        Arc::new(Self { location, inode, object, access, flags, keeps_set_ids, hold, offset: SpinLock::new(0) })
     }
 
     /// An open file for an object that has no name. `flags` say how it may be used and whether it waits.
@@ -118,14 +141,32 @@ impl File {
         let access = Access::WRITE;
         let flags = AtomicU32::new((flags | OpenFlags::WRONLY).kept().bits());
         let offset = SpinLock::new(0);
-        let write = Self { location: None, inode, object: Some(write), access, flags, keeps_set_ids: true, offset };
+        let write = Self {
+            location: None,
+            inode,
+            object: Some(write),
+            access,
+            flags,
+            keeps_set_ids: true,
+            hold: Hold::None,
+            offset,
+        };
         Ok((read, Arc::new(write)))
     }
 
     /// An open file for an inode that has no name.
     pub(super) fn of_inode(inode: Arc<Inode>, access: Access, flags: OpenFlags) -> Arc<Self> {
         let (flags, offset) = (AtomicU32::new(flags.kept().bits()), SpinLock::new(0));
-        Arc::new(Self { location: None, inode, object: None, access, flags, keeps_set_ids: true, offset })
+        Arc::new(Self {
+            location: None,
+            inode,
+            object: None,
+            access,
+            flags,
+            keeps_set_ids: true,
+            hold: Hold::None,
+            offset,
+        })
     }
 
     fn nameless(
@@ -139,7 +180,16 @@ impl File {
         let inode = Inode::anonymous(anonymous(), Attributes::new(0o600, uid, gid), content);
         let flags = AtomicU32::new(flags.kept().bits());
         let offset = SpinLock::new(0);
-        Ok(Arc::new(Self { location: None, inode, object: Some(object), access, flags, keeps_set_ids: true, offset }))
+        Ok(Arc::new(Self {
+            location: None,
+            inode,
+            object: Some(object),
+            access,
+            flags,
+            keeps_set_ids: true,
+            hold: Hold::None,
+            offset,
+        }))
     }
 
     /// Tells the object that `thread` has opened it; the file to use, which may be another object's.
@@ -149,7 +199,8 @@ impl File {
         let (location, inode) = (self.location.clone(), self.inode.clone());
         let (access, flags, keeps_set_ids) = (self.access, AtomicU32::new(self.flags().bits()), self.keeps_set_ids);
         let offset = SpinLock::new(0);
-        Ok(Arc::new(Self { location, inode, object: Some(object), access, flags, keeps_set_ids, offset }))
+        let hold = Hold::None;
+        Ok(Arc::new(Self { location, inode, object: Some(object), access, flags, keeps_set_ids, hold, offset }))
     }
 
     /// Where it was opened.
@@ -195,6 +246,11 @@ impl File {
     /// What is open.
     pub fn inode(&self) -> &Arc<Inode> {
         self.location.as_ref().map_or(&self.inode, |location| location.inode())
+    }
+
+    /// Whose locks are those of the open file itself (flock(2), F_OFD_SETLK).
+    pub fn lock_owner(&self) -> Owner {
+        Owner::File(core::ptr::from_ref(self).addr())
     }
 
     /// What it was opened for. Empty if it was opened as a place only (O_PATH).
@@ -644,6 +700,10 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
+        self.inode().release_locks(self.lock_owner());
+        if let (Content::Regular(data), Hold::Writes | Hold::Executes) = (&self.inode.content, self.hold) {
+            data.used.end(self.hold == Hold::Executes);
+        }
         if self.inode.holds_mount_writable(self.access)
             && let Some(location) = &self.location
         {
@@ -674,11 +734,21 @@ impl PageSource for File {
         }
     }
 
-    fn is_shared_writable(&self) -> bool {
+    fn permit_shared_writing(&self) -> Result<(), Errno> {
         match &self.inode.content {
-            Content::Regular(data) => self.access.contains(Access::WRITE) && data.is_shared_writable(),
-            _ => false,
+            Content::Regular(data) if self.access.contains(Access::WRITE) => data.permit_shared_writing(),
+            _ => Err(Errno::EACCES),
         }
+    }
+
+    fn mapped_in(&self, space: &Weak<AddressSpace>) {
+        if let Content::Regular(data) = &self.inode.content {
+            data.mapped_in(space);
+        }
+    }
+
+    fn identity(&self) -> Option<usize> {
+        if let Content::Regular(data) = &self.inode.content { Some(data.identity()) } else { None }
     }
 }
 

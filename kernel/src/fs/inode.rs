@@ -6,6 +6,7 @@
 use super::{
     Superblock, Timestamp,
     dentry::{Dentry, Entries},
+    locks::Locks,
     overlay,
     pipe::Pipe,
     synthetic::{Node, Ownership},
@@ -20,11 +21,11 @@ use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
     PAGE_SIZE,
-    sync::{RwLock, SpinLock},
+    sync::{Once, RwLock, SpinLock},
 };
 
 /// What an inode costs on the kernel heap, at most, a link's target not counted.
-pub(super) const INODE_BYTES: usize = 320;
+pub(super) const INODE_BYTES: usize = 512;
 
 /// Type of a file, with Linux's number (`S_IFMT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,7 @@ pub struct Inode {
     _charge: Option<ObjectCharge>,
     pub(super) attributes: SpinLock<Attributes>,
     pub(super) xattrs: Xattrs,
+    pub(super) locks: Once<Locks>,
     pub(super) content: Content,
 }
 
@@ -183,6 +185,7 @@ impl Inode {
             _charge: Some(charge),
             attributes: SpinLock::new(attributes),
             xattrs: Xattrs::default(),
+            locks: Once::new(),
             content,
         }))
     }
@@ -208,8 +211,8 @@ impl Inode {
 
     /// One that is charged to nobody itself.
     fn unpaid(superblock: &Arc<Superblock>, number: u64, attributes: Attributes, content: Content) -> Arc<Self> {
-        let (attributes, xattrs) = (SpinLock::new(attributes), Xattrs::default());
-        Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, xattrs, content })
+        let (attributes, xattrs, locks) = (SpinLock::new(attributes), Xattrs::default(), Once::new());
+        Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, xattrs, locks, content })
     }
 
     /// The inode's number in its file system.

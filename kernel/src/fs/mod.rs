@@ -33,6 +33,7 @@ mod file;
 pub mod initrd;
 mod inode;
 pub mod io;
+pub mod locks;
 pub mod mount;
 pub mod mqueue;
 mod name;

@@ -3,6 +3,7 @@
 
 use super::{
     Access, Caller, Dentry, File, FileObject, Inode, Location, Mount, OpenFlags, Readiness, Superblock,
+    file::Hold,
     inode::{Attributes, Content},
     synthetic::{Entry, Node, Openable, Ownership},
 };
@@ -135,6 +136,6 @@ impl NamespaceFile {
 /// A new descriptor for `namespace`, closed on exec.
 fn descriptor(thread: &Thread, namespace: Namespace) -> Result<usize, Errno> {
     let object = Arc::new(NamespaceFile(namespace.clone()));
-    let file = File::new(namespace.place(), Access::READ, OpenFlags::empty(), Some(object), false);
+    let file = File::new(namespace.place(), Access::READ, OpenFlags::empty(), Some(object), false, Hold::None);
     Ok(thread.with_files(|files| files.insert(file, true))? as usize)
 }

@@ -1,7 +1,8 @@
 //! open(2): from a path to an open file.
 
 use super::{
-    Access, Caller, File, FileType, Location, MountFlags,
+    Access, Caller, File, FileType, Inode, Location, MountFlags,
+    file::Hold,
     inode::Content,
     overlay,
     path::{LastKind, Look, Resolve, Walk},
@@ -166,14 +167,16 @@ impl Caller<'_> {
         location.mount.touch_accessed(inode);
         let set_ids = self.set_ids(&location);
         let readable = inode.permit(self.credentials, Access::READ).is_ok();
-        Ok(Executable { source: File::new(location, Access::READ, OpenFlags::empty(), None, false), set_ids, readable })
+        let hold = hold(inode.real(), Hold::Executes)?;
+        let source = File::new(location, Access::READ, OpenFlags::empty(), None, false, hold);
+        Ok(Executable { source, set_ids, readable })
     }
 
     fn open_path(&self, location: Location, flags: OpenFlags) -> Result<Arc<File>, Errno> {
         if flags.contains(OpenFlags::DIRECTORY) && !location.inode().is_directory() {
             return Err(Errno::ENOTDIR);
         }
-        Ok(File::new(location, Access::empty(), OpenFlags::PATH, None, false))
+        Ok(File::new(location, Access::empty(), OpenFlags::PATH, None, false, Hold::None))
     }
 
     /// Opens what is at `location`. Who made it just now may write it whatever its mode says.
@@ -216,11 +219,20 @@ impl Caller<'_> {
             overlay::copy_up(&location.dentry, !cut, self.memory)?;
         }
         let inode = inode.real();
+        let mut held = Hold::None;
         let object: Option<Arc<dyn super::FileObject>> = match &inode.content {
             Content::Regular(data) => {
                 let change = if wanted.contains(Access::WRITE) { Some(location.mount.begin_change()?) } else { None };
+                if wanted.contains(Access::WRITE) {
+                    held = hold(inode, Hold::Writes)?;
+                }
+                let result = if cut { data.set_length(0, inode.superblock()) } else { Ok(()) };
+                if held == Hold::Writes && (result.is_err() || !access.contains(Access::WRITE)) {
+                    data.used.end(false);
+                    held = Hold::None;
+                }
+                result?;
                 if cut {
-                    data.set_length(0, inode.superblock())?;
                     inode.written(keeps_set_ids);
                 }
                 if access.contains(Access::WRITE) {
@@ -251,7 +263,7 @@ impl Caller<'_> {
                 return Err(Errno::ENXIO);
             }
         };
-        Ok(File::new(location, access, flags.kept(), object, keeps_set_ids))
+        Ok(File::new(location, access, flags.kept(), object, keeps_set_ids, held))
     }
 
     /// What the set-id bits at `location` mean to the caller. They mean nothing on a nosuid mount, on a mount of another
@@ -272,6 +284,14 @@ impl Caller<'_> {
             gid: (status.mode & 0o2010 == 0o2010).then_some(status.gid),
         }
     }
+}
+
+/// Keeps others from executing the file, or from writing it; ETXTBSY.
+fn hold(inode: &Inode, hold: Hold) -> Result<Hold, Errno> {
+    if let Content::Regular(data) = &inode.content {
+        data.used.begin(hold == Hold::Executes)?;
+    }
+    Ok(hold)
 }
 
 /// What an open for `access` does with a device.

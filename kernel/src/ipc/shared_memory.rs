@@ -326,7 +326,7 @@ impl PageSource for Segment {
         self.pages.length_bytes()
     }
 
-    fn is_shared_writable(&self) -> bool {
-        true
+    fn permit_shared_writing(&self) -> Result<(), Errno> {
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Changing what is mapped already: mprotect, mremap, madvise, msync.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{ops::Range, sync::atomic::Ordering};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
@@ -9,7 +9,7 @@ use veridian_hal::{
 };
 
 use super::{
-    AddressSpace,
+    AddressSpace, PageSource,
     area::{Area, Backing},
     layout,
     space::{State, readable},
@@ -70,6 +70,64 @@ impl AddressSpace {
             state.areas.insert(piece, area);
         }
         Ok(())
+    }
+
+    /// Tells the sources of all areas that this space maps them.
+    pub(super) fn announce(&self, state: &State) {
+        for (_, area) in state.areas.iter() {
+            if let Backing::Source { source, .. } = &area.backing {
+                source.mapped_in(&self.handle);
+            }
+        }
+    }
+
+    /// Forgets the pages that show `pages` of the source of that identity: they are asked for anew. Pages that a private
+    /// mapping has, or has copied, go where `is_gone` says so of the page and what is mapped.
+    pub fn forget_pages(&self, identity: usize, pages: Range<u64>, is_gone: &dyn Fn(u64, &Frame) -> bool) {
+        let mut state = self.state.lock();
+        let mut taken = Vec::new();
+        for (range, area) in state.areas.iter() {
+            let Backing::Source { source, first } = &area.backing else { continue };
+            if source.identity() != Some(identity) {
+                continue;
+            }
+            let own = *first..first + (range.len() / PAGE_SIZE) as u64;
+            let (from, to) = (own.start.max(pages.start), own.end.min(pages.end));
+            if from >= to {
+                continue;
+            }
+            let address = |index: u64| range.start + (index - own.start) as usize * PAGE_SIZE;
+            let index = |page: usize| own.start + ((page - range.start) / PAGE_SIZE) as u64;
+            let wanted = address(from)..address(to);
+            let mut found = Vec::new();
+            self.table.for_each(UserAddr(wanted.start)..UserAddr(wanted.end), |page, frame, _| {
+                if is_gone(index(page.0), &frame) {
+                    found.push(page.0);
+                }
+            });
+            let parked = state.parked.range(wanted).filter(|&(&page, frame)| is_gone(index(page), frame));
+            found.extend(parked.map(|(&page, _)| page));
+            taken.append(&mut found);
+        }
+        // Stretches, not pages: each is an order to all CPUs.
+        taken.sort_unstable();
+        for stretch in taken.chunk_by(|page, next| page + PAGE_SIZE == *next) {
+            if let (Some(first), Some(last)) = (stretch.first(), stretch.last()) {
+                let table = self.table.clone();
+                state.discard(&table, *first..last + PAGE_SIZE);
+            }
+        }
+    }
+
+    /// Whether any mapping of the source of that identity writes it, or may be changed to.
+    pub fn may_write(&self, identity: usize) -> bool {
+        let state = self.state.lock();
+        state.areas.iter().any(|(_, area)| {
+            let of_source = |source: &Arc<dyn PageSource>| source.identity() == Some(identity);
+            area.shared
+                && area.allowed.contains(Protection::WRITE)
+                && matches!(&area.backing, Backing::Source { source, .. } if of_source(source))
+        })
     }
 
     /// Which pages of a range are at hand: a byte of 1 or 0 for each.

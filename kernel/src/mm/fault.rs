@@ -6,7 +6,7 @@ use core::ops::Range;
 use veridian_containers::abi::Errno;
 use veridian_hal::{
     PAGE_SIZE, UserAddr,
-    mem::{Claim, Frame, MapError, Protection},
+    mem::{Claim, Frame, MapError, PageTable, Protection},
     user::Access,
 };
 
@@ -48,27 +48,30 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM; this space is as it was.
     pub fn fork(&self, memory: Arc<MemoryGroup>) -> Result<Arc<Self>, Errno> {
-        Self::with_state(&memory, |table| {
-            let state = self.state.lock();
-            let mut books = memory.kernel_charge();
-            books.cover(state.areas.count() * AREA_BYTES)?;
-            let ranges = state.areas.iter().map(|(r, area)| (UserAddr(r.start)..UserAddr(r.end), !area.shared));
-            // Where this fails on the way, pages of ours have lost the right to write: the next write claims it
-            // back, as nobody else holds the frames then.
-            let resident = self.table.share_with(table, ranges).map_err(|_| Errno::ENOMEM)?;
-            Ok(State {
-                memory: memory.clone(),
-                areas: state.areas.clone(),
-                parked: state.parked.clone(),
-                limits: state.limits,
-                mmap_top: state.mmap_top,
-                books,
-                heap: state.heap.clone(),
-                landmarks: state.landmarks.clone(),
-                resident,
-                peak_resident: resident,
-            })
-        })
+        let table = PageTable::new(memory.clone()).map_err(|_| Errno::ENOMEM)?;
+        let state = self.state.lock();
+        let mut books = memory.kernel_charge();
+        books.cover(state.areas.count() * AREA_BYTES)?;
+        let ranges = state.areas.iter().map(|(r, area)| (UserAddr(r.start)..UserAddr(r.end), !area.shared));
+        // Where this fails on the way, pages of ours have lost the right to write: the next write claims it
+        // back, as nobody else holds the frames then.
+        let resident = self.table.share_with(&table, ranges).map_err(|_| Errno::ENOMEM)?;
+        let copy = State {
+            memory: memory.clone(),
+            areas: state.areas.clone(),
+            parked: state.parked.clone(),
+            limits: state.limits,
+            mmap_top: state.mmap_top,
+            books,
+            heap: state.heap.clone(),
+            landmarks: state.landmarks.clone(),
+            resident,
+            peak_resident: resident,
+        };
+        let child = Self::of(table, copy);
+        // Under this space's lock: who takes pages away from it sees the child, too.
+        child.announce(&state);
+        Ok(child)
     }
 
     pub(super) fn resolve(&self, state: &mut State, page: usize, access: Access) -> Result<(), FaultError> {

@@ -7,6 +7,7 @@
 //! Lock order: a space's areas, then whatever a [`PageSource`] locks, then the page table, then frames. So a
 //! `PageSource` must not touch user memory, and nobody reads or writes user memory while holding a file's lock.
 
+use alloc::sync::Weak;
 use core::any::Any;
 use veridian_containers::abi::Errno;
 use veridian_hal::mem::Frame;
@@ -53,9 +54,19 @@ pub trait PageSource: Any + Send + Sync {
     fn length_bytes(&self) -> u64;
 
     /// Whether a shared, writable mapping writes the file: [`Self::page`] gives the file's own frame, each time
-    /// the same. Otherwise such a mapping is refused.
-    fn is_shared_writable(&self) -> bool {
-        false
+    /// the same. Otherwise such a mapping is refused, with this error.
+    fn permit_shared_writing(&self) -> Result<(), Errno> {
+        Err(Errno::EACCES)
+    }
+
+    /// `space` is about to map it, and has its lock.
+    fn mapped_in(&self, space: &Weak<AddressSpace>) {
+        let _ = space;
+    }
+
+    /// What other sources of the same pages say too; `None` for pages that nobody takes away.
+    fn identity(&self) -> Option<usize> {
+        None
     }
 }
 

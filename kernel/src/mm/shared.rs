@@ -45,7 +45,7 @@ impl PageSource for SharedPages {
         self.pages * PAGE_SIZE as u64
     }
 
-    fn is_shared_writable(&self) -> bool {
-        true
+    fn permit_shared_writing(&self) -> Result<(), Errno> {
+        Ok(())
     }
 }

@@ -1,6 +1,10 @@
 //! The address space of a process: what is mapped, and mapping and unmapping.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
 use core::{any::Any, ops::Range, sync::atomic::AtomicBool};
 use veridian_containers::abi::Errno;
 use veridian_hal::{
@@ -25,6 +29,8 @@ use linux_raw_sys::general::{RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
 pub struct AddressSpace {
     pub(super) table: Arc<PageTable>,
     pub(super) state: SpinLock<State>,
+    /// Itself.
+    pub(super) handle: Weak<Self>,
     /// mlockall(2) with MCL_FUTURE.
     pub(super) locks_future: AtomicBool,
 }
@@ -147,12 +153,15 @@ impl Mapping {
                 Backing::Source { source: source.clone(), first: *first }
             }
         };
+        let protection = readable(self.protection);
         if let Content::SharedFile { source, .. } = &self.content
-            && !source.is_shared_writable()
+            && let Err(errno) = source.permit_shared_writing()
         {
+            if protection.contains(Protection::WRITE) {
+                return Err(errno);
+            }
             allowed -= Protection::WRITE;
         }
-        let protection = readable(self.protection);
         if !allowed.contains(protection) {
             return Err(Errno::EACCES);
         }
@@ -189,17 +198,18 @@ impl AddressSpace {
             resident: 0,
             peak_resident: 0,
         };
-        Self::with_state(&memory, |_| Ok(state))
+        let table = PageTable::new(memory).map_err(|_| Errno::ENOMEM)?;
+        Ok(Self::of(table, state))
     }
 
-    /// A space whose state is what `state` makes of its fresh page table.
-    pub(super) fn with_state(
-        memory: &Arc<MemoryGroup>,
-        state: impl FnOnce(&PageTable) -> Result<State, Errno>,
-    ) -> Result<Arc<Self>, Errno> {
-        let table = PageTable::new(memory.clone()).map_err(|_| Errno::ENOMEM)?;
-        let state = SpinLock::new(state(&table)?);
-        Ok(Arc::new(Self { table, state, locks_future: AtomicBool::new(false) }))
+    /// A space of a table and what is to be in it.
+    pub(super) fn of(table: Arc<PageTable>, state: State) -> Arc<Self> {
+        Arc::new_cyclic(|handle| Self {
+            table,
+            state: SpinLock::new(state),
+            handle: handle.clone(),
+            locks_future: AtomicBool::new(false),
+        })
     }
 
     /// The page table, to run user code with.
@@ -254,12 +264,15 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let length = layout::whole_pages(mapping.length).ok_or(Errno::ENOMEM)?;
+        let mut state = self.state.lock();
+        if let Content::PrivateFile { source, .. } | Content::SharedFile { source, .. } = &mapping.content {
+            source.mapped_in(&self.handle);
+        }
         let area = mapping.area()?;
         let takes_frames = area.takes_frames() || matches!(mapping.content, Content::Shared);
         if mapping.bounded && takes_frames && !layout::machine_holds(length) {
             return Err(Errno::ENOMEM);
         }
-        let mut state = self.state.lock();
         let range = state.place(mapping.place, length)?;
         state.check_growth(&range, &area, 1)?;
         state.cover_areas()?;

@@ -2,6 +2,7 @@
 
 use super::{
     file::admitted,
+    lock,
     place::{check_flags, open_file},
 };
 use crate::{
@@ -96,6 +97,7 @@ pub async fn fcntl(thread: &Thread, fd: i32, command: u32, argument: usize) -> R
             open_file(thread, fd)?.add_seals(seals)?;
             Ok(0)
         }
+        command if lock::is_record_lock(command) => lock::record_lock(thread, fd, command, UserAddr(argument)).await,
         // Nobody gets a lease.
         general::F_GETLEASE => open_file(thread, fd).map(|_| general::F_UNLCK as usize),
         _ => {

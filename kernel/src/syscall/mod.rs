@@ -18,6 +18,7 @@ mod identity;
 mod ipc;
 mod layout;
 mod limits;
+mod lock;
 mod memory;
 mod mount;
 mod mount_attributes;

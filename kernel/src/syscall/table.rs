@@ -3,7 +3,7 @@
 //! Only the calls that need the thread's registers are served elsewhere, by [`super::dispatch`].
 
 use super::{
-    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, memory, mount, mount_attributes, namespace, pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, system, time, timers, usage, vectored, xattr,
+    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, lock, memory, mount, mount_attributes, namespace, pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, system, time, timers, usage, vectored, xattr,
     number::{self, legacy},
 };
 use crate::task::Thread;
@@ -220,6 +220,7 @@ table! {
     number::__NR_dup3 => descriptor::dup3, (i32, i32, u32);
     number::__NR_close_range => descriptor::close_range, (u32, u32, u32);
     number::__NR_fcntl => descriptor::fcntl, (i32, u32, usize);
+    number::__NR_flock => lock::flock, (i32, u32);
     number::__NR_ioctl => descriptor::ioctl, (i32, u32, UserAddr);
     number::__NR_mkdirat => directory::mkdirat, (i32, UserAddr, u32);
     legacy::MKDIR => directory::mkdir, (UserAddr, u32);

@@ -100,7 +100,7 @@ fn a_mapped_page_is_the_file_s_own() {
     let file = world.open("/f", CREATE).expect("a file");
     world.write_to(&file, b"before").expect("written");
     let frame = file.page(0, world.memory()).expect("a page");
-    assert!(file.is_shared_writable() && file.permit_mapping(false).is_ok());
+    assert!(file.permit_shared_writing().is_ok() && file.permit_mapping(false).is_ok());
     frame.write(0, b"mapped");
     assert_eq!(world.read("/f"), Ok(b"mapped".to_vec()));
     assert!(file.resident_page(1).is_none());

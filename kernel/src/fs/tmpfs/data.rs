@@ -2,7 +2,10 @@
 //!
 //! No lock is held while bytes are copied: a fault in the program's buffer may need a page of this very file.
 
-use super::Seals;
+use super::{
+    Seals,
+    mapped::{Mappers, Use},
+};
 use crate::{
     cgroup::{MemoryGroup, memory::Kind},
     fs::{
@@ -28,11 +31,13 @@ pub(in crate::fs) struct Archived {
 }
 
 /// The bytes of a regular file.
-#[derive(Debug)]
 pub(in crate::fs) struct Data {
     /// Of a file that has no name in any directory.
     name: Option<Box<[u8]>>,
     pub(super) pages: SpinLock<Pages>,
+    pub(super) mappers: SpinLock<Mappers>,
+    /// Who writes it, or executes it.
+    pub used: Use,
 }
 
 pub(super) struct Pages {
@@ -44,9 +49,10 @@ pub(super) struct Pages {
     pub seals: Seals,
 }
 
-impl core::fmt::Debug for Pages {
+impl core::fmt::Debug for Data {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} bytes, {} frames", self.length, self.frames.len())
+        let pages = self.pages.lock();
+        write!(f, "{} bytes, {} frames", pages.length, pages.frames.len())
     }
 }
 
@@ -69,7 +75,7 @@ impl Data {
     }
 
     fn of(pages: Pages) -> Self {
-        Self { name: None, pages: SpinLock::new(pages) }
+        Self { name: None, pages: SpinLock::new(pages), mappers: SpinLock::default(), used: Use::default() }
     }
 
     /// An empty file that is in no directory, and is called `name` where it is shown.
@@ -261,7 +267,8 @@ impl Data {
             return Err(Errno::EFBIG);
         }
         let mut pages = self.pages.lock();
-        pages.seals.permit_length(pages.length, length)?;
+        let before = pages.length;
+        pages.seals.permit_length(before, length)?;
         if length > pages.length {
             pages.zero_tail();
         }
@@ -270,14 +277,22 @@ impl Data {
         pages.archived.bytes = &pages.archived.bytes[..cut];
         let gone = pages.frames.split_off(&length.div_ceil(PAGE_SIZE as u64));
         pages.zero_tail();
+        let shorter = length < before;
         drop(pages);
+        if shorter {
+            self.unmap_from(length.div_ceil(PAGE_SIZE as u64));
+        }
         superblock.release_pages(gone.len());
         Ok(())
     }
 
-    /// The page `index` for a mapping: the file's own frame, or a frame of the archive that is wholly the file's.
+    /// The page `index` for a mapping: the file's own frame, or a frame of the archive that is wholly the file's. ENXIO
+    /// behind the end.
     pub fn page(&self, index: u64, superblock: &Superblock, memory: &MemoryGroup) -> Result<Frame, Errno> {
         let mut pages = self.pages.lock();
+        if index >= pages.length.div_ceil(PAGE_SIZE as u64) {
+            return Err(Errno::ENXIO);
+        }
         match pages.resident(index) {
             Some(frame) => Ok(frame),
             None => pages.own_frame(index, superblock, memory),
@@ -289,9 +304,14 @@ impl Data {
         self.pages.lock().resident(index)
     }
 
-    /// Whether mappings may write the file's pages: not while some are the archive's.
-    pub fn is_shared_writable(&self) -> bool {
-        self.pages.lock().archived.bytes.is_empty()
+    /// Whether mappings may write the file's pages: not while some are the archive's (EACCES), and not once that is
+    /// forbidden (EPERM).
+    pub fn permit_shared_writing(&self) -> Result<(), Errno> {
+        let pages = self.pages.lock();
+        if pages.seals.intersects(Seals::OF_WRITES) {
+            return Err(Errno::EPERM);
+        }
+        if pages.archived.bytes.is_empty() { Ok(()) } else { Err(Errno::EACCES) }
     }
 }
 

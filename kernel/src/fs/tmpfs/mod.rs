@@ -4,6 +4,7 @@
 //! files begin as slices of the initial RAM disk.
 
 mod data;
+mod mapped;
 mod memory_file;
 mod seals;
 mod space;

@@ -53,16 +53,6 @@ impl Data {
     pub fn allow_seals(&self) {
         self.pages.lock().seals.remove(Seals::SEAL);
     }
-
-    /// Sets further seals; EPERM where none may be.
-    pub fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
-        let mut pages = self.pages.lock();
-        if pages.seals.contains(Seals::SEAL) {
-            return Err(Errno::EPERM);
-        }
-        pages.seals.insert(seals);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -117,6 +117,7 @@ impl Data {
             }
         }
         drop(pages);
+        self.unmap(&gone);
         superblock.release_pages(gone.len());
         Ok(())
     }

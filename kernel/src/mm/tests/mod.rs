@@ -102,7 +102,7 @@ impl PageSource for TestFile {
         self.bytes.len() as u64
     }
 
-    fn is_shared_writable(&self) -> bool {
-        self.writable
+    fn permit_shared_writing(&self) -> Result<(), Errno> {
+        if self.writable { Ok(()) } else { Err(Errno::EACCES) }
     }
 }
