@@ -3,8 +3,11 @@
 //! Only the calls that need the thread's registers are served elsewhere, by [`super::dispatch`].
 
 use super::{
-    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, lock, memory, mount, mount_attributes, namespace, pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, system, time, timers, usage, vectored, xattr,
+    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, lock, memory,
+    mount, mount_attributes, namespace,
     number::{self, legacy},
+    pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, system, time, timers,
+    usage, vectored, xattr,
 };
 use crate::task::Thread;
 use alloc::sync::Arc;
