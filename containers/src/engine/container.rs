@@ -13,7 +13,7 @@ use spin::Mutex;
 
 use super::lifecycle::{Event, Lifecycle};
 use super::parts::Parts;
-use super::{Error, Platform};
+use super::{Error, House, Platform};
 use crate::abi::{CreateFlags, ExitFlags, WaitResult, WaitStatus};
 use crate::config::Config;
 use crate::{ContainerId, Status};
@@ -191,6 +191,12 @@ impl<P: Platform> Container<P> {
     pub fn with_process<R>(&self, look: impl FnOnce(&P::Process) -> R) -> Option<R> {
         let (_, parts) = self.look();
         parts.and_then(|parts| parts.process.as_ref().map(look))
+    }
+
+    /// Looks at where its processes live, once it is built and until it is deleted.
+    pub fn with_house<R>(&self, look: impl FnOnce(House<'_, P>) -> R) -> Option<R> {
+        let (_, parts) = self.look();
+        parts.map(|parts| look(parts.house()))
     }
 
     /// How it ended; `None` while it has not.

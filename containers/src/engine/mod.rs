@@ -102,6 +102,19 @@ impl<P: Platform> Engine<P> {
         found.filter(|container| self.sees(caller, container)).ok_or_else(|| Errno::ENOENT.into())
     }
 
+    /// The container of a key, while it has its id.
+    #[must_use]
+    pub fn find(&self, key: ContainerKey) -> Option<Arc<Container<P>>> {
+        self.table().lock().by_key(key)
+    }
+
+    /// Whether a container is inside of the one of `key`, directly or in others that are.
+    #[must_use]
+    pub fn is_inside(&self, container: &Container<P>, key: ContainerKey) -> bool {
+        let outer_of = |inner| self.find(inner).and_then(|container| container.outer());
+        core::iter::successors(container.outer(), |inner| outer_of(*inner)).any(|outer| outer == key)
+    }
+
     /// The container that was created next after the one whose [cookie](ContainerKey::cookie) this is, of those that
     /// are in the same container as `caller` and in its cgroup; the first for 0. A walk that starts at 0 and goes on
     /// with each cookie sees every container once that exists all the while, whatever is created and deleted meanwhile.

@@ -3,7 +3,7 @@
 use super::{
     Caller, Dentry, OverlayLayers, cgroup, devfs, devpts, mount::TmpfsOptions, mqueue, overlay, proc, sysfs, tmpfs,
 };
-use crate::security::Capabilities;
+use crate::{namespace::PidNamespace, security::Capabilities};
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
 
@@ -33,10 +33,23 @@ pub const TYPES: &[FileSystemType] = &[
 /// EPERM for one that is the machine's alone, EINVAL for options that it does not know.
 pub(super) fn tree(kind: &[u8], data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     let known = TYPES.iter().find(|known| known.name.as_bytes() == kind).ok_or(Errno::ENODEV)?;
-    if !known.for_user_namespaces && !caller.credentials.user_namespace.is_first() {
-        return Err(Errno::EPERM);
-    }
+    permit(known.name, caller)?;
     (known.make)(data, caller)
+}
+
+/// EPERM for a type that is the machine's alone, unless `caller` is of the machine's user namespace.
+pub(super) fn permit(kind: &str, caller: &Caller<'_>) -> Result<(), Errno> {
+    let is_for_all = TYPES.iter().any(|known| known.name == kind && known.for_user_namespaces);
+    if is_for_all || caller.credentials.user_namespace.is_first() { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// The same of a file system that is there already, and shows what belongs to a namespace: EPERM, too, without
+/// CAP_SYS_ADMIN over that.
+pub(super) fn permit_tree(root: &Arc<Dentry>, caller: &Caller<'_>) -> Result<(), Errno> {
+    let superblock = root.inode().superblock();
+    permit(superblock.kind(), caller)?;
+    let may = caller.credentials.capable_in(superblock.owner(), Capabilities::SYS_ADMIN);
+    if may { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 fn tmpfs(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
@@ -53,15 +66,19 @@ fn dev(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
     if options.limits_nothing() { devfs::tree("dev", &options, caller.memory) } else { Err(Errno::EINVAL) }
 }
 
-/// Of the caller's own pid namespace: EPERM without CAP_SYS_ADMIN over it, and for who has no rights over the machine
-/// where it would show what is hidden.
-fn proc(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
-    let namespace = caller.thread.ok_or(Errno::EPERM)?.pid().namespace();
+/// EPERM unless `caller` may have the processes of `namespace` shown: with CAP_SYS_ADMIN over it, and, without rights over
+/// the machine, where nothing is hidden of such a file system already.
+pub fn permit_proc(namespace: &PidNamespace, caller: &Caller<'_>) -> Result<(), Errno> {
     let mounts = &caller.context.namespace;
     let hides = !mounts.owner().is_first() && !mounts.shows_whole("proc");
-    if hides || !caller.credentials.capable_in(namespace.owner(), Capabilities::SYS_ADMIN) {
-        return Err(Errno::EPERM);
-    }
+    let may = !hides && caller.credentials.capable_in(namespace.owner(), Capabilities::SYS_ADMIN);
+    if may { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// Of the caller's own pid namespace.
+fn proc(data: &[u8], caller: &Caller<'_>) -> Result<Arc<Dentry>, Errno> {
+    let namespace = caller.thread.ok_or(Errno::EPERM)?.pid().namespace();
+    permit_proc(namespace, caller)?;
     let options = proc::Options::parse(data, caller.credentials)?;
     Ok(proc::tree(namespace, options, &caller.credentials.user_namespace))
 }

@@ -1,16 +1,14 @@
 //! The container calls. Their numbers and structures are in `veridian-containers::abi`; docs/abi.md describes them.
 //!
-//! Who may: the caller needs CAP_SYS_ADMIN (EPERM). In a container it sees what was created in that container, and no
-//! others.
+//! Who may: [`Domain`] tells (EPERM). In a container the caller sees what was created in that container, and no others.
 
 use super::{pidfd, place};
 use crate::{
     boot,
     fs::{File, OpenFlags},
-    security::Capabilities,
     task::{self, Thread},
     tty::pty::Master,
-    virt::containers::{Container, Guest, container_of, descriptor_for, take_terminal},
+    virt::containers::{Container, Domain, Guest, container_of, descriptor_for, take_terminal},
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use veridian_containers::{
@@ -30,11 +28,12 @@ const OPEN_PATH_MAX: usize = 32 * (veridian_containers::ID_MAX + 1);
 
 /// Serves one of the container calls.
 pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Result<usize, Errno> {
-    if !thread.credentials().capable(Capabilities::SYS_ADMIN) {
-        return Err(Errno::EPERM);
-    }
+    let domain = Domain::of(thread)?;
     let engine = boot::engine();
-    let container = || container_of(thread, words[0] as i32);
+    let container = || {
+        let container = container_of(thread, words[0] as i32)?;
+        domain.permit(&container).map(|()| container)
+    };
     let flags = |word: usize| u32::try_from(word).map_err(|_| Errno::EINVAL);
     match call {
         Call::Create => create(thread, UserAddr(words[0])).await,

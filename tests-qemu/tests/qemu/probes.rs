@@ -60,6 +60,7 @@ pub const ALL: &[Probe] = &[
     probe("privileges", "capabilities_are_those_of_capabilities_7_through_exec_and_what_is_given_away_is_gone"),
     probe("procfs", "proc_shows_processes_and_the_machine_as_linux_does_and_leads_nowhere_else"),
     probe("refused", "what_this_kernel_does_not_do_is_refused_to_user_programs"),
+    probe("rootless", "root_of_a_containers_users_makes_containers_within_it_and_none_that_reaches_beyond"),
     probe("seccomp", "filters_judge_every_call_and_cannot_be_shaken_off"),
     measuring("shares", "shares_and_quotas_of_cpu_time_hold_to_the_percent_at_each_level"),
     probe("signals", "exit_statuses_and_signals_of_processes_are_as_on_linux"),

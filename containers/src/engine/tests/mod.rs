@@ -423,3 +423,21 @@ fn what_the_platform_does_not_enforce_is_refused_before_anything_is_done() {
     assert_eq!(errno(run(&engine, engine.exec(&container, exec))), Some(Errno::EINVAL));
     assert_eq!(world(&engine), before);
 }
+
+#[test]
+fn who_is_inside_of_whom_is_known_over_any_number_of_levels() {
+    let engine = engine();
+    let create = |id, caller: &Option<ContainerKey>| {
+        run(&engine, engine.create(CreateRequest { caller, ..request(id, PLAIN) })).unwrap()
+    };
+    let outer = create("a", &None);
+    let middle = create("b", &Some(outer.key()));
+    let inner = create("c", &Some(middle.key()));
+    let neighbour = create("d", &None);
+    assert!(engine.is_inside(&inner, outer.key()) && engine.is_inside(&inner, middle.key()));
+    assert!(engine.is_inside(&middle, outer.key()));
+    for (container, other) in [(&outer, &outer), (&outer, &inner), (&middle, &inner), (&inner, &neighbour)] {
+        assert!(!engine.is_inside(container, other.key()), "{} in {}", container.id(), other.id());
+    }
+    assert_eq!(engine.find(middle.key()).map(|found| found.key()), Some(middle.key()));
+}

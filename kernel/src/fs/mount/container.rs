@@ -18,7 +18,7 @@ use crate::fs::{
     path::{LastKind, Look, Walk},
     tmpfs, types,
 };
-use crate::namespace::UserNamespace;
+use crate::{namespace::UserNamespace, security::Capabilities};
 use alloc::{string::String, sync::Arc, vec, vec::Vec};
 use veridian_containers::abi::Errno;
 
@@ -108,8 +108,9 @@ pub(super) struct Made {
 
 impl ContainerMounts {
     /// A namespace of `owner` with the directory `source` of the caller's tree as its root, and with what is mounted
-    /// beneath.
+    /// beneath. EPERM for who may not change the caller's mounts: he could take the copy apart.
     pub fn new(caller: &Caller<'_>, source: &Location, owner: &Arc<UserNamespace>) -> Result<Self, Errno> {
+        caller.permit_mount()?;
         if !source.inode().is_directory() {
             return Err(Errno::ENOTDIR);
         }
@@ -131,6 +132,7 @@ impl ContainerMounts {
                 return self.place(caller, &request, bound);
             }
             MountSource::Tree(root) => {
+                types::permit_tree(root, caller)?;
                 self.refuse_link(caller, request.destination)?;
                 root.clone()
             }
@@ -139,8 +141,14 @@ impl ContainerMounts {
                 let owner = self.context.namespace.owner();
                 tmpfs::tree(&options.mapped(owner)?, owner, caller.memory)?
             }
-            MountSource::Overlay(layers) => overlay::tree(layers, caller)?,
-            MountSource::Dev => devfs::tree("dev", &TmpfsOptions::default(), caller.memory)?,
+            MountSource::Overlay(layers) => {
+                types::permit("overlay", caller)?;
+                overlay::tree(layers, caller)?
+            }
+            MountSource::Dev => {
+                types::permit("dev", caller)?;
+                devfs::tree("dev", &TmpfsOptions::default(), caller.memory)?
+            }
             MountSource::TmpfsWithDevices(options) => {
                 let owner = self.context.namespace.owner();
                 devfs::tree("tmpfs", &options.mapped(owner)?, caller.memory)?
@@ -197,7 +205,11 @@ impl ContainerMounts {
         }
         let _topology = Topology::lock();
         if !bind {
-            target.mount.superblock().set_flags(request.superblock)?;
+            let superblock = target.mount.superblock();
+            if !caller.credentials.capable_in(superblock.owner(), Capabilities::SYS_ADMIN) {
+                return Err(Errno::EPERM);
+            }
+            superblock.set_flags(request.superblock)?;
         }
         set_flags(core::slice::from_ref(&target.mount), request.flags)?;
         set_flags(&target.mount.subtree(), request.flags_beneath)?;
@@ -232,6 +244,11 @@ impl ContainerMounts {
             self.context.root.mount.lock_tree();
         }
         Ok(())
+    }
+
+    /// Whether it is for another user namespace than the one that the caller's mounts are ruled from.
+    pub(super) const fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// At the container's root, for its first process.
@@ -309,10 +326,14 @@ impl Made {
     }
 }
 
-/// Private copies of what is at `source`, in the caller's namespace, and of what is mounted beneath it.
+/// Private copies of what is at `source`, in the caller's namespace, and of what is mounted beneath it. EINVAL where one
+/// alone would show what a locked mount hides.
 fn bind_from(caller: &Caller<'_>, source: &Location, recursive: bool) -> Result<Vec<Bound>, Errno> {
     let _topology = Topology::lock();
     if !caller.context.namespace.has(&source.mount) || source.mount.is_unbindable() {
+        return Err(Errno::EINVAL);
+    }
+    if !recursive && source.mount.has_locked_beneath(&source.dentry) {
         return Err(Errno::EINVAL);
     }
     let copying = Copying { recursive, kinship: Kinship::Private, unbindable: false, memory: caller.memory };

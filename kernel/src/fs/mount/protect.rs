@@ -51,7 +51,8 @@ impl ContainerMounts {
         self.at(path, memory, |inside, _| Ok(Self::bind_own(inside, place)?[0].clone()))
     }
 
-    /// Mounts what `make` makes of the place that `path` leads to, if any, on that place.
+    /// Mounts what `make` makes of the place that `path` leads to, if any, on that place, for good where the container has
+    /// fewer rights than its creator.
     fn at(
         &mut self,
         path: &[u8],
@@ -63,7 +64,13 @@ impl ContainerMounts {
         match find(&inside, path)? {
             Some(place) => {
                 let mount = make(&inside, &place)?;
-                Topology::lock().attach(mount, place, memory)
+                let topology = Topology::lock();
+                topology.attach(mount.clone(), place, memory)?;
+                if self.is_foreign() {
+                    mount.lock_tree();
+                    mount.set_locked(true);
+                }
+                Ok(())
             }
             None => Ok(()),
         }

@@ -8,6 +8,7 @@ mod hooks;
 mod mounts;
 mod namespaces;
 mod paths;
+mod permission;
 mod platform;
 mod process;
 mod program;
@@ -16,6 +17,7 @@ mod runtime;
 mod terminal;
 
 pub use descriptor::{container_of, descriptor_for, process_of, take_terminal};
+pub use permission::Domain;
 pub use platform::Kernel;
 pub use process::Guest;
 

@@ -38,8 +38,9 @@ pub fn add(caller: &Thread, house: House<'_, Kernel>, bundle: &Location, mount: 
         Filesystem::Devpts(devpts) => MountSource::Other { kind: "devpts", data: devpts_options(devpts) },
         Filesystem::Proc => {
             let owner = root.with_mounts(|mounts| mounts.context()).namespace.owner().clone();
-            let instance = fs::proc::Options::default();
-            MountSource::Tree(fs::proc::tree(&house.namespaces.set.pid_for_children, instance, &owner))
+            let (processes, instance) = (&house.namespaces.set.pid_for_children, fs::proc::Options::default());
+            fs::types::permit_proc(processes, &view.caller())?;
+            MountSource::Tree(fs::proc::tree(processes, instance, &owner))
         }
         Filesystem::Cgroup2 => MountSource::Tree(fs::cgroup::tree_of(&house.namespaces.set.cgroup)),
         Filesystem::Sysfs => {

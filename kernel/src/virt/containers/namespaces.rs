@@ -45,6 +45,7 @@ impl ContainerNamespaces {
             effective: Capabilities::all(),
             permitted: Capabilities::all(),
             bounding: Capabilities::all(),
+            no_new_privileges: creator.no_new_privileges,
             user_namespace: self.user.clone(),
             ..Credentials::of(uid, gid, Arc::from([]))
         })
@@ -68,6 +69,9 @@ pub fn create(
     }
     let new = request.namespaces.new;
     let user = if new.contains(NamespaceSet::USER) {
+        if caller.with_fs(|fs| fs.root != fs.namespace.root()) {
+            return Err(Error::new(Errno::EPERM).reason("a changed root directory would be left by a user namespace"));
+        }
         let user = asker.in_new_user_namespace()?.user_namespace;
         map(&user, &asker, IdKind::User, Capabilities::SETUID, request.uid_mappings)?;
         map(&user, &asker, IdKind::Group, Capabilities::SETGID, request.gid_mappings)?;

@@ -6,7 +6,7 @@ use crate::{
     fs::{self, Caller},
     mm::image::Arguments,
     namespace::{Namespaces, Pid},
-    security::{Capabilities, Confinement, Credentials},
+    security::{Capabilities, Confinement, Credentials, SecureBits},
     task::{self, ExitObserver, Kin, LoadError, NewThread, Signals, Thread},
     tty::pty::Master,
 };
@@ -161,7 +161,7 @@ impl Tenant {
 }
 
 /// Who a container's process is: ids and capabilities of its user namespace, and none that its creator does not have
-/// unless that namespace is below his.
+/// unless that namespace is below his. EPERM where he could not become that himself.
 fn credentials_of(
     creator: &Credentials,
     namespaces: &ContainerNamespaces,
@@ -177,7 +177,15 @@ fn credentials_of(
     for &group in &user.additional_gids {
         groups.push(home.group(group).map_err(unmapped("group", group))?);
     }
+    groups.sort_unstable();
+    let may = |needed| creator.capable_in(home, needed);
+    let becomes = (uid == creator.euid || may(Capabilities::SETUID))
+        && (gid == creator.egid || may(Capabilities::SETGID))
+        && (*groups == *creator.groups || may(Capabilities::SETGID) && home.allows_set_groups());
     let same = creator.user_namespace == *home;
+    if !becomes || !same && !may(Capabilities::SYS_ADMIN) {
+        return Err(Error::new(Errno::EPERM).reason("its creator may not become this user"));
+    }
     let (most, bound) =
         if same { (creator.permitted, creator.bounding) } else { (Capabilities::all(), Capabilities::all()) };
     let set = |set: CapabilitySet| Capabilities::from_bits_truncate(set.bits());
@@ -190,6 +198,7 @@ fn credentials_of(
         inheritable,
         bounding: set(sets.bounding) & bound,
         ambient: set(sets.ambient) & permitted & inheritable,
+        securebits: if same { creator.securebits } else { SecureBits::empty() },
         no_new_privileges: process.no_new_privileges || creator.no_new_privileges,
         user_namespace: home.clone(),
         ..Credentials::of(uid, gid, groups.into())
