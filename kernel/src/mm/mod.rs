@@ -20,6 +20,7 @@ mod describe;
 mod fault;
 pub mod image;
 pub mod layout;
+mod room;
 mod shared;
 mod space;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod user_buffer;
 pub use change::{Destination, Discard};
 pub use describe::{Landmarks, Stretch};
 pub use layout::Layout;
+pub use room::filled;
 pub use shared::SharedPages;
 pub use space::{AddressSpace, Content, Limits, Mapping, Place};
 pub use user_buffer::{TRANSFER_MAX, UserBuffer};

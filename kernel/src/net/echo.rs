@@ -2,8 +2,8 @@
 //! it does so at once.
 
 use super::{Asker, Family, Packet, Socket, inbox::PACKET_BYTES};
-use crate::fs::io::Source;
-use alloc::{sync::Arc, vec};
+use crate::{fs::io::Source, mm::filled};
+use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use veridian_containers::abi::Errno;
 
@@ -58,7 +58,7 @@ impl Socket {
         address: IpAddr,
     ) -> Result<usize, Errno> {
         let charge = self.namespace.pool.charge(PACKET_BYTES + length, asker.memory)?;
-        let mut message = vec![0; length].into_boxed_slice();
+        let mut message = filled(0, length)?.into_boxed_slice();
         source.take(&mut message)?;
         let identifier = self.state.lock().port.unwrap_or(0);
         answer(self.family, address, identifier, &mut message)?;

@@ -6,11 +6,14 @@ use super::{
     interface::Interface,
     socket::Peer,
 };
-use crate::fs::{
-    File,
-    io::{Sink, Source},
+use crate::{
+    fs::{
+        File,
+        io::{Sink, Source},
+    },
+    mm::filled,
 };
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     net::SocketAddr,
     sync::atomic::Ordering,
@@ -160,7 +163,7 @@ impl Socket {
                 Some(Passed::new(files, asker.credentials.uid, &receiver.passage, waits, asker.files_under_way)?)
             }
         };
-        let mut bytes = vec![0; length].into_boxed_slice();
+        let mut bytes = filled(0, length)?.into_boxed_slice();
         source.take(&mut bytes)?;
         let from = match (self.local(), to) {
             (Some(Address::Ip(local)), Some(Address::Ip(to))) if local.ip().is_unspecified() => {

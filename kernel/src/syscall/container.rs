@@ -6,6 +6,7 @@ use super::{pidfd, place};
 use crate::{
     boot,
     fs::{File, OpenFlags},
+    mm::filled,
     task::{self, Thread},
     tty::pty::Master,
     virt::containers::{Container, Domain, Guest, container_of, descriptor_for, take_terminal},
@@ -75,9 +76,7 @@ fn write_sized<T: Args>(thread: &Thread, at: UserAddr, value: &T) -> Result<(), 
 
 fn read_buffer(thread: &Thread, at: u64, length: u64, max: usize) -> Result<Vec<u8>, Errno> {
     let length = usize::try_from(length).ok().filter(|length| *length <= max).ok_or(Errno::E2BIG)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(length, 0);
+    let mut bytes = filled(0, length)?;
     thread.space().read_bytes(UserAddr(at as usize), &mut bytes)?;
     Ok(bytes)
 }

@@ -1,7 +1,7 @@
 //! User and group ids (credentials(7)). The rules are in `security`; here are their calls.
 
-use crate::{security::Credentials, task::Thread};
-use alloc::{vec, vec::Vec};
+use crate::{mm::filled, security::Credentials, task::Thread};
+use alloc::vec::Vec;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 use zerocopy::IntoBytes;
@@ -109,7 +109,7 @@ pub async fn setgroups(thread: &Thread, count: i32, from: UserAddr) -> Result<us
     let who = thread.credentials();
     who.permit_set_groups()?;
     let count = usize::try_from(count).ok().filter(|count| *count <= crate::security::GROUPS_MAX);
-    let mut groups = vec![0u32; count.ok_or(Errno::EINVAL)?];
+    let mut groups = filled(0_u32, count.ok_or(Errno::EINVAL)?)?;
     thread.space().read_bytes(from, groups.as_mut_bytes())?;
     for gid in &mut groups {
         *gid = who.user_namespace.group(*gid)?;

@@ -3,6 +3,7 @@
 use super::layout::{PollFd, TimeSpec};
 use crate::{
     fs::{File, Readiness},
+    mm::filled,
     sched,
     task::{SignalSet, Thread},
 };
@@ -103,8 +104,7 @@ async fn wait(thread: &Thread, at: UserAddr, count: u32, timeout_ns: Option<u64>
         return Err(Errno::EINVAL);
     }
     let space = thread.space();
-    let mut asked: Vec<PollFd> = Vec::with_capacity(count);
-    asked.resize(count, PollFd { fd: -1, events: 0, revents: 0 });
+    let mut asked = filled(PollFd { fd: -1, events: 0, revents: 0 }, count)?;
     space.read_bytes(at, asked.as_mut_slice().as_mut_bytes())?;
     let ready = wait_for(thread, &mut asked, timeout_ns).await;
     space.write_bytes(at, asked.as_slice().as_bytes())?;

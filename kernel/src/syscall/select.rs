@@ -4,8 +4,8 @@ use super::{
     layout::{PollFd, TimeSpec},
     poll::{Restore, duration_ns, timeout_ns, wait_for},
 };
-use crate::{fs::Readiness, task::Thread};
-use alloc::{vec, vec::Vec};
+use crate::{fs::Readiness, mm::filled, task::Thread};
+use alloc::vec::Vec;
 use linux_raw_sys::general::RLIMIT_NOFILE;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
@@ -71,7 +71,7 @@ async fn among(thread: &Thread, count: i32, places: [UserAddr; 3], timeout_ns: O
     let space = thread.space();
     let mut sets: [Set; 3] = [None, None, None];
     for (set, place) in sets.iter_mut().zip(places).filter(|(_, place)| *place != UserAddr(0)) {
-        let mut words = vec![0_u64; count.div_ceil(BITS)];
+        let mut words = filled(0_u64, count.div_ceil(BITS))?;
         space.read_bytes(place, words.as_mut_slice().as_mut_bytes())?;
         *set = Some((place, words));
     }
@@ -88,8 +88,8 @@ async fn among(thread: &Thread, count: i32, places: [UserAddr; 3], timeout_ns: O
     let mut told = 0;
     for ((_, answer), set) in SETS.iter().zip(&mut sets) {
         let Some((_, words)) = set else { continue };
-        let before = core::mem::take(words);
-        *words = vec![0; before.len()];
+        let cleared = filled(0, words.len())?;
+        let before = core::mem::replace(words, cleared);
         for one in &asked {
             let fd = one.fd as usize;
             if contains(&before, fd) && Readiness::from_bits_truncate(one.revents).intersects(*answer) {

@@ -3,9 +3,10 @@
 use super::place::{here, open_file, path};
 use crate::{
     fs::{Caller, Subject, XATTR_NAME_MAX, XATTR_SIZE_MAX, XattrFlags},
+    mm::filled,
     task::Thread,
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
@@ -71,7 +72,7 @@ fn set(
     if size > XATTR_SIZE_MAX {
         return Err(Errno::E2BIG);
     }
-    let mut bytes = vec![0; size];
+    let mut bytes = filled(0, size)?;
     thread.space().read_bytes(value, &mut bytes)?;
     target.with(thread, |caller, subject| caller.set_xattr(subject, &name, &bytes, flags))?;
     Ok(0)

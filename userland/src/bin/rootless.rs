@@ -121,7 +121,7 @@ fn inside(checks: &mut Checks) {
     checks.equal("with hooks, who are he", attempt(hooks), FINE);
     checks.equal(
         "what he binds is as read-only as it was",
-        { life("mount=/tmp/at:bind:/mnt\n", &["/bin/worker", "write", "/tmp/at/new"]) },
+        life("mount=/tmp/at:bind:/mnt\n", &["/bin/worker", "write", "/tmp/at/new"]),
         Ok(WaitStatus::Exited(Errno::EROFS.get() as u8)),
     );
     let bomb = life("pids_limit=max\n", &["/bin/worker", "fork-bomb"]);

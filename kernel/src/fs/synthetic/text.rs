@@ -7,9 +7,10 @@ use crate::{
         FileObject, Readiness,
         io::{Sink, Source, moved},
     },
+    mm::filled,
     sched::WaitQueue,
 };
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     sync::atomic::{AtomicU64, Ordering},
     task::Context,
@@ -80,7 +81,7 @@ impl OpenText {
         if count > WRITE_MAX {
             return Err(Errno::E2BIG);
         }
-        let mut bytes = vec![0; count];
+        let mut bytes = filled(0, count)?;
         source.take(&mut bytes)?;
         self.node.write(&bytes, &self.opener)?;
         Ok(count)

@@ -10,6 +10,7 @@ pub use state::Operation;
 use super::{Caller, Limits, Permissions, Remembered, Viewer, now_s, table::*};
 use crate::{
     cgroup::ObjectCharge,
+    mm::filled,
     namespace::Pid,
     sched::{self, WaitQueue},
 };
@@ -138,7 +139,7 @@ impl Semaphores {
             )?;
             if operations.iter().any(|one| one.undo) && !state.undo.contains_key(&process) {
                 let charge = caller.pool.charge(UNDO_BYTES + state.values.len() * size_of::<i32>(), caller.memory)?;
-                let adjustments = vec![0; state.values.len()];
+                let adjustments = filled(0, state.values.len())?;
                 state.undo.insert(process, Undo { adjustments, _charge: charge });
                 self.undoing.lock().entry(process).or_default().insert(id);
             }

@@ -4,8 +4,7 @@ use super::{
     Here, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, NO_WAIT,
     layout::{MessageInformation, QueueStatus},
 };
-use crate::{ipc::message::Choice, task::Thread};
-use alloc::vec;
+use crate::{ipc::message::Choice, mm::filled, task::Thread};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
@@ -32,7 +31,7 @@ pub async fn msgsnd(thread: &Thread, id: i32, from: UserAddr, length: usize, fla
     if length > here.namespace.limits().message_bytes as usize || id < 0 || kind < 1 {
         return Err(Errno::EINVAL);
     }
-    let mut bytes = vec![0; length].into_boxed_slice();
+    let mut bytes = filled(0, length)?.into_boxed_slice();
     space.read_bytes(from.checked_add(BYTES_AT).ok_or(Errno::EFAULT)?, &mut bytes)?;
     here.namespace.queues.send(&here.caller(thread), id, kind, bytes, flags & NO_WAIT == 0).await?;
     Ok(0)

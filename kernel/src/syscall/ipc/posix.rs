@@ -7,10 +7,11 @@ use super::{
 use crate::{
     fs::{Access, File, OpenFlags, PATH_MAX},
     ipc::posix::{Attributes, OpenQueue, OpenRequest, PRIORITY_MAX},
+    mm::filled,
     syscall::{poll::duration_ns, time::realtime_ns},
     task::Thread,
 };
-use alloc::{sync::Arc, vec};
+use alloc::sync::Arc;
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{UserAddr, clock};
 
@@ -93,7 +94,7 @@ pub async fn mq_timedsend(
     if length as u64 > queue.attributes().message_bytes {
         return Err(Errno::EMSGSIZE);
     }
-    let mut bytes = vec![0; length].into_boxed_slice();
+    let mut bytes = filled(0, length)?.into_boxed_slice();
     thread.space().read_bytes(from, &mut bytes)?;
     let here = Here::of(thread);
     queue.send(&here.caller(thread), priority, bytes, file.is_nonblocking(), deadline).await?;

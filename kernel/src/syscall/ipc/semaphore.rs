@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     ipc::semaphore::{Operation, VALUE_MAX},
+    mm::filled,
     syscall::poll::timeout_ns,
     task::Thread,
 };
@@ -82,7 +83,7 @@ pub async fn semctl(thread: &Thread, id: i32, index: i32, command: u32, argument
         SETVAL => semaphores.set_value(&caller, id, index, argument as i32)?,
         GETALL => space.write_bytes(at, semaphores.values(&caller, id)?.as_slice().as_bytes())?,
         SETALL => {
-            let mut values = vec![0u16; semaphores.values(&caller, id)?.len()];
+            let mut values = filled(0_u16, semaphores.values(&caller, id)?.len())?;
             space.read_bytes(at, values.as_mut_slice().as_mut_bytes())?;
             semaphores.set_values(&caller, id, &values)?;
         }

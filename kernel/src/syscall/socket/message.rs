@@ -3,13 +3,13 @@
 use super::{ADDRESS_MAX, Manner, open_socket, outgoing, read_address, send_all, wait, write_address};
 use crate::{
     fs::{File, io::Sink},
-    mm::UserBuffer,
+    mm::{UserBuffer, filled},
     net::{Address, Family, Kind, Outgoing, Received, Sender, Socket},
     security::Capabilities,
     syscall::{poll::timeout_ns, vectored::vectored},
     task::Thread,
 };
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use bitflags::bitflags;
 use linux_raw_sys::net;
 use veridian_containers::abi::Errno;
@@ -109,7 +109,7 @@ async fn send_message(
     if header.control_length > CONTROL_MAX {
         return Err(Errno::ENOBUFS);
     }
-    let mut control = vec![0; header.control_length];
+    let mut control = filled(0, header.control_length)?;
     space.read_bytes(UserAddr(header.control), &mut control)?;
     let address = (header.name != 0).then_some((UserAddr(header.name), header.name_length));
     send(thread, fd, source, flags, address, &control, begun).await

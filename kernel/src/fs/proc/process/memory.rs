@@ -3,7 +3,7 @@
 use super::{Process, text};
 use crate::{
     fs::{File, synthetic::Opener},
-    mm::{AddressSpace, Landmarks, PageSource, Stretch},
+    mm::{AddressSpace, Landmarks, PageSource, Stretch, filled},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use core::{any::Any, fmt::Write, ops::Range};
@@ -20,7 +20,7 @@ pub(super) fn file(source: &Arc<dyn PageSource>) -> Option<&File> {
 fn bytes(process: &Process, part: impl FnOnce(&Landmarks) -> Range<usize>) -> Result<Vec<u8>, Errno> {
     let Some(space) = process.live()?.try_space() else { return Ok(Vec::new()) };
     let range = part(&space.landmarks());
-    let mut bytes = vec![0; range.len()];
+    let mut bytes = filled(0, range.len())?;
     let (count, _) = space.read_up_to(UserAddr(range.start), &mut bytes);
     bytes.truncate(count);
     Ok(bytes)
