@@ -4,6 +4,7 @@ use super::{
     Access, Caller, Context, File, FileType, Inode, Location, SetTime, Timestamp,
     file::permit_length,
     inode::{Attributes, Content},
+    inotify::{self, Events},
     overlay,
     permission::{SET_GID, SET_UID},
     synthetic::{Node, Ownership},
@@ -40,6 +41,13 @@ impl<'a> Subject<'a> {
         self.location.map(|location| location.mount.begin_change()).transpose()
     }
 
+    /// Tells who watches it that `events` happen to it.
+    pub(super) fn notify(&self, events: Events) {
+        if let Some(location) = self.location {
+            inotify::notify(&location.dentry, events);
+        }
+    }
+
     /// The file to change: in an overlay that of the upper layer, copied there if it is not yet. To be asked for when
     /// the change is permitted.
     pub(super) fn changeable(&self, caller: &Caller<'_>) -> Result<&'a Arc<Inode>, Errno> {
@@ -64,7 +72,9 @@ impl Caller<'_> {
             let keeps_set_gid = subject.inode.is_directory() || self.may_keep_set_gid(own.uid, own.gid);
             own.mode = if keeps_set_gid { mode & 0o7777 } else { mode & 0o7777 & !SET_GID };
             Ok(())
-        })
+        })?;
+        subject.notify(Events::ATTRIB);
+        Ok(())
     }
 
     /// chown(2); `None` leaves an id as it is.
@@ -89,7 +99,9 @@ impl Caller<'_> {
         };
         let Attributes { mode, uid: old_uid, gid: old_gid, .. } = subject.inode.attributes();
         change(&mut Ownership { mode, uid: old_uid, gid: old_gid })?;
-        subject.changeable(self)?.change_ownership(change)
+        subject.changeable(self)?.change_ownership(change)?;
+        subject.notify(Events::ATTRIB);
+        Ok(())
     }
 
     /// utimensat(2).
@@ -117,10 +129,18 @@ impl Caller<'_> {
             SetTime::Now => now,
             SetTime::To(time) => time,
         };
-        let mut attributes = subject.changeable(self)?.attributes.lock();
-        attributes.accessed = choose(accessed, attributes.accessed);
-        attributes.modified = choose(modified, attributes.modified);
-        attributes.changed = now;
+        let changed = subject.changeable(self)?;
+        {
+            let mut attributes = changed.attributes.lock();
+            attributes.accessed = choose(accessed, attributes.accessed);
+            attributes.modified = choose(modified, attributes.modified);
+            attributes.changed = now;
+        }
+        subject.notify(match (accessed, modified) {
+            (SetTime::Omit, _) => Events::MODIFY,
+            (_, SetTime::Omit) => Events::ACCESS,
+            _ => Events::ATTRIB,
+        });
         Ok(())
     }
 
@@ -141,6 +161,7 @@ impl Caller<'_> {
         data.used.end(false);
         result?;
         inode.written(self.credentials.capable(Capabilities::FSETID));
+        inotify::notify(&location.dentry, Events::MODIFY);
         Ok(())
     }
 

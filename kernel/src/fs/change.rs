@@ -4,6 +4,7 @@ use super::{
     Access, Caller, Dentry, DeviceNumber, FileType, Inode, Location, PATH_MAX, RenameFlags,
     dentry::Entries,
     inode::{Attributes, Content},
+    inotify::{self, Events},
     overlay,
     path::{Last, LastKind, Walk},
     permission::SET_GID,
@@ -96,10 +97,18 @@ impl Caller<'_> {
             return Err(Errno::EPERM);
         }
         if directory.inode().overlay_node().is_some() {
-            return overlay::link(&old.dentry, &directory.dentry, walk.name(&last), self.memory);
+            overlay::link(&old.dentry, &directory.dentry, walk.name(&last), self.memory)?;
+        } else {
+            self.insert_link(&directory.dentry, walk.name(&last), inode)?;
         }
-        let name: Arc<[u8]> = walk.name(&last).into();
-        let dentry = Dentry::new(&directory.dentry, name.clone(), inode.clone(), self.memory)?;
+        inotify::notify_link(directory.inode(), walk.name(&last), inode);
+        Ok(())
+    }
+
+    /// Makes `name` in `directory` stand for `inode` too.
+    fn insert_link(&self, directory: &Arc<Dentry>, name: &[u8], inode: &Arc<Inode>) -> Result<(), Errno> {
+        let name: Arc<[u8]> = name.into();
+        let dentry = Dentry::new(directory, name.clone(), inode.clone(), self.memory)?;
         let _structure = directory.inode().superblock().structure.lock();
         let mut entries = directory.inode().entries()?.write();
         may_insert(&entries, &name)?;
@@ -171,7 +180,7 @@ impl Caller<'_> {
         if from.at.inode().node().is_some() {
             return Err(Errno::EPERM);
         }
-        let _structure = from.at.inode().superblock().structure.lock();
+        let structure = from.at.inode().superblock().structure.lock();
         let moving = from.entry(&old)?.ok_or(Errno::ENOENT)?;
         let target = to.entry(&new)?;
         let exchange = flags.contains(RenameFlags::EXCHANGE);
@@ -217,11 +226,21 @@ impl Caller<'_> {
                 (false, false) => {}
             }
         }
+        let (old_name, new_name) = (from.name(&old), to.name(&new));
+        let (from, to) = (&from.at.dentry, &to.at.dentry);
         if is_overlay {
-            let from = (&from.at.dentry, &moving, from.name(&old));
-            return overlay::rename(from, (&to.at.dentry, target.as_ref(), to.name(&new)), exchange, self.memory);
+            overlay::rename((from, &moving, old_name), (to, target.as_ref(), new_name), exchange, self.memory)?;
+        } else {
+            swap_names(from, &moving, old_name, to, target.as_ref(), new_name, exchange)?;
         }
-        swap_names(&from.at.dentry, &moving, from.name(&old), &to.at.dentry, target.as_ref(), to.name(&new), exchange)
+        drop(structure);
+        let (old_place, new_place) = ((&**from.inode(), old_name), (&**to.inode(), new_name));
+        let target = target.as_ref().map(|target| &**target.inode());
+        inotify::notify_move(old_place, new_place, moving.inode(), target.filter(|_| !exchange));
+        if let Some(target) = target.filter(|_| exchange) {
+            inotify::notify_move(new_place, old_place, target, None);
+        }
+        Ok(())
     }
 
     /// Makes an entry in `directory`. The mode is masked by the process's umask, but for a link's.
@@ -257,10 +276,13 @@ impl Caller<'_> {
                 _ => Err(Errno::EPERM),
             });
         }
-        if parent.overlay_node().is_some() {
-            return overlay::create(&directory.dentry, name, attributes, content, self.memory);
-        }
-        insert_new(&directory.dentry, name, attributes, content, self.memory)
+        let made = if parent.overlay_node().is_some() {
+            overlay::create(&directory.dentry, name, attributes, content, self.memory)?
+        } else {
+            insert_new(&directory.dentry, name, attributes, content, self.memory)?
+        };
+        inotify::notify_name(parent, name, made.inode(), Events::CREATE);
+        Ok(made)
     }
 
     /// Whether a set-group-id file of `gid` may be this caller's making: CAP_FSETID counts over `uid` and `gid`.
@@ -314,6 +336,7 @@ impl Caller<'_> {
         }
         directory.inode().touch_modified();
         drop(structure);
+        inotify::notify_removal(directory.inode(), walk.name(last), victim.inode());
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use super::{
     Superblock, Timestamp,
     dentry::{Dentry, Entries},
+    inotify::Watchers,
     locks::Locks,
     overlay,
     pipe::Pipe,
@@ -133,6 +134,7 @@ pub struct Inode {
     pub(super) attributes: SpinLock<Attributes>,
     pub(super) xattrs: Xattrs,
     pub(super) locks: Once<Locks>,
+    pub(super) watchers: Watchers,
     pub(super) content: Content,
 }
 
@@ -186,6 +188,7 @@ impl Inode {
             attributes: SpinLock::new(attributes),
             xattrs: Xattrs::default(),
             locks: Once::new(),
+            watchers: Watchers::default(),
             content,
         }))
     }
@@ -211,8 +214,16 @@ impl Inode {
 
     /// One that is charged to nobody itself.
     fn unpaid(superblock: &Arc<Superblock>, number: u64, attributes: Attributes, content: Content) -> Arc<Self> {
-        let (attributes, xattrs, locks) = (SpinLock::new(attributes), Xattrs::default(), Once::new());
-        Arc::new(Self { number, superblock: superblock.clone(), _charge: None, attributes, xattrs, locks, content })
+        Arc::new(Self {
+            number,
+            superblock: superblock.clone(),
+            _charge: None,
+            attributes: SpinLock::new(attributes),
+            xattrs: Xattrs::default(),
+            locks: Once::new(),
+            watchers: Watchers::default(),
+            content,
+        })
     }
 
     /// The inode's number in its file system.

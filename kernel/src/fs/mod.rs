@@ -32,6 +32,7 @@ mod fd_table;
 mod file;
 pub mod initrd;
 mod inode;
+pub mod inotify;
 pub mod io;
 pub mod locks;
 pub mod mount;

@@ -4,6 +4,7 @@ use super::{
     Access, Caller, File, FileType, Inode, Location, MountFlags,
     file::Hold,
     inode::Content,
+    inotify::{self, Events},
     overlay,
     path::{LastKind, Look, Resolve, Walk},
     tmpfs::Data,
@@ -168,6 +169,7 @@ impl Caller<'_> {
         let set_ids = self.set_ids(&location);
         let readable = inode.permit(self.credentials, Access::READ).is_ok();
         let hold = hold(inode.real(), Hold::Executes)?;
+        inotify::notify(&location.dentry, Events::OPEN);
         let source = File::new(location, Access::READ, OpenFlags::empty(), None, false, hold);
         Ok(Executable { source, set_ids, readable })
     }
@@ -263,6 +265,10 @@ impl Caller<'_> {
                 return Err(Errno::ENXIO);
             }
         };
+        if cut && inode.file_type() == FileType::Regular {
+            inotify::notify(&location.dentry, Events::MODIFY);
+        }
+        inotify::notify(&location.dentry, Events::OPEN);
         Ok(File::new(location, access, flags.kept(), object, keeps_set_ids, held))
     }
 

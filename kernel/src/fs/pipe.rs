@@ -49,10 +49,85 @@ struct State {
 }
 
 /// The bytes `filled` of a frame.
-#[derive(Debug)]
-struct Buffer {
+#[derive(Clone, Debug)]
+pub struct Buffer {
     frame: Frame,
     filled: Range<usize>,
+    /// Whether what comes next may be put behind: nobody else has a part of the frame.
+    grows: bool,
+}
+
+impl Buffer {
+    /// `bytes`, at most a page of them, in a frame charged to `memory`; ENOMEM.
+    pub fn of(bytes: &[u8], memory: &MemoryGroup) -> Result<Self, Errno> {
+        let frame = memory.zeroed_frame(Kind::Kernel)?;
+        frame.write(0, bytes);
+        Ok(Self { frame, filled: 0..bytes.len(), grows: true })
+    }
+
+    fn len(&self) -> usize {
+        self.filled.len()
+    }
+
+    /// Copies its first bytes to `to`.
+    fn read(&self, to: &mut [u8]) {
+        self.frame.read(self.filled.start, to);
+    }
+
+    /// Takes the first `count` bytes out.
+    fn split_off_front(&mut self, count: usize) -> Self {
+        let middle = self.filled.start + count;
+        let front = Self { frame: self.frame.clone(), filled: self.filled.start..middle, grows: false };
+        self.filled.start = middle;
+        front
+    }
+}
+
+/// Bytes that were taken out of a pipe, to be written elsewhere (splice(2)).
+#[derive(Debug, Default)]
+pub struct Taken(VecDeque<Buffer>);
+
+impl Taken {
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Buffer::len).sum()
+    }
+}
+
+impl FromIterator<Buffer> for Taken {
+    fn from_iter<I: IntoIterator<Item = Buffer>>(buffers: I) -> Self {
+        Self(buffers.into_iter().filter(|buffer| buffer.len() > 0).collect())
+    }
+}
+
+impl Source for Taken {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn take(&mut self, mut bytes: &mut [u8]) -> Result<(), Errno> {
+        while let Some(first) = self.0.front_mut().filter(|_| !bytes.is_empty()) {
+            let step = bytes.len().min(first.len());
+            let (now, later) = bytes.split_at_mut(step);
+            first.read(now);
+            first.filled.start += step;
+            bytes = later;
+            if first.filled.is_empty() {
+                self.0.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    fn take_to_frame(&mut self, frame: &Frame, range: Range<usize>) -> Result<(), Errno> {
+        let mut chunk = [0; 512];
+        for at in range.clone().step_by(chunk.len()) {
+            let bytes = &mut chunk[..(range.end - at).min(512)];
+            self.take(bytes)?;
+            frame.write(at, bytes);
+        }
+        Ok(())
+    }
 }
 
 /// An open end, or both.
@@ -78,6 +153,89 @@ impl Pipe {
             writer_opens: 0,
         };
         Arc::new(Self { state: SpinLock::new(state), readers: WaitQueue::new(), writers: WaitQueue::new() })
+    }
+
+    /// Takes up to `most` bytes, at least one; none at the end (no writer is left).
+    pub fn poll_take(&self, cx: &Context<'_>, most: usize) -> Poll<Taken> {
+        let mut taken = Taken::default();
+        {
+            self.readers.register(cx);
+            let mut state = self.state.lock();
+            if state.bytes == 0 {
+                return if state.writers == 0 { Poll::Ready(taken) } else { Poll::Pending };
+            }
+            let mut left = most.min(state.bytes);
+            state.bytes -= left;
+            while left > 0
+                && let Some(mut first) = state.buffers.pop_front()
+            {
+                if first.len() > left {
+                    taken.0.push_back(first.split_off_front(left));
+                    left = 0;
+                    state.buffers.push_front(first);
+                } else {
+                    left -= first.len();
+                    taken.0.push_back(first);
+                }
+            }
+        }
+        self.writers.wake_all();
+        Poll::Ready(taken)
+    }
+
+    /// Copies of the first bytes, up to `most`, which stay (tee(2)); none at the end.
+    pub fn poll_look(&self, cx: &Context<'_>, most: usize) -> Poll<Taken> {
+        self.readers.register(cx);
+        let mut state = self.state.lock();
+        if state.bytes == 0 && state.writers > 0 {
+            return Poll::Pending;
+        }
+        let mut taken = Taken::default();
+        let mut left = most.min(state.bytes);
+        for buffer in &mut state.buffers {
+            if left == 0 {
+                break;
+            }
+            let count = left.min(buffer.len());
+            // Nobody writes behind what is in two pipes.
+            buffer.grows = false;
+            taken.0.push_back(buffer.clone().split_off_front(count));
+            left -= count;
+        }
+        Poll::Ready(taken)
+    }
+
+    /// Puts back what was taken and not used.
+    pub fn put_back(&self, mut unused: Taken) {
+        {
+            let mut state = self.state.lock();
+            state.bytes += unused.len();
+            while let Some(last) = unused.0.pop_back() {
+                state.buffers.push_front(last);
+            }
+        }
+        self.readers.wake_all();
+    }
+
+    /// How many bytes fit, as soon as any do; EPIPE when nobody reads.
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<usize, Errno>> {
+        self.writers.register(cx);
+        let state = self.state.lock();
+        match state.room() {
+            _ if state.readers == 0 => Poll::Ready(Err(Errno::EPIPE)),
+            0 => Poll::Pending,
+            room => Poll::Ready(Ok(room)),
+        }
+    }
+
+    /// Puts bytes in, whether they fit or not: who gives them has asked for room before.
+    pub fn push(&self, mut more: Taken) {
+        {
+            let mut state = self.state.lock();
+            state.bytes += more.len();
+            state.buffers.append(&mut more.0);
+        }
+        self.readers.wake_all();
     }
 
     /// Bytes that fit.
@@ -127,6 +285,11 @@ impl Pipe {
 }
 
 impl State {
+    /// Bytes that fit now.
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.bytes)
+    }
+
     fn read(&mut self, sink: &mut dyn Sink) -> Result<(), Errno> {
         while let Some(buffer) = self.buffers.front_mut() {
             let start = buffer.filled.start;
@@ -149,8 +312,8 @@ impl State {
 
     fn write(&mut self, mut count: usize, source: &mut dyn Source, memory: &MemoryGroup) -> Result<(), Errno> {
         while count > 0 {
-            if self.buffers.back().is_none_or(|buffer| buffer.filled.end == PAGE_SIZE) {
-                self.buffers.push_back(Buffer { frame: memory.zeroed_frame(Kind::Kernel)?, filled: 0..0 });
+            if self.buffers.back().is_none_or(|buffer| buffer.filled.end == PAGE_SIZE || !buffer.grows) {
+                self.buffers.push_back(Buffer::of(&[], memory)?);
             }
             let buffer = self.buffers.back_mut().expect("just seen or made");
             let end = buffer.filled.end;
@@ -171,6 +334,11 @@ impl State {
 }
 
 impl PipeEnd {
+    /// Whether bytes can be taken from it, and put into it.
+    pub fn ways(&self) -> (bool, bool) {
+        (self.reads, self.writes)
+    }
+
     /// What it is an end of.
     pub fn pipe(&self) -> &Arc<Pipe> {
         &self.pipe
@@ -216,7 +384,7 @@ impl FileObject for PipeEnd {
             if state.readers == 0 {
                 return Poll::Ready(Err(Errno::EPIPE));
             }
-            let room = state.capacity - state.bytes;
+            let room = state.room();
             if room < before.min(ATOMIC_BYTES) && (before <= ATOMIC_BYTES || room == 0) {
                 self.pipe.writers.register(cx);
                 return Poll::Pending;
@@ -242,7 +410,7 @@ impl FileObject for PipeEnd {
             }
         }
         if self.writes {
-            if state.capacity - state.bytes >= ATOMIC_BYTES {
+            if state.room() >= ATOMIC_BYTES {
                 ready |= Readiness::WRITABLE;
             }
             if state.readers == 0 {

@@ -2,7 +2,7 @@
 //! name spaces `system` (ACLs) and `security.capability` (file capabilities), which would have to be enforced, are
 //! refused.
 
-use super::{Access, Caller, FileType, Inode, attributes::Subject, permission::STICKY};
+use super::{Access, Caller, FileType, Inode, attributes::Subject, inotify::Events, permission::STICKY};
 use crate::{
     cgroup::{MemoryGroup, ObjectCharge},
     security::Capabilities,
@@ -120,6 +120,7 @@ impl Caller<'_> {
         let inode = subject.changeable(self)?;
         inode.set_xattr(name, value, flags, self.memory)?;
         inode.touch_changed();
+        subject.notify(Events::ATTRIB);
         Ok(())
     }
 
@@ -134,6 +135,7 @@ impl Caller<'_> {
         let inode = subject.changeable(self)?;
         inode.remove_xattr(name)?;
         inode.touch_changed();
+        subject.notify(Events::ATTRIB);
         Ok(())
     }
 

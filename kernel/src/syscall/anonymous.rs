@@ -45,10 +45,20 @@ pub async fn memfd_create(thread: &Thread, name: UserAddr, flags: u32) -> Result
 }
 
 /// A descriptor for `object`, with O_CLOEXEC and O_NONBLOCK as `flags` have them.
-pub(super) fn descriptor(thread: &Thread, object: Arc<dyn FileObject>, flags: u32) -> Result<usize, Errno> {
+fn descriptor(thread: &Thread, object: Arc<dyn FileObject>, flags: u32) -> Result<usize, Errno> {
+    descriptor_for(thread, object, OpenFlags::RDWR, flags)
+}
+
+/// As [`descriptor`], to be used as `access` says.
+pub(super) fn descriptor_for(
+    thread: &Thread,
+    object: Arc<dyn FileObject>,
+    access: OpenFlags,
+    flags: u32,
+) -> Result<usize, Errno> {
     let flags = OpenFlags::from_bits_truncate(flags);
     let who = thread.credentials();
-    let file = File::of_object(object, OpenFlags::RDWR | flags & OpenFlags::NONBLOCK, who.fsuid, who.fsgid)?;
+    let file = File::of_object(object, access | flags & OpenFlags::NONBLOCK, who.fsuid, who.fsgid)?;
     Ok(thread.with_files(|files| files.insert(file, flags.contains(OpenFlags::CLOEXEC)))? as usize)
 }
 

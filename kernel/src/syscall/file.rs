@@ -7,17 +7,17 @@ use super::{
 };
 use crate::{
     fs::{Attempt, Caller, File, Location, OpenFlags, Resolve, Whence, eventfd::EventFd, io::Source},
-    mm::{TRANSFER_MAX, UserBuffer},
+    mm::UserBuffer,
     task::{self, Thread},
 };
-use alloc::{sync::Arc, vec};
+use alloc::sync::Arc;
 use core::{
     future::poll_fn,
     task::{Context, Poll},
 };
 use linux_raw_sys::general;
 use veridian_containers::{Signal, abi::Errno};
-use veridian_hal::{PAGE_SIZE, UserAddr};
+use veridian_hal::UserAddr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub async fn openat(thread: &Arc<Thread>, dirfd: i32, name: UserAddr, flags: u32, mode: u32) -> Result<usize, Errno> {
@@ -237,56 +237,6 @@ pub async fn truncate(thread: &Arc<Thread>, name: UserAddr, length: i64) -> Resu
     });
     excess(thread, result)?;
     Ok(0)
-}
-
-/// sendfile(2): from a regular file to anything.
-pub async fn sendfile(
-    thread: &Arc<Thread>,
-    to: i32,
-    from: i32,
-    offset_at: UserAddr,
-    length: usize,
-) -> Result<usize, Errno> {
-    let (source, target) = (open_file(thread, from)?, open_file(thread, to)?);
-    if source.any_object().is_some() || target.flags().contains(OpenFlags::APPEND) {
-        return Err(Errno::EINVAL);
-    }
-    let space = thread.space();
-    let own_offset = offset_at == UserAddr(0);
-    let mut offset = if own_offset {
-        source.seek(Whence::Current, 0)?
-    } else {
-        u64::try_from(space.read::<i64>(offset_at)?).map_err(|_| Errno::EINVAL)?
-    };
-    let mut chunk = vec![0; PAGE_SIZE];
-    let mut done = 0;
-    let mut result = Ok(());
-    while done < length.min(TRANSFER_MAX) {
-        let step = (length - done).min(chunk.len());
-        let count = source.read_at(offset, &mut chunk[..step])?;
-        if count == 0 {
-            break;
-        }
-        match write_all(thread, &target, &mut &chunk[..count]).await {
-            Ok(written) => {
-                done += written;
-                offset += written as u64;
-                if written < count {
-                    break;
-                }
-            }
-            Err(errno) => {
-                result = Err(errno);
-                break;
-            }
-        }
-    }
-    if own_offset {
-        source.seek(Whence::Set, offset as i64)?;
-    } else {
-        space.write(offset_at, &(offset as i64))?;
-    }
-    crate::fs::io::moved(done, result)
 }
 
 /// sync(2): what is written is where it belongs at once, as all file systems are in memory.

@@ -75,6 +75,7 @@ legacy! {
     EPOLL_CREATE = __NR_epoll_create;
     EPOLL_WAIT = __NR_epoll_wait;
     EVENTFD = __NR_eventfd;
+    INOTIFY_INIT = __NR_inotify_init;
     SELECT = __NR_select;
     VFORK = __NR_vfork;
     PAUSE = __NR_pause;

@@ -3,11 +3,11 @@
 //! Only the calls that need the thread's registers are served elsewhere, by [`super::dispatch`].
 
 use super::{
-    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, ipc, limits, lock, memory,
-    mount, mount_attributes, namespace,
+    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, inotify, ipc, limits, lock,
+    memory, mount, mount_attributes, namespace,
     number::{self, legacy},
-    pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, system, time, timers,
-    usage, vectored, xattr,
+    pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, splice, system, time,
+    timers, usage, vectored, xattr,
 };
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -208,10 +208,18 @@ table! {
     number::__NR_memfd_create => anonymous::memfd_create, (UserAddr, u32);
     number::__NR_eventfd2 => anonymous::eventfd2, (u32, u32);
     legacy::EVENTFD => anonymous::eventfd, (u32);
+    number::__NR_inotify_init1 => inotify::inotify_init1, (u32);
+    legacy::INOTIFY_INIT => inotify::inotify_init, ();
+    number::__NR_inotify_add_watch => inotify::inotify_add_watch, (i32, UserAddr, u32);
+    number::__NR_inotify_rm_watch => inotify::inotify_rm_watch, (i32, i32);
     number::__NR_timerfd_create => anonymous::timerfd_create, (i32, u32);
     number::__NR_timerfd_settime => anonymous::timerfd_settime, (i32, u32, UserAddr, UserAddr);
     number::__NR_timerfd_gettime => anonymous::timerfd_gettime, (i32, UserAddr);
-    number::__NR_sendfile => file::sendfile, (i32, i32, UserAddr, usize);
+    number::__NR_sendfile => splice::sendfile, (i32, i32, UserAddr, usize);
+    number::__NR_copy_file_range => splice::copy_file_range, (i32, UserAddr, i32, UserAddr, usize, u32);
+    number::__NR_splice => splice::splice, (i32, UserAddr, i32, UserAddr, usize, u32);
+    number::__NR_tee => splice::tee, (i32, i32, usize, u32);
+    number::__NR_vmsplice => splice::vmsplice, (i32, UserAddr, usize, u32);
     number::__NR_sync => file::sync, ();
     number::__NR_syncfs => file::syncfs, (i32);
     number::__NR_fsync => file::fsync, (i32);

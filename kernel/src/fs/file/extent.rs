@@ -3,7 +3,7 @@
 use super::File;
 use crate::{
     cgroup::MemoryGroup,
-    fs::{Access, inode::Content, tmpfs::Seals},
+    fs::{Access, inode::Content, inotify::Events, tmpfs::Seals},
 };
 use core::ops::Range;
 use veridian_containers::abi::Errno;
@@ -29,6 +29,7 @@ impl File {
         permit_length(data.length_bytes(), length, most)?;
         data.set_length(length, self.inode.superblock())?;
         self.inode.written(self.keeps_set_ids);
+        self.notify(Events::MODIFY);
         Ok(())
     }
 
@@ -60,6 +61,7 @@ impl File {
             }
         }
         self.inode.written(self.keeps_set_ids);
+        self.notify(Events::MODIFY);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use crate::fs::{
     Access,
     dentry::FIRST_COOKIE,
     inode::FileType,
+    inotify::Events,
     synthetic::{self, Listed, Node, OpenDirectory},
 };
 use veridian_containers::abi::Errno;
@@ -25,7 +26,13 @@ pub struct DirectoryEntry<'a> {
 impl File {
     /// Tells the entries from the offset on, until `tell` answers false; that entry is told again next time.
     /// Entries made or removed meanwhile neither hide nor repeat others.
-    pub fn read_directory(&self, mut tell: impl FnMut(DirectoryEntry<'_>) -> bool) -> Result<(), Errno> {
+    pub fn read_directory(&self, tell: impl FnMut(DirectoryEntry<'_>) -> bool) -> Result<(), Errno> {
+        self.list(tell)?;
+        self.notify(Events::ACCESS);
+        Ok(())
+    }
+
+    fn list(&self, mut tell: impl FnMut(DirectoryEntry<'_>) -> bool) -> Result<(), Errno> {
         let location = self.directory()?;
         if !self.access.contains(Access::READ) {
             return Err(Errno::EBADF);

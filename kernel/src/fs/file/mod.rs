@@ -12,6 +12,7 @@ pub use transfer::Whence;
 use super::{
     Access, Dentry, FileObject, Inode, Location, Mount, MountFlags, OpenFlags, Readiness, Superblock,
     inode::{Attributes, Content},
+    inotify::{self, Events},
     locks::Owner,
 };
 use crate::{
@@ -296,6 +297,13 @@ impl File {
         if matches!(self.inode.content, Content::Regular(_)) { Ok(()) } else { Err(Errno::ENODEV) }
     }
 
+    /// Tells who watches the file that `events` happen to it.
+    fn notify(&self, events: Events) {
+        if let Some(location) = &self.location {
+            inotify::notify(&location.dentry, events);
+        }
+    }
+
     fn touch_accessed(&self) {
         if let Some(location) = &self.location
             && !self.flags().contains(OpenFlags::NOATIME)
@@ -308,6 +316,10 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         self.inode().release_locks(self.lock_owner());
+        if !self.is_path_only() {
+            let written = self.access.contains(Access::WRITE);
+            self.notify(if written { Events::CLOSE_WRITE } else { Events::CLOSE_NOWRITE });
+        }
         if let (Content::Regular(data), Hold::Writes | Hold::Executes) = (&self.inode.content, self.hold) {
             data.used.end(self.hold == Hold::Executes);
         }

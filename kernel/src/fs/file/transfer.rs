@@ -6,6 +6,7 @@ use crate::{
     fs::{
         Access, FileObject, OpenFlags,
         inode::Content,
+        inotify::Events,
         io::{Sink, Source},
         synthetic::OpenText,
         tmpfs::Data,
@@ -32,6 +33,12 @@ pub enum Whence {
 impl File {
     /// Reads at the offset, and moves it.
     pub fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        let result = self.read_on(cx, sink);
+        self.transferred(&result, Events::ACCESS);
+        result
+    }
+
+    fn read_on(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
         let data = match self.readable()? {
             Content::Regular(data) => data,
             _ if self.inode.is_directory() => return Poll::Ready(Err(Errno::EISDIR)),
@@ -57,6 +64,12 @@ impl File {
 
     /// Reads at `at`; the offset stays.
     pub fn poll_read_at(&self, cx: &mut Context<'_>, at: u64, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        let result = self.read_from(cx, at, sink);
+        self.transferred(&result, Events::ACCESS);
+        result
+    }
+
+    fn read_from(&self, cx: &mut Context<'_>, at: u64, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
         match self.readable()? {
             Content::Regular(data) => {
                 let result = data.read(at, sink.remaining(), sink);
@@ -90,10 +103,12 @@ impl File {
         most: u64,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
-            return match self.object::<OpenText>() {
+            let result = match self.object::<OpenText>() {
                 Some(text) => Poll::Ready(self.at_offset(|_| text.write(source))),
                 None => self.poll_object(|object| object.poll_write(cx, source, memory)),
             };
+            self.transferred(&result, Events::MODIFY);
+            return result;
         };
         let count = source.remaining();
         if count == 0 {
@@ -254,6 +269,14 @@ impl File {
     fn written(&self, result: &Result<usize, Errno>) {
         if result.is_ok() {
             self.inode.written(self.keeps_set_ids);
+        }
+        self.transferred(&Poll::Ready(*result), Events::MODIFY);
+    }
+
+    /// Tells who watches the file that something was read or written.
+    fn transferred(&self, result: &Poll<Result<usize, Errno>>, events: Events) {
+        if matches!(result, Poll::Ready(Ok(1..))) {
+            self.notify(events);
         }
     }
 }
