@@ -117,8 +117,7 @@ impl Initrd {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let rootfs = path.parent().unwrap_or(Path::new("")).join("rootfs");
         if rootfs.is_dir() {
-            self.nodes.retain(|path, _| !path.starts_with("bundle/"));
-            self.directories.retain(|path| !path.starts_with("bundle/"));
+            self.remove("bundle");
             self.tree(&rootfs, "bundle/rootfs")?;
         }
         // Under the name that makes the directory a bundle, too.
@@ -148,6 +147,14 @@ impl Initrd {
             }
         }
         Ok(self)
+    }
+
+    /// Takes a directory out with all below it.
+    pub fn remove(&mut self, path: &str) -> &mut Self {
+        let below = format!("{}/", path.trim_matches('/'));
+        self.nodes.retain(|path, _| !path.starts_with(&below));
+        self.directories.retain(|path| !path.starts_with(&below));
+        self
     }
 
     /// The archive.

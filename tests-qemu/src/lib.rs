@@ -5,6 +5,7 @@
 //! reads the images that `scripts/image.sh` builds. Nothing here runs inside the guest.
 
 pub mod arch;
+mod busybox;
 pub mod cpio;
 pub mod image;
 pub mod initrd;

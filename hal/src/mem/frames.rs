@@ -268,7 +268,7 @@ impl Frame {
     }
 
     /// How many handles there are to it, this one included.
-    pub(super) fn handles(&self) -> u32 {
+    pub fn handles(&self) -> u32 {
         metadata(self.number).handles.load(Ordering::Acquire)
     }
 

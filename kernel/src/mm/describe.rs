@@ -1,6 +1,9 @@
 //! What an address space tells about itself: for /proc.
 
-use super::{AddressSpace, PageSource, area::Backing};
+use super::{
+    AddressSpace, PageSource,
+    area::{Area, Backing},
+};
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::Range;
 use veridian_containers::abi::Errno;
@@ -77,7 +80,7 @@ impl AddressSpace {
     /// What is mapped, in the order of addresses.
     pub fn stretches(&self) -> Vec<Stretch> {
         let state = self.state.lock();
-        let describe = |(range, area): (Range<usize>, &super::area::Area)| Stretch {
+        let describe = |(range, area): (Range<usize>, &Area)| Stretch {
             range,
             protection: area.protection,
             shared: area.shared,
@@ -89,16 +92,51 @@ impl AddressSpace {
         };
         state.areas.iter().map(describe).collect()
     }
-    /// Bytes that are mapped now to frames that belong to what is mapped there: a private page that was written is a copy
-    /// of its own and does not count.
-    pub fn resident_source_bytes(&self) -> usize {
+
+    /// What of each stretch of [`Self::stretches`] is mapped to frames now, as long as nobody changes the mappings.
+    pub fn residences(&self) -> Vec<Residence> {
         let state = self.state.lock();
-        let mut pages = 0;
-        for (range, area) in state.areas.iter().filter(|(_, area)| matches!(area.backing, Backing::Source { .. })) {
+        let count = |(range, area): (Range<usize>, &Area)| {
+            let mut residence = Residence::default();
             self.table.for_each(UserAddr(range.start)..UserAddr(range.end), |_, frame, _| {
-                pages += usize::from(area.shared || frame.is_shared());
+                residence.add(area, frame.handles() - 1);
             });
-        }
-        pages * PAGE_SIZE
+            residence
+        };
+        state.areas.iter().map(count).collect()
+    }
+}
+
+/// Bytes of a stretch that are mapped to frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Residence {
+    /// All.
+    pub resident: usize,
+    /// Each divided by the number of mappings that it has, in all programs.
+    pub proportional: usize,
+    /// Those that others have mapped too.
+    pub shared: usize,
+    /// Those that are nothing's that is mapped: a private page that was written is a copy of its own.
+    pub anonymous: usize,
+}
+
+impl Residence {
+    /// Counts a page with so many `handles`: one for each mapping, and one of the source that it belongs to.
+    fn add(&mut self, area: &Area, handles: u32) {
+        let of_source = matches!(area.backing, Backing::Source { .. }) && (area.shared || handles > 1);
+        let mappings = if of_source { handles.saturating_sub(1).max(1) } else { handles };
+        self.resident += PAGE_SIZE;
+        self.proportional += PAGE_SIZE / mappings as usize;
+        self.shared += if mappings > 1 { PAGE_SIZE } else { 0 };
+        self.anonymous += if of_source { 0 } else { PAGE_SIZE };
+    }
+}
+
+impl core::ops::AddAssign for Residence {
+    fn add_assign(&mut self, other: Self) {
+        self.resident += other.resident;
+        self.proportional += other.proportional;
+        self.shared += other.shared;
+        self.anonymous += other.anonymous;
     }
 }

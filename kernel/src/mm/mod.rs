@@ -29,7 +29,7 @@ mod user_access;
 mod user_buffer;
 
 pub use change::{Destination, Discard};
-pub use describe::{Landmarks, Stretch};
+pub use describe::{Landmarks, Residence, Stretch};
 pub use layout::Layout;
 pub use room::filled;
 pub use shared::SharedPages;

@@ -1,6 +1,6 @@
 //! Names of sockets: paths, abstract names, ports (bind(2)).
 
-use super::{Address, Asker, Family, Socket, UnixName, address::canonical, ports::Wish};
+use super::{Address, Asker, Family, Kind, Socket, UnixName, address::canonical, ports::Wish};
 use crate::security::Capabilities;
 use alloc::sync::{Arc, Weak};
 use core::net::SocketAddr;
@@ -69,6 +69,13 @@ impl Socket {
         let range = self.namespace.local_ports();
         let mut ports = self.namespace.ports.lock();
         let mut state = self.state.lock();
+        if self.kind == Kind::RawIcmp {
+            // There are no ports; the one that is shown stays.
+            if let Some(Address::Ip(local)) = &mut state.local {
+                local.set_ip(address.ip());
+            }
+            return Ok(());
+        }
         if state.local.is_some() {
             return Err(Errno::EINVAL);
         }

@@ -65,7 +65,7 @@ impl Socket {
                 if !self.namespace.loopback.reaches(plain.ip()) {
                     return Err(Errno::ENETUNREACH);
                 }
-                if self.kind == Kind::Echo {
+                if matches!(self.kind, Kind::Echo | Kind::RawIcmp) {
                     // The machine itself answers.
                     return Err(Errno::ECONNREFUSED);
                 }

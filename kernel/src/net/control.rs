@@ -55,7 +55,9 @@ pub(super) fn ioctl(thread: &Thread, socket: &Socket, request: u32, at: UserAddr
         requests::SIOCGIFFLAGS,
         requests::SIOCSIFFLAGS,
         requests::SIOCGIFADDR,
+        requests::SIOCSIFADDR,
         requests::SIOCGIFNETMASK,
+        requests::SIOCSIFNETMASK,
         requests::SIOCGIFMTU,
         requests::SIOCGIFHWADDR,
         requests::SIOCGIFINDEX,
@@ -75,18 +77,24 @@ pub(super) fn ioctl(thread: &Thread, socket: &Socket, request: u32, at: UserAddr
     let told = match request {
         requests::SIOCGIFNAME => Request::of_loopback(&Interface::INDEX.to_ne_bytes()),
         requests::SIOCGIFFLAGS => Request::of_loopback(&(Interface::LOOPBACK | up).to_ne_bytes()),
+        requests::SIOCSIFFLAGS | requests::SIOCSIFADDR | requests::SIOCSIFNETMASK
+            if !thread.credentials().capable_in(socket.namespace().owner(), Capabilities::NET_ADMIN) =>
+        {
+            return Err(Errno::EPERM);
+        }
+        // It has these and no others.
+        requests::SIOCSIFADDR | requests::SIOCSIFNETMASK => {
+            let own = if request == requests::SIOCSIFADDR { Interface::ADDRESS } else { Interface::NETMASK };
+            return if asked.value[..8] == address(own) { Ok(()) } else { Err(Errno::EOPNOTSUPP) };
+        }
         requests::SIOCSIFFLAGS => {
-            let who = thread.credentials();
-            if !who.capable_in(socket.namespace().owner(), Capabilities::NET_ADMIN) {
-                return Err(Errno::EPERM);
-            }
             let flags = asked.value.first_chunk().map_or(0, |flags| u16::from_ne_bytes(*flags));
             loopback.set_up(flags & Interface::UP != 0);
             return Ok(());
         }
         requests::SIOCGIFADDR | requests::SIOCGIFNETMASK if !loopback.is_up() => return Err(Errno::EADDRNOTAVAIL),
-        requests::SIOCGIFADDR => Request::of_loopback(&address([127, 0, 0, 1])),
-        requests::SIOCGIFNETMASK => Request::of_loopback(&address([255, 0, 0, 0])),
+        requests::SIOCGIFADDR => Request::of_loopback(&address(Interface::ADDRESS)),
+        requests::SIOCGIFNETMASK => Request::of_loopback(&address(Interface::NETMASK)),
         requests::SIOCGIFMTU => Request::of_loopback(&Interface::MTU.to_ne_bytes()),
         requests::SIOCGIFHWADDR => Request::of_loopback(&Interface::HARDWARE.to_ne_bytes()),
         requests::SIOCGIFTXQLEN => Request::of_loopback(&Interface::QUEUE_LENGTH.to_ne_bytes()),
@@ -114,7 +122,7 @@ fn list(thread: &Thread, socket: &Socket, at: UserAddr) -> Result<(), Errno> {
     let told = match list.buffer {
         0 => usize::from(up) * size,
         buffer if up && list.length as usize >= size => {
-            space.write(UserAddr(buffer), &Request::of_loopback(&address([127, 0, 0, 1])))?;
+            space.write(UserAddr(buffer), &Request::of_loopback(&address(Interface::ADDRESS)))?;
             size
         }
         _ => 0,

@@ -1,16 +1,31 @@
-//! Echo requests of unprivileged programs (icmp(7), "ping sockets"): the only one who could answer is this machine, and
-//! it does so at once.
+//! Messages of ICMP: echo requests of unprivileged programs (icmp(7), "ping sockets"), and raw sockets (raw(7)). The only
+//! one who could answer is this machine, and it does so at once.
 
-use super::{Asker, Family, Packet, Socket, inbox::PACKET_BYTES};
+use super::{Address, Asker, Family, Kind, Packet, Socket, inbox::PACKET_BYTES};
 use crate::{fs::io::Source, mm::filled};
 use alloc::sync::Arc;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use veridian_containers::abi::Errno;
 
 /// Bytes of a message's header: type, code, checksum, identifier, number.
 const HEADER: usize = 8;
-/// The protocol's number in the checksum's pseudo-header of IPv6.
+/// The protocol's number over IPv4.
+const ICMP: u8 = 1;
+/// The protocol's number over IPv6, and in its checksum's pseudo-header.
 const ICMP6: u8 = 58;
+/// Bytes of an IPv4 header without options, which raw sockets are given too.
+const IP_HEADER: usize = 20;
+
+impl Address {
+    /// The address of a raw socket that is not bound: its port is the protocol's number.
+    pub(super) fn of_protocol(family: Family) -> Self {
+        let (any, protocol): (IpAddr, u8) = match family {
+            Family::V6 => (Ipv6Addr::UNSPECIFIED.into(), ICMP6),
+            _ => (Ipv4Addr::UNSPECIFIED.into(), ICMP),
+        };
+        Self::Ip(SocketAddr::new(any, protocol.into()))
+    }
+}
 
 /// Turns an echo request into the answer to it, under the identifier of the socket that asks. EINVAL for what is no echo
 /// request.
@@ -48,8 +63,8 @@ fn folded(mut sum: u64) -> u16 {
 }
 
 impl Socket {
-    /// Sends an echo request of `length` bytes to `address`, which is this machine's: the answer is there at once. One
-    /// that there is no room for is lost.
+    /// Sends a message of `length` bytes to `address`, which is this machine's: the answer to an echo request is there at
+    /// once, and raw sockets are given both. What there is no room for is lost.
     pub(super) fn echo(
         self: &Arc<Self>,
         asker: &Asker<'_>,
@@ -57,26 +72,90 @@ impl Socket {
         length: usize,
         address: IpAddr,
     ) -> Result<usize, Errno> {
-        let charge = self.namespace.pool.charge(PACKET_BYTES + length, asker.memory)?;
-        let mut message = filled(0, length)?.into_boxed_slice();
+        let cost = self.namespace.pool.charge(PACKET_BYTES + length, asker.memory)?;
+        let mut message = filled(0, length)?;
         source.take(&mut message)?;
-        let identifier = self.state.lock().port.unwrap_or(0);
-        answer(self.family, address, identifier, &mut message)?;
+        let own = self.state.lock().port;
+        let identifier = own.unwrap_or_else(|| message.get(4..6).map_or(0, |id| u16::from_be_bytes([id[0], id[1]])));
+        let mut reply = filled(0, length)?;
+        reply.copy_from_slice(&message);
+        let answered = answer(self.family, address, identifier, &mut reply);
+        if self.kind == Kind::Echo {
+            answered?;
+            if own.is_some() {
+                message[4..6].copy_from_slice(&identifier.to_be_bytes());
+            }
+        }
+        drop(cost);
         self.namespace.loopback.count(length);
-        self.namespace.loopback.count(length);
-        let from = Some(super::Address::Ip(SocketAddr::new(address, 0)));
-        let packet = Packet { bytes: message, read: 0, from, passed: None, sender: asker.sender(), charge };
-        if self.inbox.room_for(length) == Ok(true) {
-            drop(self.inbox.put(packet));
+        self.show_raw(asker, &message, address);
+        if answered.is_ok() {
+            self.namespace.loopback.count(length);
+            self.show_raw(asker, &reply, address);
+            if self.kind == Kind::Echo {
+                self.put_message(asker, &[&reply], address);
+            }
         }
         Ok(length)
     }
+
+    /// Gives a message to the raw sockets of the namespace that want such from `address`, which is its destination too.
+    fn show_raw(&self, asker: &Asker<'_>, message: &[u8], address: IpAddr) {
+        for socket in self.namespace.all_sockets() {
+            let wants = |own: Option<Address>| match own {
+                Some(Address::Ip(own)) => own.ip().is_unspecified() || own.ip() == address,
+                _ => true,
+            };
+            if socket.kind != Kind::RawIcmp
+                || socket.family != self.family
+                || !wants(socket.local())
+                || !wants(socket.remote())
+            {
+                continue;
+            }
+            match address {
+                IpAddr::V4(v4) => socket.put_message(asker, &[&ip_header(v4, message.len()), message], address),
+                IpAddr::V6(_) => socket.put_message(asker, &[message], address),
+            }
+        }
+    }
+
+    /// Puts a message of these parts into the queue, if there is room and the namespace can pay for it.
+    fn put_message(&self, asker: &Asker<'_>, parts: &[&[u8]], address: IpAddr) {
+        let length = parts.iter().map(|part| part.len()).sum();
+        if self.inbox.room_for(length) != Ok(true) {
+            return;
+        }
+        let Ok(charge) = self.namespace.pool.charge(PACKET_BYTES + length, asker.memory) else { return };
+        let Ok(mut message) = filled(0, length) else { return };
+        let mut rest = &mut message[..];
+        for part in parts {
+            let (here, behind) = rest.split_at_mut(part.len());
+            here.copy_from_slice(part);
+            rest = behind;
+        }
+        let from = Some(Address::Ip(SocketAddr::new(address, 0)));
+        let bytes = message.into_boxed_slice();
+        drop(self.inbox.put(Packet { bytes, read: 0, from, passed: None, sender: asker.sender(), charge }));
+    }
+}
+
+/// The header of a packet from this machine to itself that carries `length` bytes of ICMP (RFC 791).
+fn ip_header(address: Ipv4Addr, length: usize) -> [u8; IP_HEADER] {
+    let mut header = [0; IP_HEADER];
+    // Version 4, five words; no fragment of a larger one; time to live.
+    (header[0], header[6], header[8], header[9]) = (0x45, 0x40, 64, ICMP);
+    header[2..4].copy_from_slice(&((IP_HEADER + length) as u16).to_be_bytes());
+    header[12..16].copy_from_slice(&address.octets());
+    header[16..20].copy_from_slice(&address.octets());
+    let sum = folded(sum_of(&header));
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    header
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::net::Ipv4Addr;
 
     #[test]
     fn requests_are_answered_with_their_bytes_and_a_checksum() {
@@ -94,6 +173,13 @@ mod tests {
         assert_eq!(answer(Family::V6, Ipv6Addr::LOCALHOST.into(), 7, &mut message), Ok(()));
         assert_eq!(message[0], 129);
         assert_eq!(folded(sum_of(&message) + pseudo_header(Ipv6Addr::LOCALHOST, message.len())), 0);
+    }
+
+    #[test]
+    fn the_header_of_a_raw_packet_adds_up() {
+        let header = ip_header(Ipv4Addr::LOCALHOST, 64);
+        assert_eq!(folded(sum_of(&header)), 0);
+        assert_eq!((header[0], &header[2..4], &header[16..]), (0x45, &[0, 84][..], &[127, 0, 0, 1][..]));
     }
 
     #[test]

@@ -18,6 +18,10 @@ impl Interface {
     pub const NAME: &'static [u8] = b"lo";
     /// Its number.
     pub const INDEX: u32 = 1;
+    /// Its address, when it is up.
+    pub const ADDRESS: [u8; 4] = [127, 0, 0, 1];
+    /// How much of [`Self::ADDRESS`] is the network's.
+    pub const NETMASK: [u8; 4] = [255, 0, 0, 0];
     /// Bytes of a packet at most.
     pub const MTU: u32 = 65536;
     /// What kind of hardware it is (ARPHRD_LOOPBACK).

@@ -6,7 +6,7 @@ use crate::{
     ipc::Remembered,
     namespace::{NetworkNamespace, Pid},
     sched::WaitQueue,
-    security::Credentials,
+    security::{Capabilities, Credentials},
 };
 use alloc::{
     collections::VecDeque,
@@ -31,6 +31,8 @@ pub enum Kind {
     Packets,
     /// Echo requests and the answers to them.
     Echo,
+    /// Messages of ICMP of one's own making, and all that come.
+    RawIcmp,
 }
 
 impl Kind {
@@ -40,12 +42,13 @@ impl Kind {
             Self::Stream => net::SOCK_STREAM,
             Self::Datagram | Self::Echo => net::SOCK_DGRAM,
             Self::Packets => net::SOCK_SEQPACKET,
+            Self::RawIcmp => net::SOCK_RAW,
         }
     }
 
     /// Whether each packet goes for itself.
     pub fn is_datagram(self) -> bool {
-        self.number() == net::SOCK_DGRAM
+        matches!(self.number(), net::SOCK_DGRAM | net::SOCK_RAW)
     }
 }
 
@@ -137,7 +140,8 @@ pub(super) struct Peer {
 }
 
 impl Socket {
-    /// socket(2). ESOCKTNOSUPPORT for what there is not, EACCES for echo requests of who may send none.
+    /// socket(2). ESOCKTNOSUPPORT for what there is not, EACCES for echo requests of who may send none, EPERM for a raw
+    /// socket without CAP_NET_RAW.
     pub fn new(
         namespace: &Arc<NetworkNamespace>,
         family: Family,
@@ -150,7 +154,11 @@ impl Socket {
         if kind == Kind::Echo && !namespace.may_ping(asker.credentials) {
             return Err(Errno::EACCES);
         }
+        if kind == Kind::RawIcmp && !asker.credentials.capable_in(namespace.owner(), Capabilities::NET_RAW) {
+            return Err(Errno::EPERM);
+        }
         let charge = namespace.pool.charge(SOCKET_BYTES, asker.memory)?;
+        let local = (kind == Kind::RawIcmp).then(|| Address::of_protocol(family));
         let socket = Arc::new(Self {
             family,
             kind,
@@ -159,7 +167,7 @@ impl Socket {
             passage: Arc::default(),
             listens: Arc::default(),
             unaccepted: AtomicBool::new(false),
-            state: SpinLock::default(),
+            state: SpinLock::new(State { local, ..State::default() }),
             connections: WaitQueue::new(),
             owner_uid: asker.credentials.euid,
             inode: AtomicU64::new(0),

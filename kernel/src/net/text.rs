@@ -39,7 +39,7 @@ fn dressed(address: SocketAddr, family: Family) -> SocketAddr {
 
 impl NetworkNamespace {
     /// All sockets, by age or not: they are dropped without the table's lock.
-    fn all_sockets(&self) -> Vec<Arc<Socket>> {
+    pub(super) fn all_sockets(&self) -> Vec<Arc<Socket>> {
         self.sockets.lock().values().filter_map(Weak::upgrade).collect()
     }
 

@@ -114,7 +114,7 @@ impl Socket {
             (Outgoing::Peer, None) => return Poll::Ready(Err(Errno::EDESTADDRREQ)),
             (to, _) => to.clone(),
         };
-        if let (Kind::Echo, Outgoing::Address(Address::Ip(to))) = (self.kind, &to) {
+        if let (Kind::Echo | Kind::RawIcmp, Outgoing::Address(Address::Ip(to))) = (self.kind, &to) {
             let address = to.ip().to_canonical();
             if !self.namespace.loopback.reaches(address) {
                 return Poll::Ready(Err(Errno::ENETUNREACH));

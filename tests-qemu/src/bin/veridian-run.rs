@@ -11,7 +11,7 @@ use std::{
 use veridian_tests_qemu::{Arch, Exit, Initrd, Outcome, Vm, status};
 
 const USAGE: &str = "veridian-run [--arch x86_64|aarch64|riscv64] [--machine NAME] [--smp N] [--mem SIZE] \
-                     [--append WORDS] [--timeout SECONDS] [--count] [--shell] [--debug GDB] CONFIG";
+                     [--append WORDS] [--timeout SECONDS] [--count] [--shell] [--busybox FILE] [--debug GDB] CONFIG";
 
 struct Options {
     config: PathBuf,
@@ -24,6 +24,8 @@ struct Options {
     gdb: Option<String>,
     count: bool,
     shell: bool,
+    /// The program that the bundle's root is made of, instead of Veridian's own.
+    busybox: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn options() -> io::Result<Options> {
         gdb: None,
         count: false,
         shell: false,
+        busybox: None,
     };
     let mut words = lexopt::Parser::from_env();
     let text = |words: &mut lexopt::Parser| words.value().and_then(ValueExt::string).map_err(wrong);
@@ -64,6 +67,7 @@ fn options() -> io::Result<Options> {
             Long("debug") => options.gdb = Some(text(&mut words)?),
             Long("count") => options.count = true,
             Long("shell") => options.shell = true,
+            Long("busybox") => options.busybox = Some(words.value().map_err(wrong)?.into()),
             Value(path) => options.config = path.into(),
             other => return Err(wrong(other.unexpected())),
         }
@@ -76,13 +80,20 @@ fn options() -> io::Result<Options> {
 
 fn run(options: &Options) -> io::Result<u8> {
     let mut initrd = Initrd::standard(options.arch)?;
+    if let Some(program) = &options.busybox {
+        initrd.busybox(program)?;
+    }
     let words = initrd.config_file(&options.config)?;
-    let shell = if options.shell { "shell=sh loglevel=warn " } else { "" };
+    let (shell, arguments) = match (options.shell, &options.busybox) {
+        (false, _) => (String::new(), ""),
+        (true, None) => (format!("shell=sh loglevel=warn {}", window()), ""),
+        (true, Some(_)) => (format!("shell=vctl loglevel=warn {}", window()), " -- run --bundle /bundle busybox"),
+    };
     let mut vm = Vm::new(options.arch)
         .memory(&options.memory)
         .cpus(options.cpus)
         .initrd(initrd.archive())
-        .command_line(format!("{words} {shell}{}", options.append).trim_end())
+        .command_line(format!("{words} {shell}{}{arguments}", options.append).trim_end())
         .time_limit((options.timeout > 0).then(|| Duration::from_secs(options.timeout)));
     if let Some(machine) = &options.machine {
         vm = vm.machine(machine);
@@ -101,6 +112,16 @@ fn run(options: &Options) -> io::Result<u8> {
     };
     explain(&outcome);
     Ok(outcome.exit.code())
+}
+
+/// The word of the kernel command line that tells the console how large the terminal on standard input is.
+fn window() -> String {
+    let size = Command::new("stty").arg("size").stdin(Stdio::inherit()).output();
+    let text = size.ok().filter(|size| size.status.success()).and_then(|size| String::from_utf8(size.stdout).ok());
+    match text.as_deref().and_then(|text| text.trim().split_once(' ')) {
+        Some((rows, columns)) => format!("size={columns}x{rows} "),
+        None => String::new(),
+    }
 }
 
 /// The settings of the terminal on standard input, if it is one, as they were: QEMU changes them, and puts them back

@@ -5,7 +5,7 @@
 //! as arguments. `config=FILE` (default `/config.oci`) runs a container, with `bundle=DIRECTORY` (default
 //! `/bundle`) and `id=NAME` (default: the file's name without its ending). `bench=cycle` runs it `count=N` times and
 //! prints means. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`, and
-//! `shell=NAME` does so with a terminal and the usual file systems.
+//! `shell=NAME` does so with a terminal, of `size=COLUMNSxROWS` if it is told, and the usual file systems.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ use alloc::{ffi::CString, format, vec::Vec};
 use core::iter;
 
 use linux_raw_sys::general::{F_GETFD, O_RDWR, WNOHANG};
+use linux_raw_sys::ioctl::TIOCSWINSZ;
 use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno, WaitResult, WaitStatus};
 use veridian_userland::containers::{bundle::Bundle, container::Container, file};
 use veridian_userland::sys::{self, Start};
@@ -37,6 +38,7 @@ fn main(start: &Start) -> i32 {
         (Some(name), ..) => run_child(start, name),
         (_, Some(name), _) => {
             mount_usual();
+            set_window(start.var("size"));
             run_child(start, name)
         }
         (None, None, None) => run_container(start),
@@ -78,6 +80,21 @@ fn mount_usual() {
         {
             println!("veridian: {}: {errno}", place.to_str().unwrap_or_default());
         }
+    }
+}
+
+/// Tells the console how large the terminal behind it is; it cannot ask.
+fn set_window(size: Option<&str>) {
+    let numbers = size.and_then(|size| size.split_once('x'));
+    let Some((columns, rows)) = numbers.and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)))
+    else {
+        return;
+    };
+    let mut window = [0; 64];
+    window[..2].copy_from_slice(&u16::to_ne_bytes(rows));
+    window[2..4].copy_from_slice(&u16::to_ne_bytes(columns));
+    if let Err(errno) = sys::ioctl(0, TIOCSWINSZ, &mut window) {
+        println!("veridian: size={columns}x{rows}: {errno}");
     }
 }
 

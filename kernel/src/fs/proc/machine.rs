@@ -7,7 +7,7 @@ use crate::{
     namespace::{time::Clock, uts},
     sched,
 };
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::fmt::Write;
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, clock, cpu, mem};
@@ -68,21 +68,56 @@ pub fn load_average(instance: &Instance, _: &Opener) -> Output {
     }))
 }
 
-/// `meminfo`. Nothing is swapped or buffered; files live in memory.
+/// `meminfo`. Nothing is swapped, buffered or written back; files live in memory.
 pub fn memory(_: &Instance, _: &Opener) -> Output {
     let frames = mem::statistics();
-    let kib = |pages: usize| pages * (PAGE_SIZE / 1024);
+    let programs = boot::cgroup().memory.stat();
+    let pages = |pages: usize| (pages * PAGE_SIZE) as u64;
     let lines = [
-        ("MemTotal", kib(frames.total)),
-        ("MemFree", kib(frames.free)),
-        ("MemAvailable", kib(frames.free)),
+        ("MemTotal", pages(frames.total)),
+        ("MemFree", pages(frames.free)),
+        ("MemAvailable", pages(frames.free)),
         ("Buffers", 0),
+        ("Cached", programs.shmem),
         ("SwapCached", 0),
         ("SwapTotal", 0),
         ("SwapFree", 0),
-        ("Slab", mem::heap_bytes_in_use() / 1024),
+        ("Dirty", 0),
+        ("Writeback", 0),
+        ("AnonPages", programs.anon),
+        ("Shmem", programs.shmem),
+        ("Slab", mem::heap_bytes_in_use() as u64),
+        ("SReclaimable", 0),
+        ("SUnreclaim", mem::heap_bytes_in_use() as u64),
+        ("PageTables", programs.page_tables),
     ];
-    Ok(text(|to| lines.iter().try_for_each(|(name, kib)| writeln!(to, "{:<16}{kib:8} kB", alloc::format!("{name}:")))))
+    let line = |to: &mut String, (name, bytes): &(&str, u64)| {
+        writeln!(to, "{:<16}{:8} kB", alloc::format!("{name}:"), bytes / 1024)
+    };
+    Ok(text(|to| lines.iter().try_for_each(|told| line(to, told))))
+}
+
+/// `vmstat`: what is counted of the machine's memory, in pages. Nothing moves between memory and a disk.
+pub fn memory_statistics(_: &Instance, _: &Opener) -> Output {
+    let programs = boot::cgroup().memory.stat();
+    let pages = |bytes: u64| bytes / PAGE_SIZE as u64;
+    let lines = [
+        ("nr_free_pages", mem::statistics().free as u64),
+        ("nr_anon_pages", pages(programs.anon)),
+        ("nr_shmem", pages(programs.shmem)),
+        ("nr_page_table_pages", pages(programs.page_tables)),
+        ("pgpgin", 0),
+        ("pgpgout", 0),
+        ("pswpin", 0),
+        ("pswpout", 0),
+        ("oom_kill", programs.events[3]),
+    ];
+    Ok(text(|to| lines.iter().try_for_each(|(name, count)| writeln!(to, "{name} {count}"))))
+}
+
+/// What the machine has none of: disks, loadable modules.
+pub fn nothing(_: &Instance, _: &Opener) -> Output {
+    Ok(Vec::new())
 }
 
 /// `partitions`: there is no disk.

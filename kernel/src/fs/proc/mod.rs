@@ -115,7 +115,7 @@ impl Instance {
 }
 
 /// Names of the root that are no processes. The first are there in `subset=pid` too.
-const ROWS: [Row<Instance>; 18] = [
+const ROWS: [Row<Instance>; 21] = [
     Row { name: "self", mode: 0o777, guarded: false, kind: Kind::Link(link_to_self) },
     Row { name: "thread-self", mode: 0o777, guarded: false, kind: Kind::Link(link_to_thread_self) },
     Row { name: "mounts", mode: 0o777, guarded: false, kind: Kind::Link(|_, _| Ok(b"self/mounts".to_vec())) },
@@ -124,9 +124,11 @@ const ROWS: [Row<Instance>; 18] = [
     Row::text("cmdline", machine::command_line),
     Row::text("cpuinfo", machine::cpuinfo),
     Row::text("devices", machine::devices),
+    Row::text("diskstats", machine::nothing),
     Row::text("filesystems", machine::file_systems),
     Row::text("loadavg", machine::load_average),
     Row::text("meminfo", machine::memory),
+    Row::text("modules", machine::nothing),
     Row::text("partitions", machine::partitions),
     Row::text("stat", machine::statistics),
     Row::text("swaps", machine::swaps),
@@ -134,6 +136,7 @@ const ROWS: [Row<Instance>; 18] = [
     Row::directory("sysvipc", sysvipc::directory),
     Row::text("uptime", machine::uptime),
     Row::text("version", machine::version),
+    Row::text("vmstat", machine::memory_statistics),
 ];
 /// How many of [`ROWS`] lead to processes.
 const ROWS_OF_PROCESSES: usize = 2;

@@ -110,7 +110,7 @@ fn words(value: &[u8]) -> Result<&str, Errno> {
 }
 
 /// All parameters. Those of a directory stand together.
-static TABLE: [Sysctl; 36] = [
+static TABLE: [Sysctl; 38] = [
     Sysctl::constant("fs/file-max", |_, _| i64::MAX.to_string()),
     Sysctl::of_ipc("fs/mqueue/msg_default"),
     Sysctl::of_ipc("fs/mqueue/msg_max"),
@@ -142,6 +142,7 @@ static TABLE: [Sysctl; 36] = [
     Sysctl::constant("kernel/random/entropy_avail", |_, _| random::KEY_BITS.to_string()),
     Sysctl::constant("kernel/random/poolsize", |_, _| random::KEY_BITS.to_string()),
     Sysctl::constant("kernel/random/uuid", |_, _| uuid(random::bytes())),
+    Sysctl::constant("kernel/randomize_va_space", |_, _| 2.to_string()),
     Sysctl::of_ipc("kernel/sem"),
     Sysctl::of_ipc("kernel/shmall"),
     Sysctl::of_ipc("kernel/shmmax"),
@@ -155,6 +156,7 @@ static TABLE: [Sysctl; 36] = [
     Sysctl::constant("vm/max_map_count", |_, _| layout::AREAS_MAX.to_string()),
     Sysctl::constant("vm/mmap_min_addr", |_, _| layout::LOWEST.to_string()),
     Sysctl::constant("vm/overcommit_memory", |_, _| 0.to_string()),
+    Sysctl::constant("vm/swappiness", |_, _| 0.to_string()),
 ];
 
 fn shown(name: &[u8]) -> String {

@@ -21,18 +21,23 @@ use super::{
 use crate::{cgroup::MemoryGroup, namespace::UserNamespace};
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
-use veridian_hal::sync::RwLock;
+use veridian_hal::{mem, sync::RwLock};
 
 /// TMPFS_MAGIC of statfs(2).
 const MAGIC: u64 = 0x0102_1994;
 
-/// The root of a new tmpfs of `owner`.
+/// The root of a new tmpfs of `owner`. Its data is limited to half of the machine's memory
+/// unless its options say otherwise.
 pub(super) fn tree(
     options: &TmpfsOptions,
     owner: &Arc<UserNamespace>,
     memory: &MemoryGroup,
 ) -> Result<Arc<Dentry>, Errno> {
-    tree_of("tmpfs", MAGIC, options, owner, memory)
+    let pages_max = options.pages_max.or(Some(mem::statistics().total / 2));
+    let root = tree_of("tmpfs", MAGIC, &TmpfsOptions { pages_max, ..*options }, owner, memory)?;
+    // A limit that nobody asked for is not told, as on Linux.
+    root.inode().superblock().set_options(options.text());
+    Ok(root)
 }
 
 /// The root of a new file system in memory, whatever it is called.

@@ -107,6 +107,7 @@ fn asked(domain: u32, kind: u32, protocol: u32) -> Result<(Family, Kind, OpenFla
         net::SOCK_STREAM => Kind::Stream,
         net::SOCK_DGRAM => Kind::Datagram,
         net::SOCK_SEQPACKET => Kind::Packets,
+        net::SOCK_RAW if family != Family::Unix => Kind::RawIcmp,
         net::SOCK_RAW | net::SOCK_RDM => return Err(Errno::ESOCKTNOSUPPORT),
         _ => return Err(Errno::EINVAL),
     };
@@ -115,6 +116,8 @@ fn asked(domain: u32, kind: u32, protocol: u32) -> Result<(Family, Kind, OpenFla
     const ICMP: u32 = net::IPPROTO_ICMP as u32;
     const ICMP6: u32 = net::IPPROTO_ICMPV6;
     match (family, kind, protocol) {
+        (Family::V4, Kind::RawIcmp, ICMP) | (Family::V6, Kind::RawIcmp, ICMP6) => Ok((family, kind, flags)),
+        (_, Kind::RawIcmp, _) => Err(Errno::EPROTONOSUPPORT),
         (_, _, 0)
         | (Family::Unix, _, net::AF_UNIX)
         | (Family::V4 | Family::V6, Kind::Stream, TCP)

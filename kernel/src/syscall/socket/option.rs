@@ -152,8 +152,8 @@ pub async fn getsockopt(
         (net::SOL_SOCKET, net::SO_PROTOCOL) => match (socket.family(), socket.kind()) {
             (Family::Unix, _) => 0,
             (_, Kind::Datagram) => UDP as i32,
-            (Family::V4, Kind::Echo) => net::IPPROTO_ICMP as i32,
-            (Family::V6, Kind::Echo) => net::IPPROTO_ICMPV6 as i32,
+            (Family::V4, Kind::Echo | Kind::RawIcmp) => net::IPPROTO_ICMP as i32,
+            (Family::V6, Kind::Echo | Kind::RawIcmp) => net::IPPROTO_ICMPV6 as i32,
             _ => TCP as i32,
         },
         (net::SOL_SOCKET, net::SO_ERROR) => socket.take_error().map_or(0, |errno| i32::from(errno.get())),

@@ -3,10 +3,14 @@
 use super::{Process, text};
 use crate::{
     fs::{File, synthetic::Opener},
-    mm::{AddressSpace, Landmarks, PageSource, Stretch, filled},
+    mm::{AddressSpace, Landmarks, PageSource, Residence, Stretch, filled},
 };
-use alloc::{sync::Arc, vec, vec::Vec};
-use core::{any::Any, fmt::Write, ops::Range};
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
+use core::{
+    any::Any,
+    fmt::{self, Write},
+    ops::Range,
+};
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, UserAddr, mem::Protection};
 
@@ -55,11 +59,62 @@ pub fn auxiliary(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
 
 /// `maps`.
 pub fn maps(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
+    told_maps(process, opener, |_, _, _| Ok(()))
+}
+
+/// `smaps`: as `maps`, and behind each line what of it is in memory. All is there at once, so that nothing is dirty that
+/// would have to be written back.
+pub fn detailed_maps(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
+    told_maps(process, opener, |to, stretch, residence| {
+        let line = |to: &mut String, name: &str, bytes: usize| writeln!(to, "{name:<16}{:8} kB", bytes / 1024);
+        line(to, "Size:", stretch.range.len())?;
+        line(to, "KernelPageSize:", PAGE_SIZE)?;
+        line(to, "MMUPageSize:", PAGE_SIZE)?;
+        residence_lines(to, residence)
+    })
+}
+
+/// `smaps_rollup`: the sums of `smaps`.
+pub fn summed_maps(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let Some(space) = process.live()?.try_space() else { return Ok(Vec::new()) };
+    let stretches = space.stretches();
+    let start = stretches.first().map_or(0, |first| first.range.start);
+    let end = stretches.last().map_or(0, |last| last.range.end);
+    let mut sum = Residence::default();
+    space.residences().into_iter().for_each(|residence| sum += residence);
+    Ok(text(|to| {
+        writeln!(to, "{start:08x}-{end:08x} ---p 00000000 00:00 0                                  [rollup]")?;
+        residence_lines(to, &sum)
+    }))
+}
+
+fn residence_lines(to: &mut String, residence: &Residence) -> fmt::Result {
+    let lines = [
+        ("Rss:", residence.resident),
+        ("Pss:", residence.proportional),
+        ("Shared_Clean:", residence.shared),
+        ("Shared_Dirty:", 0),
+        ("Private_Clean:", residence.resident - residence.shared),
+        ("Private_Dirty:", 0),
+        ("Anonymous:", residence.anonymous),
+        ("Swap:", 0),
+        ("SwapPss:", 0),
+        ("Locked:", 0),
+    ];
+    lines.iter().try_for_each(|(name, bytes)| writeln!(to, "{name:<16}{:8} kB", bytes / 1024))
+}
+
+/// A line for each stretch, and what `more` tells of it.
+fn told_maps(
+    process: &Process,
+    opener: &Opener,
+    more: impl Fn(&mut String, &Stretch, &Residence) -> fmt::Result,
+) -> Result<Vec<u8>, Errno> {
     let Some(space) = process.live()?.try_space() else { return Ok(Vec::new()) };
     let (heap, stack) = (space.heap(), space.landmarks().stack);
     let viewer = opener.thread.upgrade().and_then(|thread| thread.try_with_fs(|fs| fs.clone()));
     let mut lines = Vec::new();
-    for stretch in space.stretches() {
+    for (stretch, residence) in space.stretches().into_iter().zip(space.residences()) {
         let file = stretch.source.as_ref().and_then(|(source, first)| Some((file(source)?, *first)));
         let place = file.and_then(|(file, first)| Some((file, file.location()?, first)));
         let (offset, device, inode) = place.map_or((0, 0, 0), |(_, location, first)| {
@@ -81,11 +136,12 @@ pub fn maps(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
             lines.push(b' ');
         }
         lines.push(b'\n');
+        lines.extend(text(|to| more(to, &stretch, &residence)));
     }
     Ok(lines)
 }
 
-fn head(to: &mut alloc::string::String, stretch: &Stretch, offset: u64, device: u64, inode: u64) -> core::fmt::Result {
+fn head(to: &mut String, stretch: &Stretch, offset: u64, device: u64, inode: u64) -> fmt::Result {
     let may = |right, letter| if stretch.protection.contains(right) { letter } else { '-' };
     let device = crate::fs::DeviceNumber::from_bits(device);
     write!(
@@ -149,7 +205,7 @@ impl Sizes {
                 sizes.data += bytes;
             }
         }
-        sizes.shared = space.resident_source_bytes();
+        sizes.shared = space.residences().iter().map(|residence| residence.resident - residence.anonymous).sum();
         sizes
     }
 }

@@ -93,7 +93,7 @@ type Target = fn(&Process, &Caller<'_>) -> Result<Vec<u8>, Errno>;
 type Follow = fn(&Process, &Caller<'_>) -> Result<Location, Errno>;
 
 /// What a process shows. All but the last are there for its thread too.
-static ROWS: [Row<Process>; 25] = [
+static ROWS: [Row<Process>; 29] = [
     Row::text("auxv", memory::auxiliary).mode(0o400).guarded(),
     Row::text("cgroup", places::cgroup),
     Row::text("cmdline", memory::arguments),
@@ -104,6 +104,7 @@ static ROWS: [Row<Process>; 25] = [
     Row::directory("fd", files::descriptors),
     Row::directory("fdinfo", files::information),
     Row::written("gid_map", gid_map, set_gid_map),
+    Row::text("limits", status::limits),
     Row::text("maps", memory::maps).guarded(),
     Row::text("mountinfo", places::mountinfo),
     Row::text("mounts", places::mounts),
@@ -113,11 +114,15 @@ static ROWS: [Row<Process>; 25] = [
     Row::written("oom_score_adj", oom::score_adj, oom::set_score_adj),
     link("root", places::root_text, places::root),
     Row::written("setgroups", set_groups, set_set_groups),
+    Row::text("smaps", memory::detailed_maps).guarded(),
+    Row::text("smaps_rollup", memory::summed_maps).guarded(),
     Row::text("stat", status::stat),
     Row::text("statm", memory::statm),
     Row::text("status", status::status),
     Row::written("timens_offsets", time_offsets, set_time_offsets),
     Row::written("uid_map", uid_map, set_uid_map),
+    // Where in the kernel it waits is nobody's business (as for who may not look into it, on Linux).
+    Row::text("wchan", |_, _| Ok(b"0".to_vec())),
     Row::directory("task", |process| Arc::new(Tasks(process.clone()))),
 ];
 

@@ -20,10 +20,12 @@ pub fn directory(process: &Process) -> Arc<dyn Directory> {
     Arc::new(Table { shown: process.clone(), rows: &ROWS })
 }
 
-static ROWS: [Row<Process>; 10] = [
+static ROWS: [Row<Process>; 12] = [
     Row::text("arp", |_, _| Ok(told::NEIGHBOURS.into())),
     Row::text("dev", |process, _| shown(process, NetworkNamespace::devices_text)),
     Row::text("if_inet6", |process, _| shown(process, NetworkNamespace::addresses_text)),
+    Row::text("raw", |process, opener| sockets(process, opener, Kind::RawIcmp, Family::V4)),
+    Row::text("raw6", |process, opener| sockets(process, opener, Kind::RawIcmp, Family::V6)),
     Row::text("route", |_, _| Ok(text(|to| writeln!(to, "{:ROUTE_WIDTH$}", told::ROUTES)))),
     Row::text("tcp", |process, opener| sockets(process, opener, Kind::Stream, Family::V4)),
     Row::text("tcp6", |process, opener| sockets(process, opener, Kind::Stream, Family::V6)),

@@ -103,6 +103,12 @@ fn masks(signals: &crate::task::Signals) -> [u64; 4] {
     [signals.pending(), signals.blocked(), signals.ignored(), signals.caught()].map(|set| set.0)
 }
 
+/// `limits`.
+pub fn limits(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let limits = process.live()?.confinement().limits();
+    Ok(text(|to| limits.print(to)))
+}
+
 /// `status`, as people read it.
 pub fn status(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let thread = process.live()?;
