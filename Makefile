@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 export ARCH CONFIG SMP MEM MACHINE APPEND TIMEOUT TEST
 ARCHES := $(or $(ARCH),x86_64 aarch64 riscv64)
 
-.PHONY: help setup run debug shell test bench lint fmt build clean
+.PHONY: help setup run debug shell console test bench lint fmt build clean
 
 help:
 	@cat scripts/help.txt
@@ -21,6 +21,9 @@ run: setup
 
 shell: setup
 	@scripts/run.sh shell
+
+console: setup
+	@scripts/run.sh console
 
 debug:
 	@scripts/setup.sh debug

@@ -54,6 +54,7 @@ for arch; do
         check "build: containers without alloc, $arch" bare build "$arch" --quiet -p veridian-containers --no-default-features
     fi
     check "build: images, $arch" scripts/image.sh --tests "$arch"
+    check "programs: Debian's busybox, $arch" scripts/programs.sh busybox "$arch"
     tests "QEMU tests, $arch" env VERIDIAN_TEST_ARCH="$arch" VERIDIAN_IMAGES="$images" \
         cargo test --locked -p veridian-tests-qemu --test qemu -- ${filter:+"$filter"}
 done

@@ -33,6 +33,8 @@
 //! `thread_pointer` (`UserAddr`); `push_handler` and `pop_handler`, which make and take back the frame of a signal's
 //! handler in Linux's layout (`struct rt_sigframe`).
 //!
+//! `handler_frame_bytes() -> usize` is the most that `push_handler` takes of a stack.
+//!
 //! The entry code, when the machine is set up, calls the function named by [`crate::entry!`].
 
 #[cfg(any(test, all(target_os = "none", any(target_arch = "aarch64", target_arch = "riscv64"))))]

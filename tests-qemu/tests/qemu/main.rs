@@ -8,6 +8,7 @@ mod configuration;
 mod guest;
 mod lifecycle;
 mod probes;
+mod programs;
 mod shell;
 mod vctl;
 
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         for (machine, cpus) in boot::machines(arch) {
             trials.extend(boot::TESTS.iter().map(|test| trial(Guest::on(arch, cpus, machine), *test)));
         }
-        let once = [boot::ONCE, configuration::TESTS, probes::ONCE, shell::TESTS, vctl::TESTS];
+        let once = [boot::ONCE, configuration::TESTS, probes::ONCE, programs::TESTS, shell::TESTS, vctl::TESTS];
         trials.extend(once.into_iter().flatten().map(|test| trial(Guest::new(arch, 1), *test)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -31,6 +31,12 @@ const FP_WORDS: usize = FP_BYTES as usize / 8;
 const RECORD_HEAD_BYTES: usize = 8;
 
 impl UserContext {
+    /// The most bytes that [`Self::push_handler`] takes of a stack (AT_MINSIGSTKSZ).
+    pub fn handler_frame_bytes() -> usize {
+        // The record of the frame before, and what its alignment takes.
+        FRAME_BYTES + 16 + 15
+    }
+
     /// Makes the next [`Self::run`] call a handler, and puts what it returns by on the stack, by `write`; gives the
     /// lowest address of that.
     pub fn push_handler<E>(

@@ -36,6 +36,11 @@ pub struct UserContext {
 }
 
 impl UserContext {
+    /// The most bytes that [`Self::push_handler`] takes of a stack (AT_MINSIGSTKSZ).
+    pub fn handler_frame_bytes() -> usize {
+        FRAME_WORDS * size_of::<usize>()
+    }
+
     /// A context that will begin at `entry` with the given stack.
     pub fn new(entry: UserAddr, stack: UserAddr) -> Self {
         Self { entry, stack, thread: UserAddr(0), number: 0, args: [0; 6], result: 0, step: 0 }

@@ -23,6 +23,11 @@ const FLOAT_STATUS: usize = FLOATS + 32;
 const FRAME_BYTES: usize = SIGNAL_INFO_BYTES + CONTEXT * 8;
 
 impl UserContext {
+    /// The most bytes that [`Self::push_handler`] takes of a stack (AT_MINSIGSTKSZ).
+    pub fn handler_frame_bytes() -> usize {
+        FRAME_BYTES + 15
+    }
+
     /// Makes the next [`Self::run`] call a handler, and puts what it returns by on the stack, by `write`; gives the
     /// lowest address of that.
     pub fn push_handler<E>(

@@ -40,6 +40,12 @@ const USER_FLAGS: u64 = 0x5_0dd5;
 const CLEARED_FLAGS: u64 = 1 << 10 | 1 << 8 | 1 << 16;
 
 impl UserContext {
+    /// The most bytes that [`Self::push_handler`] takes of a stack (AT_MINSIGSTKSZ).
+    pub fn handler_frame_bytes() -> usize {
+        // What the alignments of both parts take, and the address to return to.
+        FRAME_BYTES + extended_state::frame_bytes() + 63 + 15 + 8
+    }
+
     /// Makes the next [`Self::run`] call a handler, and puts what it returns by on the stack, by `write`; gives the
     /// lowest address of that.
     pub fn push_handler<E>(

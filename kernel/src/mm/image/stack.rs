@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use linux_raw_sys::auxvec;
 use veridian_containers::abi::Errno;
-use veridian_hal::{PAGE_SIZE, UserAddr, arch::DESCRIPTION, cpu, mem::Protection};
+use veridian_hal::{PAGE_SIZE, UserAddr, arch::DESCRIPTION, cpu, mem::Protection, user::UserContext};
 use zerocopy::IntoBytes;
 
 use super::{Arguments, ExecError, Program, not_mapped};
@@ -58,7 +58,7 @@ pub(super) fn build(space: &AddressSpace, program: &Program<'_>, places: Places)
 
     let identity = program.identity;
     let [features, more_features] = cpu::hardware_capabilities();
-    let auxiliary: [(u32, usize); 19] = [
+    let auxiliary: [(u32, usize); 20] = [
         (auxvec::AT_PHDR, headers.headers_address.map_or(0, |at| at + bias)),
         (auxvec::AT_PHENT, 56),
         (auxvec::AT_PHNUM, headers.header_count),
@@ -75,6 +75,7 @@ pub(super) fn build(space: &AddressSpace, program: &Program<'_>, places: Places)
         (auxvec::AT_EXECFN, path_at),
         (auxvec::AT_HWCAP, features),
         (auxvec::AT_HWCAP2, more_features),
+        (auxvec::AT_MINSIGSTKSZ, UserContext::handler_frame_bytes()),
         (auxvec::AT_CLKTCK, CLOCK_TICKS),
         (auxvec::AT_PLATFORM, platform_at),
         (AT_NULL, 0),

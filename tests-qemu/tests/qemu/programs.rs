@@ -1,0 +1,109 @@
+//! Linux programs by others, as Debian ships them (`scripts/programs.sh` fetches them): they run in containers as they are.
+//!
+//! What they are to do is told by scripts, which run inside, compare each output with what Linux's users expect, and print
+//! `ok:` and `FAIL:` lines.
+
+use crate::{Test, guest::Guest, guest::Run};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use veridian_tests_qemu::{Arch, Initrd};
+
+/// Run once.
+pub const TESTS: &[Test] = &[
+    ("busybox_works_on_trees_of_ten_thousand_files", files),
+    ("busybox_looks_at_the_machine_and_its_network", machine),
+    ("busyboxs_shell_edits_lines_and_controls_jobs_in_a_container", shell),
+    ("what_a_program_lacks_is_named", lacking),
+];
+
+/// Longest time for a machine that runs a script.
+const TIME_LIMIT: Duration = Duration::from_secs(400);
+
+/// The functions that scripts begin with.
+const CHECKS: &str = include_str!("programs/checks.sh");
+
+/// A container with namespaces of every kind but user, the usual mounts, and rights over what is its own.
+const CONFIG: &str = "root_path=rootfs\nhostname=inside\nprocess_env=PATH=/bin\nprocess_env=HOME=/root\n\
+     namespace=pid\nnamespace=mount\nnamespace=uts\nnamespace=ipc\nnamespace=network\nnamespace=cgroup\n\
+     mount=/proc:proc:proc:nosuid,nodev,noexec\nmount=/sys:sysfs:sysfs:nosuid,nodev,noexec,ro\n\
+     mount=/dev:dev:dev:nosuid,noexec\nmount=/dev/pts:devpts:devpts:nosuid,noexec,newinstance,ptmxmode=0666\n\
+     mount=/tmp:tmpfs:tmpfs:nosuid,nodev\ncapability=all\nseccomp_default=allow\n";
+
+fn program(arch: Arch, name: &str) -> PathBuf {
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    target.join("programs").join(arch.to_string()).join(name)
+}
+
+/// An initrd whose bundle is busybox's.
+fn busybox(arch: Arch) -> Initrd {
+    let mut initrd = Initrd::small(arch, &["init", "vctl"]).unwrap_or_else(|error| panic!("{error}"));
+    initrd.busybox(&program(arch, "busybox")).unwrap_or_else(|error| panic!("{error}"));
+    initrd
+}
+
+/// Runs a script by busybox's shell in a container.
+fn run_script(guest: &Guest, script: &str) -> Run {
+    let mut initrd = busybox(guest.arch);
+    initrd.file("bundle/rootfs/root/script", 0o755, format!("{CHECKS}{script}\nfinish\n"));
+    initrd.config(&format!("{CONFIG}process_cwd=/tmp\nprocess_args=[\"/bin/sh\",\"/root/script\"]\n"));
+    let vm = guest.vm().memory("512M").time_limit(Some(TIME_LIMIT)).initrd(initrd.archive());
+    guest.boot(vm.command_line(&format!("{} loglevel=warn", Initrd::RUN_CONFIG)))
+}
+
+fn passes(run: &Run) {
+    run.exits(0).never_tells("FAIL").tells(&["PASS: ", " checks"]);
+}
+
+fn files(guest: &Guest) {
+    passes(&run_script(guest, include_str!("programs/files.sh")));
+}
+
+fn machine(guest: &Guest) {
+    passes(&run_script(guest, include_str!("programs/machine.sh")));
+}
+
+/// A person at the console.
+fn shell(guest: &Guest) {
+    let mut initrd = busybox(guest.arch);
+    initrd.config(&format!("{CONFIG}process_args=[\"/bin/sh\",\"-i\"]\nprocess_terminal=true\n"));
+    let mut vm = guest.vm().initrd(initrd.archive());
+    vm = vm.command_line("shell=vctl loglevel=error -- run --bundle /bundle busybox");
+    for (text, keys) in [
+        ("# ", "echo wronf\x7fg\r"),
+        ("\nwrong\r\n", "\x1b[A | tr a-z A-Z\r"),
+        ("\nWRONG\r\n", "echo $(echo sub) `expr 6 \\* 7`\r"),
+        ("\nsub 42\r\n", "cat <<END\rhere $HOME\rEND\r"),
+        ("\nhere /root\r\n", "sleep 100\r"),
+        ("sleep 100\r\n", "\x03"),
+        ("^C", "\recho interrupted $?\r"),
+        ("\ninterrupted 130\r\n", "trap 'echo trapped' USR1; kill -USR1 $$\r"),
+        ("\ntrapped\r\n", "cat\r"),
+        ("cat\r\n", "held\r"),
+        ("held\r\nheld\r\n", "\x1a"),
+        ("Stopped", "\rjobs\r"),
+        ("Stopped                    cat\r\n", "fg\r"),
+        ("\ncat\r\n", "again\r"),
+        ("again\r\nagain\r\n", "\x04"),
+        ("# ", "sleep 1 & wait; echo waited\r"),
+        ("\nwaited\r\n", "exit 3\r"),
+    ] {
+        vm = vm.types_after(text, keys);
+    }
+    guest.boot(vm).exits(3);
+}
+
+/// What cannot start says what it lacks: in the error of the container call, and in the kernel's log.
+fn lacking(guest: &Guest) {
+    let run = |args: &str| {
+        let mut initrd = busybox(guest.arch);
+        initrd.file("bundle/rootfs/bin/script", 0o755, "#!/usr/bin/absent -x\n");
+        initrd.config(&format!("{CONFIG}process_args={args}\n"));
+        guest.boot_initrd(&initrd, "")
+    };
+    run("[\"/bin/script\"]").exits(127).tells(&["veridian: ", "/usr/bin/absent", "ENOENT"]);
+    run("[\"/bin/sh\",\"-c\",\"/bin/script\"]").exits(127).tells(&["INFO: ", "/bin/script", "/usr/bin/absent"]);
+}
