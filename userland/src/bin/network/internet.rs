@@ -96,7 +96,8 @@ pub fn udp(checks: &mut Checks) {
 
 pub fn refusals(checks: &mut Checks) {
     checks.equal("no other family", sys::socket(AF_UNIX + 15, SOCK_RAW, 0), Err(Errno::EAFNOSUPPORT));
-    checks.equal("no raw sockets", sys::socket(AF_INET, SOCK_RAW, 1), Err(Errno::ESOCKTNOSUPPORT));
+    checks.equal("no raw sockets but ICMP's", sys::socket(AF_INET, SOCK_RAW, 6), Err(Errno::EPROTONOSUPPORT));
+    checks.equal("of Unix neither", sys::socket(AF_UNIX, SOCK_RAW, 0), Err(Errno::ESOCKTNOSUPPORT));
     checks.equal("no other protocol", sys::socket(AF_INET, SOCK_STREAM, 17), Err(Errno::EPROTONOSUPPORT));
     checks.equal("what is no socket", sys::listen(1, 1), Err(Errno::ENOTSOCK));
     checks.equal("what is not open", sys::listen(99, 1), Err(Errno::EBADF));
@@ -124,6 +125,39 @@ pub fn refusals(checks: &mut Checks) {
 
 /// A request whose sum and identifier the kernel fills in.
 const ECHO: &[u8] = b"\x08\0\0\0\0\0\0\x01payload";
+
+/// Raw sockets show all messages of ICMP, requests and answers, in their packets.
+pub fn raw(checks: &mut Checks) {
+    const ICMP: u32 = IPPROTO_ICMP as u32;
+    const HEADER: usize = 20;
+    checks.succeeds("a raw socket takes CAP_NET_RAW", || {
+        let other = sys::setresuid(7, 7, 7);
+        i32::from(other.is_err() || sys::socket(AF_INET, SOCK_RAW, ICMP) != Err(Errno::EPERM))
+    });
+    let sender = sys::socket(AF_INET, SOCK_RAW, ICMP).expect("a raw socket");
+    let other = sys::socket(AF_INET, SOCK_RAW, ICMP).expect("a raw socket");
+    let address = v4_address(LOCALHOST, 0);
+    let mut request = [0; ECHO.len()];
+    request.copy_from_slice(ECHO);
+    request[5] = 77;
+    checks.equal("it sends", sys::send(sender, &request, 0, Some(&address)), Ok(request.len()));
+    for (whose, socket) in [("it", sender), ("and another", other)] {
+        for (what, kind) in [("the request", 8), ("and the answer", 0)] {
+            let mut packet = [0; 64];
+            let read = sys::receive(socket, &mut packet, MSG_DONTWAIT);
+            let seen = (read, packet[0], packet[9], packet[HEADER], packet[HEADER + 5]);
+            checks.equal(format_args!("{whose} sees {what}"), seen, (Ok(HEADER + request.len()), 0x45, 1, kind, 77));
+        }
+        checks.equal("and no more", sys::receive(socket, &mut [0; 64], MSG_DONTWAIT), Err(Errno::EAGAIN));
+    }
+    checks.equal("one that is bound elsewhere", sys::bind(other, &v4_address([127, 0, 0, 9], 0)), Ok(()));
+    checks.equal("sees nothing", sys::send(sender, b"no echo", 0, Some(&address)), Ok(7));
+    checks.equal("of it", sys::receive(other, &mut [0; 64], MSG_DONTWAIT), Err(Errno::EAGAIN));
+    checks.equal("which nobody answers", sys::receive(sender, &mut [0; 64], MSG_DONTWAIT), Ok(HEADER + 7));
+    let last = sys::receive(sender, &mut [0; 64], MSG_DONTWAIT);
+    checks.equal("but its sender sees", last, Err(Errno::EAGAIN));
+    checks.equal("close", close(sender).and(close(other)), Ok(()));
+}
 
 /// Echo requests without a raw socket.
 pub fn echoes(checks: &mut Checks) {

@@ -15,7 +15,7 @@ use veridian_userland::program;
 use veridian_userland::sys::{self, Fd, Start, close, read, write};
 
 use calls::{events, many, stopped};
-use internet::{echoes, refusals, tcp, texts, udp};
+use internet::{echoes, raw, refusals, tcp, texts, udp};
 use namespaces::{containers, hog, inside, is_set, namespaces, outside_is_reached, races, serve};
 use unix::{names, pairs, passing};
 
@@ -52,6 +52,7 @@ fn main(start: &Start) -> i32 {
     many(&mut checks);
     stopped(&mut checks);
     events(&mut checks);
+    raw(&mut checks);
     echoes(&mut checks);
     texts(&mut checks);
     namespaces(&mut checks);
