@@ -145,30 +145,7 @@ pub async fn personality(_: &Thread, wanted: u32) -> Result<usize, Errno> {
     if matches!(wanted, QUERY | PER_LINUX) { Ok(PER_LINUX as usize) } else { Err(Errno::EINVAL) }
 }
 
-/// syslog(2): the kernel's log goes to the console and is not kept, so that it is empty for who may read it.
-pub async fn syslog(thread: &Thread, action: i32, to: UserAddr, length: i32) -> Result<usize, Errno> {
-    const CLOSE: i32 = 0;
-    const OPEN: i32 = 1;
-    const READ: i32 = 2;
-    const READ_CLEAR: i32 = 4;
-    const CLEAR: i32 = 5;
-    const CONSOLE_OFF: i32 = 6;
-    const CONSOLE_LEVEL: i32 = 8;
-    const SIZE_UNREAD: i32 = 9;
-    const SIZE_BUFFER: i32 = 10;
-    let who = thread.credentials();
-    if !who.capable(Capabilities::SYSLOG) {
-        return Err(Errno::EPERM);
-    }
-    match action {
-        READ..=READ_CLEAR if to == UserAddr(0) || length < 0 => Err(Errno::EINVAL),
-        CLOSE | OPEN | READ..=READ_CLEAR | CLEAR | SIZE_UNREAD | SIZE_BUFFER => Ok(0),
-        CONSOLE_OFF..=CONSOLE_LEVEL => Err(Errno::EPERM),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// What concerns the whole machine, and is not left to programs: reboot(2), swapon(2), swapoff(2), vhangup(2).
+/// What concerns the whole machine, and is not left to programs: reboot(2), swapon(2), swapoff(2), vhangup(2), syslog(2).
 pub async fn forbidden(_: &Thread) -> Result<usize, Errno> {
     Err(Errno::EPERM)
 }

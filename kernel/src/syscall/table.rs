@@ -166,7 +166,7 @@ table! {
     number::__NR_sysinfo => system::sysinfo, (UserAddr);
     number::__NR_getrandom => system::getrandom, (UserAddr, usize, u32);
     number::__NR_personality => system::personality, (u32);
-    number::__NR_syslog => system::syslog, (i32, UserAddr, i32);
+    number::__NR_syslog => system::forbidden, ();
     number::__NR_reboot => system::forbidden, ();
     number::__NR_swapon => system::forbidden, ();
     number::__NR_swapoff => system::forbidden, ();
