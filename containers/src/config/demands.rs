@@ -45,7 +45,7 @@ impl Settings {
     /// `device_rule=allow:a:*:*:rwm`, `root_path=/`, the user 0, the umask 0; so are the arguments, which every kernel
     /// passes on, and annotations, which none sees.
     pub fn demands(&self) -> impl Iterator<Item = Demand> {
-        asked(|key| self.asks(key)).flat_map(|key| self.words(key).into_iter().map(move |word| Demand { key, word }))
+        asked(|key| self.asks(key)).flat_map(|key| self.words(key).map(move |word| Demand { key, word }))
     }
 
     /// The rules of seccomp, if it has rules.
@@ -90,26 +90,29 @@ impl Settings {
         })
     }
 
-    /// The words of a key that asks for something.
-    fn words(&self, key: KeyId) -> Vec<Cow<'static, str>> {
-        match key {
+    /// The words of a key that asks for something: an empty one where the key is all there is to say.
+    fn words(&self, key: KeyId) -> impl Iterator<Item = Cow<'static, str>> + use<> {
+        let words = match key {
             KeyId::Namespace => {
                 let new = NamespaceKind::ALL.into_iter().filter(|kind| self.namespaces.is_new(*kind));
                 let new = new.map(|kind| Cow::Borrowed(kind.name()));
-                new.chain(self.namespaces.joined.keys().map(|kind| Cow::Owned(format!("{kind}:")))).collect()
+                let joined = self.namespaces.joined.keys().map(|kind| Cow::Owned(format!("{kind}:")));
+                Some(new.chain(joined).collect())
             }
-            KeyId::Mount => self.mounts.iter().flat_map(mount_words).map(Cow::Owned).collect(),
-            KeyId::ProcessTerminal => Vec::from([Cow::Borrowed("true")]),
-            KeyId::Seccomp => match &self.seccomp {
+            KeyId::Mount => Some(self.mounts.iter().flat_map(mount_words).map(Cow::Owned).collect()),
+            KeyId::ProcessTerminal => Some(Vec::from([Cow::Borrowed("true")])),
+            KeyId::Seccomp => Some(match &self.seccomp {
                 Seccomp::Default => Vec::from([Cow::Borrowed("default")]),
                 Seccomp::Unconfined => Vec::new(),
                 Seccomp::Profile(profile) => {
                     let actions = profile.rules.iter().map(|rule| rule.action).chain([profile.default_action]);
                     actions.map(|action| Cow::Borrowed(action.word())).collect()
                 }
-            },
-            _ => Vec::from([Cow::Borrowed("")]),
-        }
+            }),
+            _ => None,
+        };
+        let whole = words.is_none().then_some(Cow::Borrowed(""));
+        whole.into_iter().chain(words.into_iter().flatten())
     }
 }
 

@@ -48,6 +48,7 @@ use crate::line::DOCUMENT_LEN_MAX;
 pub struct Config {
     settings: Settings,
     warnings: Vec<String>,
+    canonical_len: usize,
 }
 
 /// The most bytes that a document of either form may have.
@@ -81,8 +82,7 @@ impl Config {
         let Document { mut settings, places } = lines::document(document, variables, accept, |_| Ok(()))?;
         check::normalize(&mut settings);
         check::together(&settings).map_err(|problem| problem.on_line(&places))?;
-        fits_in_a_document(&settings)?;
-        Ok(Self::of(settings))
+        Self::of(settings)
     }
 
     /// Checks settings that another front end read.
@@ -120,23 +120,30 @@ impl Config {
         check::together(&settings)
             .map_err(|Problem { key, index, reason }| ConfigError::without_line(place(key, index), reason))?;
         if read != settings {
-            let (written, read) = (Self::of(settings).to_string(), Self::of(read).to_string());
+            let text = |settings: &Settings| {
+                let mut text = String::new();
+                // A string takes all that is printed.
+                let _ = canonical(settings, &mut text);
+                text
+            };
+            let (written, read) = (text(&settings), text(&read));
             let differs = written.lines().zip(read.lines()).find(|(written, read)| written != read);
             let key = differs.and_then(|(line, _)| line.split_once('=')).map_or("", |(key, _)| key);
             return Err(ConfigError::without_line(String::from(key), "means something else on a line of its own"));
         }
-        fits_in_a_document(&settings)?;
-        Ok(Self::of(settings))
+        Self::of(settings)
     }
 
-    const fn of(settings: Settings) -> Self {
-        Self { settings, warnings: Vec::new() }
+    /// Settings that were checked; the canonical text must fit in a document, too.
+    fn of(settings: Settings) -> Result<Self, ConfigError> {
+        let canonical_len = canonical_len(&settings)?;
+        Ok(Self { settings, warnings: Vec::new(), canonical_len })
     }
 
     /// Takes settings as they are, for tests of what comes after the checks.
     #[cfg(test)]
-    pub(crate) const fn unchecked(settings: Settings) -> Self {
-        Self::of(settings)
+    pub(crate) fn unchecked(settings: Settings) -> Self {
+        Self::of(settings).unwrap()
     }
 
     /// The settings, to be changed and checked again.
@@ -149,6 +156,12 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// How many bytes the canonical text has.
+    #[must_use]
+    pub const fn canonical_len(&self) -> usize {
+        self.canonical_len
     }
 
     /// The SHA-256 of the canonical text: the same on every architecture, and for every way of writing the same.
@@ -288,20 +301,22 @@ fn canonical(settings: &Settings, out: &mut impl Write) -> fmt::Result {
     walk::settings(settings, &mut |entry| writeln!(out, "{}={}", entry.key.name(), entry.value))
 }
 
-/// Whether the canonical text is itself a document that can be read.
-fn fits_in_a_document(settings: &Settings) -> Result<(), ConfigError> {
+/// The length of the canonical text, which must itself be a document that can be read.
+fn canonical_len(settings: &Settings) -> Result<usize, ConfigError> {
     /// Counts instead of printing; fails past the bound.
     struct Counter(usize);
 
     impl Write for Counter {
         fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
-            Ok(())
+            self.0 += text.len();
+            if self.0 > DOCUMENT_LEN_MAX { Err(fmt::Error) } else { Ok(()) }
         }
     }
 
-    let counted = canonical(settings, &mut Counter(DOCUMENT_LEN_MAX));
-    counted.map_err(|_| ConfigError::without_line("", "the canonical text is longer than 65536 bytes"))
+    let mut counter = Counter(0);
+    let counted = canonical(settings, &mut counter);
+    counted.map_err(|_| ConfigError::without_line("", "the canonical text is longer than 65536 bytes"))?;
+    Ok(counter.0)
 }
 
 /// The identity of a configuration: the SHA-256 of its canonical text.

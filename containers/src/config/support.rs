@@ -67,6 +67,9 @@ pub fn is_enforced(key: KeyId, word: &str) -> bool {
     if key.key().support == Support::NotYet {
         return false;
     }
+    if word.is_empty() {
+        return true;
+    }
     let row = VALUES.iter().find(|value| value.key == key && value.word == word);
     row.is_none_or(|value| value.support == Support::Enforced)
 }

@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::fmt::Write;
 use spin::Mutex;
 
 use super::container::{Container, Origin};
@@ -210,18 +209,8 @@ impl<P: Platform> Drop for Reservation<'_, P> {
 
 /// Bytes of kernel memory that a container's books may take: of its canonical text each byte costs up to
 /// [`BYTES_FOR_EACH`] of heap, and all else fits [`BYTES_FIXED`].
-fn footprint(config: &Config) -> usize {
-    struct Length(usize);
-    impl Write for Length {
-        fn write_str(&mut self, text: &str) -> core::fmt::Result {
-            self.0 += text.len();
-            Ok(())
-        }
-    }
-    let mut length = Length(0);
-    // Counting does not fail.
-    let _ = write!(length, "{config}");
-    BYTES_FIXED + BYTES_FOR_EACH * length.0
+const fn footprint(config: &Config) -> usize {
+    BYTES_FIXED + BYTES_FOR_EACH * config.canonical_len()
 }
 
 /// A list's smallest items (an empty argument, say) take a line of a dozen bytes, and on the heap a string and its

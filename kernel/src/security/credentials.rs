@@ -66,7 +66,7 @@ impl Credentials {
             egid: gid,
             sgid: gid,
             fsgid: gid,
-            groups: sorted(&groups),
+            groups: sorted(groups),
             effective: capabilities,
             permitted: capabilities,
             inheritable: Capabilities::empty(),
@@ -248,7 +248,7 @@ impl Credentials {
         if groups.len() > GROUPS_MAX || groups.contains(&u32::MAX) {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { groups: sorted(groups), ..self.clone() })
+        Ok(Self { groups: sorted(groups.into()), ..self.clone() })
     }
 
     /// capabilities(7), "Effect of user ID changes on capabilities".
@@ -275,7 +275,10 @@ impl Credentials {
     }
 }
 
-fn sorted(groups: &[u32]) -> Arc<[u32]> {
+fn sorted(groups: Arc<[u32]>) -> Arc<[u32]> {
+    if groups.is_sorted() {
+        return groups;
+    }
     let mut groups = groups.to_vec();
     groups.sort_unstable();
     groups.into()

@@ -11,7 +11,7 @@ use crate::config::bounds::{self, bounded};
 use crate::config::error::about;
 use crate::config::model::{
     Capabilities, CapabilitySet, DeviceRule, MASKED_PATHS, READONLY_PATHS, Seccomp, SeccompAction, SeccompArch,
-    SeccompFlags, SeccompProfile, SeccompRule, Settings,
+    SeccompFlags, SeccompProfile, SeccompRule, Settings, default_paths,
 };
 use crate::config::support;
 use crate::config::syntax::{checked, devices, process, read, seccomp};
@@ -88,10 +88,12 @@ impl Lists {
             inheritable: self.inheritable.unwrap_or(inheritable),
             ambient: self.ambient.unwrap_or(ambient),
         };
-        let defaults = Settings::with_own_root(settings.namespaces.is_new(NamespaceKind::Mount));
-        settings.masked_paths = self.masked_paths.unwrap_or(defaults.masked_paths);
-        settings.readonly_paths = self.readonly_paths.unwrap_or(defaults.readonly_paths);
-        settings.resources.devices = self.device_rules.unwrap_or(defaults.resources.devices);
+        let own_root = settings.namespaces.is_new(NamespaceKind::Mount);
+        settings.masked_paths = self.masked_paths.unwrap_or_else(|| default_paths(&MASKED_PATHS, own_root));
+        settings.readonly_paths = self.readonly_paths.unwrap_or_else(|| default_paths(&READONLY_PATHS, own_root));
+        if let Some(rules) = self.device_rules {
+            settings.resources.devices = rules;
+        }
         settings.seccomp = self.seccomp.finish()?;
         Ok(settings)
     }

@@ -111,15 +111,17 @@ pub const MASKED_PATHS: [&str; 12] = [
 /// Docker's read-only paths: settings of the machine.
 pub const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
+/// Those of `paths` that hold when nothing is said.
+pub(in crate::config) fn default_paths(paths: &[&str], own_root: bool) -> Vec<String> {
+    let paths = if own_root { paths } else { &[] };
+    paths.iter().copied().map(String::from).collect()
+}
+
 impl Settings {
     /// What a configuration gets that says nothing but whether it has a mount namespace of its own: without one
     /// no path can be masked, since that would be for the caller too.
     #[must_use]
     pub fn with_own_root(own_root: bool) -> Self {
-        let list = |paths: &[&str]| {
-            let paths = if own_root { paths } else { &[] };
-            paths.iter().copied().map(String::from).collect()
-        };
         let mut namespaces = Namespaces::default();
         namespaces.new.set(crate::NamespaceSet::MOUNT, own_root);
         Self {
@@ -139,8 +141,8 @@ impl Settings {
             hooks: Hooks::default(),
             seccomp: Seccomp::default(),
             sysctl: BTreeMap::new(),
-            masked_paths: list(&MASKED_PATHS),
-            readonly_paths: list(&READONLY_PATHS),
+            masked_paths: default_paths(&MASKED_PATHS, own_root),
+            readonly_paths: default_paths(&READONLY_PATHS, own_root),
             annotations: BTreeMap::new(),
         }
     }

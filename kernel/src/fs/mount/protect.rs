@@ -16,7 +16,7 @@ use crate::{
 };
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
-use veridian_hal::sync::RwLock;
+use veridian_hal::sync::{Once, RwLock};
 
 /// TMPFS_MAGIC of statfs(2).
 const MAGIC: u64 = 0x0102_1994;
@@ -59,8 +59,9 @@ impl ContainerMounts {
         memory: &Arc<MemoryGroup>,
         make: impl FnOnce(&Caller<'_>, &Location) -> Result<Arc<Mount>, Errno>,
     ) -> Result<(), Errno> {
-        let (context, credentials) = (self.context(), Credentials::root());
-        let inside = Caller { context: &context, credentials: &credentials, memory, thread: None };
+        static ROOT: Once<Credentials> = Once::new();
+        let context = self.context();
+        let inside = Caller { context: &context, credentials: ROOT.call_once(Credentials::root), memory, thread: None };
         match find(&inside, path)? {
             Some(place) => {
                 let mount = make(&inside, &place)?;

@@ -39,7 +39,7 @@ fn the_example_is_refused_by_one_path_after_the_other_until_only_what_is_enforce
             Ok(config) => break assert_eq!(config, expected),
             Err(error) => {
                 let named = left.iter().position(|(.., path)| error.starts_with(&format!("{path}: ")));
-                drop(left.remove(named.expect(&error)));
+                left.remove(named.expect(&error));
             }
         }
     }
