@@ -17,6 +17,8 @@ pub enum Family {
     V4,
     /// AF_INET6.
     V6,
+    /// AF_NETLINK.
+    Netlink,
 }
 
 impl Family {
@@ -26,6 +28,7 @@ impl Family {
             net::AF_UNIX => Ok(Self::Unix),
             net::AF_INET => Ok(Self::V4),
             net::AF_INET6 => Ok(Self::V6),
+            net::AF_NETLINK => Ok(Self::Netlink),
             _ => Err(Errno::EAFNOSUPPORT),
         }
     }
@@ -36,6 +39,7 @@ impl Family {
             Self::Unix => net::AF_UNIX,
             Self::V4 => net::AF_INET,
             Self::V6 => net::AF_INET6,
+            Self::Netlink => net::AF_NETLINK,
         }
     }
 }
@@ -58,6 +62,8 @@ pub enum Address {
     Unix(UnixName),
     /// Of a TCP or UDP socket.
     Ip(SocketAddr),
+    /// A port of netlink; 0 is the kernel's.
+    Netlink(u32),
 }
 
 impl Address {
@@ -81,6 +87,14 @@ impl Address {
                 [0, name @ ..] => UnixName::Abstract(name.into()),
                 _ => UnixName::Path(rest.split(|&byte| byte == 0).next().unwrap_or(rest).into()),
             }),
+            Family::Netlink => {
+                let [port, groups, ..] = *field(4)?.as_chunks::<4>().0 else { return Err(Errno::EINVAL) };
+                // Nothing is told to groups.
+                if u32::from_ne_bytes(groups) != 0 {
+                    return Err(Errno::EPERM);
+                }
+                Self::Netlink(u32::from_ne_bytes(port))
+            }
             Family::V4 => {
                 if bytes.len() < 16 {
                     return Err(Errno::EINVAL);
@@ -107,6 +121,11 @@ impl Address {
             Self::Unix(UnixName::Abstract(name)) => {
                 bytes.push(0);
                 bytes.extend_from_slice(name);
+            }
+            Self::Netlink(port) => {
+                bytes.extend_from_slice(&[0; 2]);
+                bytes.extend_from_slice(&port.to_ne_bytes());
+                bytes.extend_from_slice(&[0; 4]);
             }
             Self::Ip(address) => {
                 bytes.extend_from_slice(&address.port().to_be_bytes());
@@ -136,6 +155,7 @@ impl Address {
     pub fn unspecified(family: Family) -> Self {
         match family {
             Family::Unix => Self::Unix(UnixName::Unnamed),
+            Family::Netlink => Self::Netlink(0),
             Family::V4 => Self::Ip(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
             Family::V6 => Self::Ip(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0))),
         }
@@ -158,6 +178,7 @@ mod tests {
             (Family::Unix, b"\x01\0/tmp/x\0"),
             (Family::Unix, b"\x01\0\0hidden\0x"),
             (Family::V4, b"\x02\0\x1f\x90\x7f\0\0\x01\0\0\0\0\0\0\0\0"),
+            (Family::Netlink, b"\x10\0\0\0\x07\0\0\0\0\0\0\0"),
             (Family::V6, b"\x0a\0\x1f\x90\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0"),
         ] {
             let address = Address::read(bytes, family).expect("valid").expect("not AF_UNSPEC");

@@ -36,6 +36,7 @@ impl Socket {
                 Ok(())
             }
             Address::Unix(_) => Err(Errno::EINVAL),
+            Address::Netlink(port) => self.bind_netlink(asker, port),
             Address::Ip(address) => {
                 let may = !self.namespace.is_privileged(address.port())
                     || asker.credentials.capable_in(self.namespace.owner(), Capabilities::NET_BIND_SERVICE);

@@ -60,6 +60,8 @@ impl Socket {
                 if fits(&found) { Ok((found, address)) } else { Err(Errno::EPROTOTYPE) }
             }
             Outgoing::Address(Address::Unix(_)) => Err(Errno::EINVAL),
+            // The kernel is no socket.
+            Outgoing::Address(Address::Netlink(_)) => Err(Errno::ECONNREFUSED),
             Outgoing::Address(Address::Ip(address)) => {
                 let plain = canonical(*address);
                 if !self.namespace.loopback.reaches(plain.ip()) {
@@ -110,6 +112,7 @@ impl Socket {
             (Outgoing::Address(Address::Ip(address)), Err(Errno::ECONNREFUSED)) => {
                 (None, Address::Ip(SocketAddr::new(Interface::destination(address.ip()), address.port())))
             }
+            (Outgoing::Address(address @ Address::Netlink(0)), _) => (None, address.clone()),
             (_, Err(errno)) => return Err(errno),
         };
         let old = {

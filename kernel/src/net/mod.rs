@@ -23,6 +23,7 @@ mod echo;
 mod file;
 mod inbox;
 mod interface;
+mod netlink;
 mod passing;
 mod ports;
 mod settings;

@@ -33,6 +33,8 @@ pub enum Kind {
     Echo,
     /// Messages of ICMP of one's own making, and all that come.
     RawIcmp,
+    /// Requests to the kernel (netlink(7)).
+    Netlink,
 }
 
 impl Kind {
@@ -42,7 +44,7 @@ impl Kind {
             Self::Stream => net::SOCK_STREAM,
             Self::Datagram | Self::Echo => net::SOCK_DGRAM,
             Self::Packets => net::SOCK_SEQPACKET,
-            Self::RawIcmp => net::SOCK_RAW,
+            Self::RawIcmp | Self::Netlink => net::SOCK_RAW,
         }
     }
 

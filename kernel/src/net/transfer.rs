@@ -107,6 +107,15 @@ impl Socket {
         if length > max {
             return Poll::Ready(Err(Errno::EMSGSIZE));
         }
+        if self.kind == Kind::Netlink {
+            let to_kernel = match to {
+                Outgoing::Peer => true,
+                Outgoing::Address(address) => *address == Address::Netlink(0),
+                Outgoing::Node(..) => false,
+            };
+            let result = if to_kernel { self.request(asker, source, length) } else { Err(Errno::ECONNREFUSED) };
+            return Poll::Ready(result);
+        }
         self.ensure_bound()?;
         let own = matches!(to, Outgoing::Peer);
         let to = match (to, remote) {

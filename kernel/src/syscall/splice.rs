@@ -13,11 +13,11 @@ use crate::{
         Access, File, FileType, OpenFlags, Whence,
         pipe::{Buffer, Pipe, PipeEnd, Taken},
     },
-    mm::TRANSFER_MAX,
+    mm::{TRANSFER_MAX, filled},
     sched,
     task::{self, Thread},
 };
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::{future::poll_fn, task::Poll};
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{PAGE_SIZE, UserAddr};
@@ -133,7 +133,7 @@ pub async fn splice(
 /// Up to `most` bytes of a file at an offset, or at its own.
 async fn read_at(thread: &Thread, file: &File, offset: Option<u64>, most: usize) -> Result<Vec<u8>, Errno> {
     super::file::admitted(thread, file, crate::fs::Attempt::Read).await?;
-    let mut bytes = vec![0; most];
+    let mut bytes = filled(0, most)?;
     let read = poll_fn(|cx| match offset {
         Some(offset) => file.poll_read_at(cx, offset, &mut &mut bytes[..]),
         None => file.poll_read(cx, &mut &mut bytes[..]),

@@ -55,6 +55,7 @@ pub const ALL: &[Probe] = &[
     probe("memory", "mappings_are_protected_and_forks_share_memory_until_one_writes"),
     probe("mounts", "mount_flags_are_enforced_and_mount_namespaces_are_apart"),
     probe("names", "host_names_and_pids_are_those_of_the_namespace"),
+    probe("netlink", "the_kernel_tells_of_the_network_by_netlink"),
     probe("network", "sockets_reach_each_other_in_their_network_namespace_and_nothing_beyond"),
     probe("overlay", "layers_are_merged_as_one_and_only_the_uppermost_changes"),
     probe("pipes", "pipes_descriptors_and_poll_work_as_on_linux"),

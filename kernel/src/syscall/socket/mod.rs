@@ -104,6 +104,8 @@ fn asked(domain: u32, kind: u32, protocol: u32) -> Result<(Family, Kind, OpenFla
     let family = Family::from_number(domain)?;
     let flags = OpenFlags::from_bits(kind & TYPE_FLAGS).ok_or(Errno::EINVAL)?;
     let kind = match kind & !TYPE_FLAGS {
+        net::SOCK_RAW | net::SOCK_DGRAM if family == Family::Netlink => Kind::Netlink,
+        _ if family == Family::Netlink => return Err(Errno::ESOCKTNOSUPPORT),
         net::SOCK_STREAM => Kind::Stream,
         net::SOCK_DGRAM => Kind::Datagram,
         net::SOCK_SEQPACKET => Kind::Packets,
@@ -117,7 +119,9 @@ fn asked(domain: u32, kind: u32, protocol: u32) -> Result<(Family, Kind, OpenFla
     const ICMP6: u32 = net::IPPROTO_ICMPV6;
     match (family, kind, protocol) {
         (Family::V4, Kind::RawIcmp, ICMP) | (Family::V6, Kind::RawIcmp, ICMP6) => Ok((family, kind, flags)),
-        (_, Kind::RawIcmp, _) => Err(Errno::EPROTONOSUPPORT),
+        // NETLINK_ROUTE.
+        (Family::Netlink, _, 0) => Ok((family, kind, flags)),
+        (_, Kind::RawIcmp | Kind::Netlink, _) => Err(Errno::EPROTONOSUPPORT),
         (_, _, 0)
         | (Family::Unix, _, net::AF_UNIX)
         | (Family::V4 | Family::V6, Kind::Stream, TCP)

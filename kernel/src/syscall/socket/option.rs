@@ -150,7 +150,7 @@ pub async fn getsockopt(
         (net::SOL_SOCKET, net::SO_TYPE) => socket.kind().number() as i32,
         (net::SOL_SOCKET, net::SO_DOMAIN) => socket.family().number() as i32,
         (net::SOL_SOCKET, net::SO_PROTOCOL) => match (socket.family(), socket.kind()) {
-            (Family::Unix, _) => 0,
+            (Family::Unix | Family::Netlink, _) => 0,
             (_, Kind::Datagram) => UDP as i32,
             (Family::V4, Kind::Echo | Kind::RawIcmp) => net::IPPROTO_ICMP as i32,
             (Family::V6, Kind::Echo | Kind::RawIcmp) => net::IPPROTO_ICMPV6 as i32,

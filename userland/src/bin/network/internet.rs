@@ -95,7 +95,7 @@ pub fn udp(checks: &mut Checks) {
 }
 
 pub fn refusals(checks: &mut Checks) {
-    checks.equal("no other family", sys::socket(AF_UNIX + 15, SOCK_RAW, 0), Err(Errno::EAFNOSUPPORT));
+    checks.equal("no other family", sys::socket(AF_UNIX + 16, SOCK_RAW, 0), Err(Errno::EAFNOSUPPORT));
     checks.equal("no raw sockets but ICMP's", sys::socket(AF_INET, SOCK_RAW, 6), Err(Errno::EPROTONOSUPPORT));
     checks.equal("of Unix neither", sys::socket(AF_UNIX, SOCK_RAW, 0), Err(Errno::ESOCKTNOSUPPORT));
     checks.equal("no other protocol", sys::socket(AF_INET, SOCK_STREAM, 17), Err(Errno::EPROTONOSUPPORT));
