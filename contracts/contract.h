@@ -62,11 +62,11 @@ _Noreturn void contract_broken(const char *file, int line, const char *what, lon
     } while (0)
 
 /* Runs the block in a child; gives its wait status. */
-#define IN_CHILD(block)                                                                                                \
+#define IN_CHILD(...)                                                                                                  \
     ({                                                                                                                 \
         pid_t child_ = DO(fork());                                                                                     \
         if (child_ == 0) {                                                                                             \
-            block;                                                                                                     \
+            __VA_ARGS__;                                                                                               \
             _exit(0);                                                                                                  \
         }                                                                                                              \
         int status_;                                                                                                   \
@@ -75,11 +75,11 @@ _Noreturn void contract_broken(const char *file, int line, const char *what, lon
     })
 
 /* Starts a child with the block; gives its number. */
-#define START(block)                                                                                                   \
+#define START(...)                                                                                                     \
     ({                                                                                                                 \
         pid_t child_ = DO(fork());                                                                                     \
         if (child_ == 0) {                                                                                             \
-            block;                                                                                                     \
+            __VA_ARGS__;                                                                                               \
             _exit(0);                                                                                                  \
         }                                                                                                              \
         child_;                                                                                                        \
@@ -87,5 +87,15 @@ _Noreturn void contract_broken(const char *file, int line, const char *what, lon
 
 /* Waits for a child and demands that it ended with 0. */
 void finishes(pid_t child);
-/* A directory of the contract's own, as the working directory. */
+/* A directory of the contract's own, that everybody may use, as the working directory. */
 void own_directory(void);
+/* A new file of that name with that text, open for reading and writing at its beginning. */
+int file_of(const char *name, const char *text);
+/* Becomes a user without rights. */
+void without_rights(void);
+/* Waits until the line of /proc/PID/FILE that begins with `key` has `text` in it. */
+void awaits(pid_t process, const char *file, const char *key, const char *text);
+/* The path of this program. What it does when executed with `--number`, `--open` or `--echo` is in main.c. */
+const char *itself(void);
+/* The status with which it ends when executed with these arguments, up to a null pointer. */
+int executed(const char *first, ...);

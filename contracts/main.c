@@ -1,5 +1,7 @@
 /* Runs the contracts named by the arguments, or all, and says of each whether it holds. */
 #include "contract.h"
+#include <grp.h>
+#include <stdarg.h>
 
 static struct contract *first;
 
@@ -28,6 +30,50 @@ void own_directory(void) {
     char name[] = "/tmp/contract-XXXXXX";
     HOLDS(mkdtemp(name) != NULL);
     DO(chdir(name));
+    DO(chmod(".", 0777));
+}
+
+int file_of(const char *name, const char *text) {
+    int file = DO(open(name, O_RDWR | O_CREAT | O_EXCL, 0644));
+    HOLDS(write(file, text, strlen(text)) == (ssize_t)strlen(text));
+    DO(lseek(file, 0, SEEK_SET));
+    return file;
+}
+
+void without_rights(void) {
+    DO(setgroups(0, NULL));
+    DO(setgid(1000));
+    DO(setuid(1000));
+}
+
+void awaits(pid_t process, const char *file, const char *key, const char *text) {
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/%s", process, file);
+    for (;;) {
+        FILE *lines = fopen(path, "r");
+        HOLDS(lines != NULL);
+        int seen = 0;
+        while (fgets(line, sizeof line, lines)) seen |= strncmp(line, key, strlen(key)) == 0 && strstr(line, text) != NULL;
+        fclose(lines);
+        if (seen) return;
+        usleep(1000);
+    }
+}
+
+const char *itself(void) {
+    static char path[256];
+    long length = DO(readlink("/proc/self/exe", path, sizeof path - 1));
+    path[length] = 0;
+    return path;
+}
+
+int executed(const char *first, ...) {
+    char *arguments[16] = {"contracts", (char *)first};
+    va_list rest;
+    va_start(rest, first);
+    for (int i = 2; i < 15 && (arguments[i] = va_arg(rest, char *)) != NULL; i++) {}
+    va_end(rest);
+    return IN_CHILD({ execv(itself(), arguments); _exit(98); });
 }
 
 /* A contract that hangs is broken. */
@@ -60,6 +106,20 @@ static int run(struct contract *contract) {
 int main(int argc, char **argv) {
     /* What a contract executes: it tells whether it is its process's only thread. */
     if (argc == 2 && strcmp(argv[1], "--number") == 0) return syscall(SYS_gettid) != getpid();
+    /* Or whether a descriptor is open, whose it is, or what its arguments were. */
+    if (argc == 3 && strcmp(argv[1], "--open") == 0) return fcntl(atoi(argv[2]), F_GETFD) < 0;
+    if (argc == 2 && strcmp(argv[1], "--users") == 0) {
+        uid_t user[3];
+        gid_t group[3];
+        getresuid(user, user + 1, user + 2);
+        getresgid(group, group + 1, group + 2);
+        printf("%u %u %u %u %u %u\n", user[0], user[1], user[2], group[0], group[1], group[2]);
+        return 0;
+    }
+    if (argc >= 2 && strcmp(argv[1], "--echo") == 0) {
+        for (int i = 2; i < argc; i++) printf("%s\n", argv[i]);
+        return 0;
+    }
     int broken = 0, all = 0;
     mkdir("/tmp", 01777);
     report = 1;
