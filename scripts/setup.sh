@@ -19,6 +19,8 @@ need libc6-dev /usr/include/stdlib.h
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 need lld ld.lld
+# It fetches the C compiler of contracts/.
+need python3-pip pip3
 need qemu-system-x86 qemu-system-x86_64
 need qemu-system-arm qemu-system-aarch64
 need qemu-system-misc qemu-system-riscv64
