@@ -16,3 +16,7 @@ pub use call::Call;
 pub use errno::Errno;
 pub use flags::{CreateFlags, DeleteFlags, ExitFlags};
 pub use wait_status::WaitStatus;
+
+/// ioctl(2) on a container's descriptor: with 1 the system calls of its processes are told on the console, with 0 no
+/// more. EPERM for who does not rule the machine.
+pub const TRACE_REQUEST: u32 = 0x7601;

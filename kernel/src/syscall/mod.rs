@@ -5,12 +5,15 @@
 
 mod allocation;
 mod anonymous;
+mod argument;
 mod attribute;
 mod clone;
 #[cfg(feature = "containers")]
 mod container;
 mod descriptor;
 mod directory;
+#[cfg(test)]
+mod documentation;
 mod epoll;
 mod file;
 mod futex;
@@ -41,6 +44,7 @@ mod system;
 mod table;
 mod time;
 mod timers;
+pub mod trace;
 mod usage;
 mod vectored;
 mod xattr;
@@ -71,6 +75,16 @@ const SIGSEGV: u32 = 11;
 
 /// Serves the system call that `context` has trapped with, if the thread's filters let it through.
 pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
+    if !trace::wants(thread) {
+        return judged(thread, context).await;
+    }
+    let line = trace::Line::new(thread, context.syscall_number(), context.syscall_args());
+    let outcome = judged(thread, context).await;
+    line.end(&outcome);
+    outcome
+}
+
+async fn judged(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
     if let Some(outcome) = seccomp::judge(thread, context) {
         return Ok(outcome);
     }
@@ -112,27 +126,9 @@ pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result
 /// Whether the call that `context` has trapped with, given up for a signal, is made again when the signal's handler has
 /// run that asks for it (signal(7), "Interruption of system calls and library functions by signal handlers").
 pub fn is_restartable(context: &UserContext) -> bool {
-    let fails = [
-        number::__NR_rt_sigsuspend,
-        number::__NR_rt_sigtimedwait,
-        number::__NR_nanosleep,
-        number::__NR_clock_nanosleep,
-        number::__NR_ppoll,
-        number::__NR_pselect6,
-        number::__NR_epoll_pwait,
-        number::__NR_epoll_pwait2,
-        number::__NR_semop,
-        number::__NR_semtimedop,
-        number::__NR_msgsnd,
-        number::__NR_msgrcv,
-        legacy::PAUSE,
-        legacy::POLL,
-        legacy::SELECT,
-        legacy::EPOLL_WAIT,
-    ];
     let number = context.syscall_number() as u32;
     let [_, _, _, fourth, ..] = context.syscall_args();
     // A wait for a time that has begun would begin anew.
     let is_timed_futex = number == number::__NR_futex && fourth != 0;
-    !fails.contains(&number) && !is_timed_futex
+    !table::is_made_once(number) && !is_timed_futex
 }

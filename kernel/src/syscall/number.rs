@@ -106,6 +106,14 @@ pub fn name(number: usize) -> Option<&'static str> {
     known.map(|(_, name)| &name["__NR_".len()..])
 }
 
+/// The names of all calls that Linux has on this architecture.
+#[cfg(test)]
+pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
+    let mut names: alloc::vec::Vec<_> = EVERYWHERE.iter().chain(HERE).map(|(_, name)| &name["__NR_".len()..]).collect();
+    names.sort_unstable();
+    names.into_iter()
+}
+
 /// The number of a call by its name; `None` when Linux has none of this name on this architecture.
 pub fn of(name: &str) -> Option<u32> {
     [EVERYWHERE, HERE].into_iter().find_map(|table| {

@@ -3,64 +3,68 @@
 //! Only the calls that need the thread's registers are served elsewhere, by [`super::dispatch`].
 
 use super::{
-    allocation, anonymous, attribute, descriptor, directory, epoll, file, futex, identity, inotify, ipc, limits, lock,
-    memory, mount, mount_attributes, namespace,
+    allocation, anonymous,
+    argument::{self, Argument, Arguments, Text},
+    attribute, descriptor, directory, epoll, file, futex, identity, inotify, ipc, limits, lock, memory, mount, mount_attributes,
+    namespace,
     number::{self, legacy},
-    pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, splice, system, time,
-    timers, usage, vectored, xattr,
+    pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, splice, system, time, timers,
+    usage, vectored, xattr,
 };
-use crate::task::Thread;
-use alloc::sync::Arc;
+use crate::{mm::AddressSpace, task::Thread};
+use alloc::{string::String, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, sync::SpinLock};
 
-/// The arguments of a call, taken one after the other.
-struct Arguments {
-    words: [usize; 6],
-    taken: usize,
-}
-
-impl Arguments {
-    fn next<T: FromArgument>(&mut self) -> T {
-        let word = self.words[self.taken];
-        self.taken += 1;
-        T::from_argument(word)
-    }
-}
-
-/// A type that an argument register is read as. Linux looks at the low half of the register for a 32-bit one.
-trait FromArgument {
-    fn from_argument(word: usize) -> Self;
-}
-
-macro_rules! from_argument {
-    ($($kind:ty),*) => {
-        $(impl FromArgument for $kind {
-            fn from_argument(word: usize) -> Self {
-                word as Self
-            }
-        })*
-    };
-}
-
-from_argument!(usize, isize, u32, i32, u64, i64);
-
-impl FromArgument for UserAddr {
-    fn from_argument(word: usize) -> Self {
-        Self(word)
-    }
-}
-
+/// `number => handler, (what its arguments are read as);`, and `once` for a call that a signal's handler ends for good
+/// (signal(7), "Interruption of system calls and library functions by signal handlers"). What a call lacks of Linux's is
+/// said behind it in words: docs/linux-abi.md is made of this.
 macro_rules! table {
-    ($($number:path => $handler:path, ($($kind:ty),*);)*) => {
+    ($($number:path => $handler:path, ($($kind:ty),*) $(, $once:ident)? $(, $lacks:literal)?;)*) => {
         /// Serves call `number`; ENOSYS for one that is not there.
         pub(super) async fn serve(thread: &Arc<Thread>, number: u32, words: [usize; 6]) -> Result<usize, Errno> {
-            let mut arguments = Arguments { words, taken: 0 };
+            let mut arguments = Arguments::new(words);
             match number {
                 $($number => $handler(thread $(, arguments.next::<$kind>())*).await,)*
                 _ => Err(unknown(number)),
             }
         }
+
+        /// Writes the arguments of call `number` as a trace shows them.
+        pub(super) fn show(number: u32, space: &AddressSpace, words: [usize; 6], to: &mut String) {
+            // Of a call that is served elsewhere, or is not there.
+            const WORDS: &[argument::Show] = &[<usize as Argument>::show as argument::Show; 6];
+            let kinds: &[argument::Show] = match number {
+                $($number => &[$(<$kind as Argument>::show),*],)*
+                _ => WORDS,
+            };
+            for (index, (show, word)) in kinds.iter().zip(words).enumerate() {
+                to.push_str(if index > 0 { ", " } else { "" });
+                show(word, space, to);
+            }
+        }
+
+        /// Whether call `number` is over when a signal's handler has interrupted it, also one that asks for restarts.
+        pub(super) fn is_made_once(number: u32) -> bool {
+            match number {
+                $($number => false $(|| stringify!($once) == "once")?,)*
+                _ => false,
+            }
+        }
+
+        /// The calls of the table, and what each lacks.
+        #[cfg(test)]
+        pub(super) const LINES: &[(u32, Option<&str>)] = &[$(($number, lacks!($($lacks)?)),)*];
+    };
+}
+
+#[cfg(test)]
+macro_rules! lacks {
+    () => {
+        None
+    };
+    ($text:literal) => {
+        Some($text)
     };
 }
 
@@ -75,12 +79,12 @@ table! {
     number::__NR_setsid => process::setsid, ();
     number::__NR_wait4 => process::wait4, (i32, UserAddr, u32, UserAddr);
     number::__NR_waitid => process::waitid, (u32, u32, UserAddr, u32, UserAddr);
-    number::__NR_pidfd_open => pidfd::pidfd_open, (i32, u32);
+    number::__NR_pidfd_open => pidfd::pidfd_open, (i32, u32), "no PIDFD_THREAD";
     number::__NR_pidfd_send_signal => pidfd::pidfd_send_signal, (i32, u32, UserAddr, u32);
     number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
     number::__NR_set_robust_list => futex::set_robust_list, (UserAddr, usize);
     number::__NR_get_robust_list => futex::get_robust_list, (u32, UserAddr, UserAddr);
-    number::__NR_futex => futex::futex, (UserAddr, u32, u32, UserAddr, UserAddr, u32);
+    number::__NR_futex => futex::futex, (UserAddr, u32, u32, UserAddr, UserAddr, u32), "FUTEX_LOCK_PI and what goes with it (priority inheritance): ENOSYS";
     number::__NR_getrusage => usage::getrusage, (i32, UserAddr);
     number::__NR_times => usage::times, (UserAddr);
     number::__NR_getpriority => usage::getpriority, (u32, u32);
@@ -104,28 +108,28 @@ table! {
     number::__NR_setns => namespace::setns, (i32, u32);
     number::__NR_capget => privileges::capget, (UserAddr, UserAddr);
     number::__NR_capset => privileges::capset, (UserAddr, UserAddr);
-    number::__NR_prctl => process::prctl, (u32, usize, usize, usize, usize);
+    number::__NR_prctl => process::prctl, (u32, usize, usize, usize, usize), "options of rights, names, filters and dumps; others: EINVAL";
     number::__NR_getrlimit => limits::getrlimit, (u32, UserAddr);
     number::__NR_setrlimit => limits::setrlimit, (u32, UserAddr);
     number::__NR_prlimit64 => limits::prlimit64, (u32, u32, UserAddr, UserAddr);
-    number::__NR_seccomp => seccomp::seccomp, (u32, u32, UserAddr);
+    number::__NR_seccomp => seccomp::seccomp, (u32, u32, UserAddr), "no SECCOMP_FILTER_FLAG_NEW_LISTENER, no supervisor";
     number::__NR_kill => signal::kill, (i32, u32);
     number::__NR_tkill => signal::tkill, (i32, u32);
     number::__NR_tgkill => signal::tgkill, (i32, i32, u32);
     number::__NR_rt_sigaction => signal::rt_sigaction, (u32, UserAddr, UserAddr, usize);
     number::__NR_rt_sigprocmask => signal::rt_sigprocmask, (u32, UserAddr, UserAddr, usize);
     number::__NR_rt_sigpending => signal::rt_sigpending, (UserAddr, usize);
-    number::__NR_rt_sigsuspend => signal::rt_sigsuspend, (UserAddr, usize);
-    number::__NR_rt_sigtimedwait => signal::rt_sigtimedwait, (UserAddr, UserAddr, UserAddr, usize);
-    number::__NR_rt_sigqueueinfo => signal::rt_sigqueueinfo, (i32, u32, UserAddr);
+    number::__NR_rt_sigsuspend => signal::rt_sigsuspend, (UserAddr, usize), once;
+    number::__NR_rt_sigtimedwait => signal::rt_sigtimedwait, (UserAddr, UserAddr, UserAddr, usize), once;
+    number::__NR_rt_sigqueueinfo => signal::rt_sigqueueinfo, (i32, u32, UserAddr), "128 signals wait at most, whatever RLIMIT_SIGPENDING says";
     number::__NR_rt_tgsigqueueinfo => signal::rt_tgsigqueueinfo, (i32, i32, u32, UserAddr);
-    legacy::PAUSE => signal::pause, ();
-    number::__NR_signalfd4 => signalfd::signalfd4, (i32, UserAddr, usize, u32);
+    legacy::PAUSE => signal::pause, (), once;
+    number::__NR_signalfd4 => signalfd::signalfd4, (i32, UserAddr, usize, u32), "gives the signals of the process that made it, also to a child that reads";
     legacy::SIGNALFD => signalfd::signalfd, (i32, UserAddr, usize);
-    number::__NR_setitimer => timers::setitimer, (u32, UserAddr, UserAddr);
-    number::__NR_getitimer => timers::getitimer, (u32, UserAddr);
+    number::__NR_setitimer => timers::setitimer, (u32, UserAddr, UserAddr), "ITIMER_REAL alone: EINVAL for timers of CPU time";
+    number::__NR_getitimer => timers::getitimer, (u32, UserAddr), "ITIMER_REAL alone";
     legacy::ALARM => timers::alarm, (u32);
-    number::__NR_timer_create => timers::timer_create, (i32, UserAddr, UserAddr);
+    number::__NR_timer_create => timers::timer_create, (i32, UserAddr, UserAddr), "no clocks of CPU time: EOPNOTSUPP";
     number::__NR_timer_settime => timers::timer_settime, (u32, u32, UserAddr, UserAddr);
     number::__NR_timer_gettime => timers::timer_gettime, (u32, UserAddr);
     number::__NR_timer_getoverrun => timers::timer_getoverrun, (u32);
@@ -174,18 +178,18 @@ table! {
     legacy::SYSFS => system::sysfs, (u32, usize, UserAddr);
     number::__NR_clock_gettime => time::clock_gettime, (i32, UserAddr);
     number::__NR_clock_getres => time::clock_getres, (i32, UserAddr);
-    number::__NR_clock_nanosleep => time::clock_nanosleep, (i32, u32, UserAddr, UserAddr);
-    number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr);
+    number::__NR_clock_nanosleep => time::clock_nanosleep, (i32, u32, UserAddr, UserAddr), once, "no clocks of CPU time: EOPNOTSUPP";
+    number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr), once;
     number::__NR_gettimeofday => time::gettimeofday, (UserAddr, UserAddr);
     legacy::TIME => time::time, (UserAddr);
     number::__NR_clock_settime => time::clock_settime, (i32, UserAddr);
     number::__NR_settimeofday => time::settimeofday, (UserAddr, UserAddr);
     number::__NR_adjtimex => time::adjtimex, (UserAddr);
     number::__NR_clock_adjtime => time::clock_adjtime, (i32, UserAddr);
-    number::__NR_openat => file::openat, (i32, UserAddr, u32, u32);
-    legacy::OPEN => file::open, (UserAddr, u32, u32);
-    legacy::CREAT => file::creat, (UserAddr, u32);
-    number::__NR_openat2 => file::openat2, (i32, UserAddr, UserAddr, usize);
+    number::__NR_openat => file::openat, (i32, Text, u32, u32);
+    legacy::OPEN => file::open, (Text, u32, u32);
+    legacy::CREAT => file::creat, (Text, u32);
+    number::__NR_openat2 => file::openat2, (i32, Text, UserAddr, usize);
     number::__NR_name_to_handle_at => system::name_to_handle_at, ();
     number::__NR_close => file::close, (i32);
     number::__NR_read => file::read, (i32, UserAddr, usize);
@@ -200,22 +204,22 @@ table! {
     number::__NR_pwritev2 => vectored::pwritev2, (i32, UserAddr, i32, i64, usize, u32);
     number::__NR_lseek => file::lseek, (i32, i64, u32);
     number::__NR_ftruncate => file::ftruncate, (i32, i64);
-    number::__NR_truncate => file::truncate, (UserAddr, i64);
+    number::__NR_truncate => file::truncate, (Text, i64);
     number::__NR_fallocate => allocation::fallocate, (i32, u32, i64, i64);
     number::__NR_fadvise64 => allocation::fadvise64, (i32, i64, i64, u32);
     number::__NR_readahead => allocation::readahead, (i32, i64, usize);
     number::__NR_sync_file_range => allocation::sync_file_range, (i32, i64, i64, u32);
-    number::__NR_memfd_create => anonymous::memfd_create, (UserAddr, u32);
+    number::__NR_memfd_create => anonymous::memfd_create, (Text, u32);
     number::__NR_eventfd2 => anonymous::eventfd2, (u32, u32);
     legacy::EVENTFD => anonymous::eventfd, (u32);
     number::__NR_inotify_init1 => inotify::inotify_init1, (u32);
     legacy::INOTIFY_INIT => inotify::inotify_init, ();
-    number::__NR_inotify_add_watch => inotify::inotify_add_watch, (i32, UserAddr, u32);
+    number::__NR_inotify_add_watch => inotify::inotify_add_watch, (i32, Text, u32);
     number::__NR_inotify_rm_watch => inotify::inotify_rm_watch, (i32, i32);
     number::__NR_timerfd_create => anonymous::timerfd_create, (i32, u32);
     number::__NR_timerfd_settime => anonymous::timerfd_settime, (i32, u32, UserAddr, UserAddr);
     number::__NR_timerfd_gettime => anonymous::timerfd_gettime, (i32, UserAddr);
-    number::__NR_sendfile => splice::sendfile, (i32, i32, UserAddr, usize);
+    number::__NR_sendfile => file::sendfile, (i32, i32, UserAddr, usize);
     number::__NR_copy_file_range => splice::copy_file_range, (i32, UserAddr, i32, UserAddr, usize, u32);
     number::__NR_splice => splice::splice, (i32, UserAddr, i32, UserAddr, usize, u32);
     number::__NR_tee => splice::tee, (i32, i32, usize, u32);
@@ -233,67 +237,67 @@ table! {
     number::__NR_fcntl => descriptor::fcntl, (i32, u32, usize);
     number::__NR_flock => lock::flock, (i32, u32);
     number::__NR_ioctl => descriptor::ioctl, (i32, u32, UserAddr);
-    number::__NR_mkdirat => directory::mkdirat, (i32, UserAddr, u32);
-    legacy::MKDIR => directory::mkdir, (UserAddr, u32);
-    number::__NR_mknodat => directory::mknodat, (i32, UserAddr, u32, u64);
-    legacy::MKNOD => directory::mknod, (UserAddr, u32, u64);
-    number::__NR_unlinkat => directory::unlinkat, (i32, UserAddr, u32);
-    legacy::UNLINK => directory::unlink, (UserAddr);
-    legacy::RMDIR => directory::rmdir, (UserAddr);
-    number::__NR_symlinkat => directory::symlinkat, (UserAddr, i32, UserAddr);
-    legacy::SYMLINK => directory::symlink, (UserAddr, UserAddr);
-    number::__NR_linkat => directory::linkat, (i32, UserAddr, i32, UserAddr, u32);
-    legacy::LINK => directory::link, (UserAddr, UserAddr);
-    number::__NR_renameat2 => directory::renameat2, (i32, UserAddr, i32, UserAddr, u32);
-    number::RENAMEAT => directory::renameat, (i32, UserAddr, i32, UserAddr);
-    legacy::RENAME => directory::rename, (UserAddr, UserAddr);
-    number::__NR_readlinkat => directory::readlinkat, (i32, UserAddr, UserAddr, i32);
-    legacy::READLINK => directory::readlink, (UserAddr, UserAddr, i32);
+    number::__NR_mkdirat => directory::mkdirat, (i32, Text, u32);
+    legacy::MKDIR => directory::mkdir, (Text, u32);
+    number::__NR_mknodat => directory::mknodat, (i32, Text, u32, u64);
+    legacy::MKNOD => directory::mknod, (Text, u32, u64);
+    number::__NR_unlinkat => directory::unlinkat, (i32, Text, u32);
+    legacy::UNLINK => directory::unlink, (Text);
+    legacy::RMDIR => directory::rmdir, (Text);
+    number::__NR_symlinkat => directory::symlinkat, (Text, i32, Text);
+    legacy::SYMLINK => directory::symlink, (Text, Text);
+    number::__NR_linkat => directory::linkat, (i32, Text, i32, Text, u32);
+    legacy::LINK => directory::link, (Text, Text);
+    number::__NR_renameat2 => directory::renameat2, (i32, Text, i32, Text, u32);
+    number::RENAMEAT => directory::renameat, (i32, Text, i32, Text);
+    legacy::RENAME => directory::rename, (Text, Text);
+    number::__NR_readlinkat => directory::readlinkat, (i32, Text, UserAddr, i32);
+    legacy::READLINK => directory::readlink, (Text, UserAddr, i32);
     number::__NR_getdents64 => directory::getdents64, (i32, UserAddr, u32);
     legacy::GETDENTS => directory::getdents, (i32, UserAddr, u32);
     number::__NR_getcwd => directory::getcwd, (UserAddr, usize);
-    number::__NR_chdir => directory::chdir, (UserAddr);
+    number::__NR_chdir => directory::chdir, (Text);
     number::__NR_fchdir => directory::fchdir, (i32);
-    number::__NR_chroot => directory::chroot, (UserAddr);
+    number::__NR_chroot => directory::chroot, (Text);
     number::__NR_fstat => attribute::fstat, (i32, UserAddr);
-    number::__NR_newfstatat => attribute::newfstatat, (i32, UserAddr, UserAddr, u32);
-    legacy::STAT => attribute::stat, (UserAddr, UserAddr);
-    legacy::LSTAT => attribute::lstat, (UserAddr, UserAddr);
-    number::__NR_statx => attribute::statx, (i32, UserAddr, u32, u32, UserAddr);
-    number::__NR_statfs => attribute::statfs, (UserAddr, UserAddr);
+    number::__NR_newfstatat => attribute::newfstatat, (i32, Text, UserAddr, u32);
+    legacy::STAT => attribute::stat, (Text, UserAddr);
+    legacy::LSTAT => attribute::lstat, (Text, UserAddr);
+    number::__NR_statx => attribute::statx, (i32, Text, u32, u32, UserAddr);
+    number::__NR_statfs => attribute::statfs, (Text, UserAddr);
     number::__NR_fstatfs => attribute::fstatfs, (i32, UserAddr);
     number::__NR_fchmod => attribute::fchmod, (i32, u32);
-    number::__NR_fchmodat => attribute::fchmodat, (i32, UserAddr, u32);
-    number::__NR_fchmodat2 => attribute::fchmodat2, (i32, UserAddr, u32, u32);
-    legacy::CHMOD => attribute::chmod, (UserAddr, u32);
+    number::__NR_fchmodat => attribute::fchmodat, (i32, Text, u32);
+    number::__NR_fchmodat2 => attribute::fchmodat2, (i32, Text, u32, u32);
+    legacy::CHMOD => attribute::chmod, (Text, u32);
     number::__NR_fchown => attribute::fchown, (i32, u32, u32);
-    number::__NR_fchownat => attribute::fchownat, (i32, UserAddr, u32, u32, u32);
-    legacy::CHOWN => attribute::chown, (UserAddr, u32, u32);
-    legacy::LCHOWN => attribute::lchown, (UserAddr, u32, u32);
-    number::__NR_utimensat => attribute::utimensat, (i32, UserAddr, UserAddr, u32);
-    legacy::UTIME => attribute::utime, (UserAddr, UserAddr);
-    legacy::UTIMES => attribute::utimes, (UserAddr, UserAddr);
-    legacy::FUTIMESAT => attribute::futimesat, (i32, UserAddr, UserAddr);
-    number::__NR_faccessat => attribute::faccessat, (i32, UserAddr, u32);
-    number::__NR_faccessat2 => attribute::faccessat2, (i32, UserAddr, u32, u32);
-    legacy::ACCESS => attribute::access, (UserAddr, u32);
+    number::__NR_fchownat => attribute::fchownat, (i32, Text, u32, u32, u32);
+    legacy::CHOWN => attribute::chown, (Text, u32, u32);
+    legacy::LCHOWN => attribute::lchown, (Text, u32, u32);
+    number::__NR_utimensat => attribute::utimensat, (i32, Text, UserAddr, u32);
+    legacy::UTIME => attribute::utime, (Text, UserAddr);
+    legacy::UTIMES => attribute::utimes, (Text, UserAddr);
+    legacy::FUTIMESAT => attribute::futimesat, (i32, Text, UserAddr);
+    number::__NR_faccessat => attribute::faccessat, (i32, Text, u32);
+    number::__NR_faccessat2 => attribute::faccessat2, (i32, Text, u32, u32);
+    legacy::ACCESS => attribute::access, (Text, u32);
     number::__NR_umask => attribute::umask, (u32);
-    number::__NR_mount => mount::mount, (UserAddr, UserAddr, UserAddr, u64, UserAddr);
-    number::__NR_umount2 => mount::umount2, (UserAddr, u32);
-    number::__NR_setxattr => xattr::setxattr, (UserAddr, UserAddr, UserAddr, usize, u32);
-    number::__NR_lsetxattr => xattr::lsetxattr, (UserAddr, UserAddr, UserAddr, usize, u32);
-    number::__NR_fsetxattr => xattr::fsetxattr, (i32, UserAddr, UserAddr, usize, u32);
-    number::__NR_getxattr => xattr::getxattr, (UserAddr, UserAddr, UserAddr, usize);
-    number::__NR_lgetxattr => xattr::lgetxattr, (UserAddr, UserAddr, UserAddr, usize);
-    number::__NR_fgetxattr => xattr::fgetxattr, (i32, UserAddr, UserAddr, usize);
-    number::__NR_listxattr => xattr::listxattr, (UserAddr, UserAddr, usize);
-    number::__NR_llistxattr => xattr::llistxattr, (UserAddr, UserAddr, usize);
+    number::__NR_mount => mount::mount, (Text, Text, Text, u64, UserAddr), "the types of /proc/filesystems";
+    number::__NR_umount2 => mount::umount2, (Text, u32);
+    number::__NR_setxattr => xattr::setxattr, (Text, Text, UserAddr, usize, u32);
+    number::__NR_lsetxattr => xattr::lsetxattr, (Text, Text, UserAddr, usize, u32);
+    number::__NR_fsetxattr => xattr::fsetxattr, (i32, Text, UserAddr, usize, u32);
+    number::__NR_getxattr => xattr::getxattr, (Text, Text, UserAddr, usize);
+    number::__NR_lgetxattr => xattr::lgetxattr, (Text, Text, UserAddr, usize);
+    number::__NR_fgetxattr => xattr::fgetxattr, (i32, Text, UserAddr, usize);
+    number::__NR_listxattr => xattr::listxattr, (Text, UserAddr, usize);
+    number::__NR_llistxattr => xattr::llistxattr, (Text, UserAddr, usize);
     number::__NR_flistxattr => xattr::flistxattr, (i32, UserAddr, usize);
-    number::__NR_removexattr => xattr::removexattr, (UserAddr, UserAddr);
-    number::__NR_lremovexattr => xattr::lremovexattr, (UserAddr, UserAddr);
-    number::__NR_fremovexattr => xattr::fremovexattr, (i32, UserAddr);
-    number::__NR_mount_setattr => mount_attributes::mount_setattr, (i32, UserAddr, u32, UserAddr, usize);
-    number::__NR_pivot_root => mount::pivot_root, (UserAddr, UserAddr);
+    number::__NR_removexattr => xattr::removexattr, (Text, Text);
+    number::__NR_lremovexattr => xattr::lremovexattr, (Text, Text);
+    number::__NR_fremovexattr => xattr::fremovexattr, (i32, Text);
+    number::__NR_mount_setattr => mount_attributes::mount_setattr, (i32, Text, u32, UserAddr, usize);
+    number::__NR_pivot_root => mount::pivot_root, (Text, Text);
     number::__NR_socket => socket::socket, (u32, u32, u32);
     number::__NR_socketpair => socket::socketpair, (u32, u32, u32, UserAddr);
     number::__NR_bind => socket::bind, (i32, UserAddr, u32);
@@ -317,29 +321,29 @@ table! {
     number::__NR_shmdt => ipc::shared_memory::shmdt, (UserAddr);
     number::__NR_shmctl => ipc::shared_memory::shmctl, (i32, u32, UserAddr);
     number::__NR_semget => ipc::semaphore::semget, (i32, i32, u32);
-    number::__NR_semop => ipc::semaphore::semop, (i32, UserAddr, usize);
-    number::__NR_semtimedop => ipc::semaphore::semtimedop, (i32, UserAddr, usize, UserAddr);
+    number::__NR_semop => ipc::semaphore::semop, (i32, UserAddr, usize), once;
+    number::__NR_semtimedop => ipc::semaphore::semtimedop, (i32, UserAddr, usize, UserAddr), once;
     number::__NR_semctl => ipc::semaphore::semctl, (i32, i32, u32, usize);
     number::__NR_msgget => ipc::message::msgget, (i32, u32);
-    number::__NR_msgsnd => ipc::message::msgsnd, (i32, UserAddr, usize, u32);
-    number::__NR_msgrcv => ipc::message::msgrcv, (i32, UserAddr, usize, i64, u32);
+    number::__NR_msgsnd => ipc::message::msgsnd, (i32, UserAddr, usize, u32), once;
+    number::__NR_msgrcv => ipc::message::msgrcv, (i32, UserAddr, usize, i64, u32), once;
     number::__NR_msgctl => ipc::message::msgctl, (i32, u32, UserAddr);
-    number::__NR_mq_open => ipc::posix::mq_open, (UserAddr, u32, u32, UserAddr);
-    number::__NR_mq_unlink => ipc::posix::mq_unlink, (UserAddr);
+    number::__NR_mq_open => ipc::posix::mq_open, (Text, u32, u32, UserAddr);
+    number::__NR_mq_unlink => ipc::posix::mq_unlink, (Text);
     number::__NR_mq_timedsend => ipc::posix::mq_timedsend, (i32, UserAddr, usize, u32, UserAddr);
     number::__NR_mq_timedreceive => ipc::posix::mq_timedreceive, (i32, UserAddr, usize, UserAddr, UserAddr);
     number::__NR_mq_notify => ipc::posix::mq_notify, (i32, UserAddr);
     number::__NR_mq_getsetattr => ipc::posix::mq_getsetattr, (i32, UserAddr, UserAddr);
-    number::__NR_ppoll => poll::ppoll, (UserAddr, u32, UserAddr, UserAddr, usize);
-    legacy::POLL => poll::poll, (UserAddr, u32, i32);
-    number::__NR_pselect6 => select::pselect6, (i32, UserAddr, UserAddr, UserAddr, UserAddr, UserAddr);
-    legacy::SELECT => select::select, (i32, UserAddr, UserAddr, UserAddr, UserAddr);
+    number::__NR_ppoll => poll::ppoll, (UserAddr, u32, UserAddr, UserAddr, usize), once, "the time that is left is not told";
+    legacy::POLL => poll::poll, (UserAddr, u32, i32), once;
+    number::__NR_pselect6 => select::pselect6, (i32, UserAddr, UserAddr, UserAddr, UserAddr, UserAddr), once, "the time that is left is not told";
+    legacy::SELECT => select::select, (i32, UserAddr, UserAddr, UserAddr, UserAddr), once;
     number::__NR_epoll_create1 => epoll::epoll_create1, (u32);
     legacy::EPOLL_CREATE => epoll::epoll_create, (i32);
     number::__NR_epoll_ctl => epoll::epoll_ctl, (i32, u32, i32, UserAddr);
-    number::__NR_epoll_pwait => epoll::epoll_pwait, (i32, UserAddr, i32, i32, UserAddr, usize);
-    number::__NR_epoll_pwait2 => epoll::epoll_pwait2, (i32, UserAddr, i32, UserAddr, UserAddr, usize);
-    legacy::EPOLL_WAIT => epoll::epoll_wait, (i32, UserAddr, i32, i32);
+    number::__NR_epoll_pwait => epoll::epoll_pwait, (i32, UserAddr, i32, i32, UserAddr, usize), once;
+    number::__NR_epoll_pwait2 => epoll::epoll_pwait2, (i32, UserAddr, i32, UserAddr, UserAddr, usize), once;
+    legacy::EPOLL_WAIT => epoll::epoll_wait, (i32, UserAddr, i32, i32), once;
 }
 
 /// Says once for each number what is missing.

@@ -3,7 +3,7 @@
 //!
 //! The words of the command line arrive as Linux passes them on: `name=value` in the environment, what follows `--`
 //! as arguments. `config=FILE` (default `/config.oci`) runs a container, with `bundle=DIRECTORY` (default
-//! `/bundle`) and `id=NAME` (default: the file's name without its ending). `bench=cycle` runs it `count=N` times and
+//! `/bundle`) and `id=NAME` (default: the file's name without its ending); with `trace=NAME`, its system calls are told. `bench=cycle` runs it `count=N` times and
 //! prints means. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`, and
 //! `shell=NAME` does so with a terminal, of `size=COLUMNSxROWS` if it is told, and the usual file systems.
 #![no_std]
@@ -158,6 +158,9 @@ fn run_container(start: &Start) -> Result<u8, u8> {
     let created = sys::now();
     println!("veridian: created {id} in {} ns", created - begin);
 
+    if start.var("trace") == Some(id) {
+        container.trace(true).map_err(|reason| told(&reason))?;
+    }
     let begin = sys::now();
     if let Err(reason) = container.start() {
         told(&reason);

@@ -5,7 +5,7 @@ use alloc::{format, string::String, string::ToString, vec};
 use serde_json::Value;
 use veridian_containers::{
     Signal, Status,
-    abi::{DeleteFlags, Errno, Stats, WaitResult},
+    abi::{DeleteFlags, Errno, Stats, TRACE_REQUEST, WaitResult},
 };
 
 use crate::sys::{self, Fd};
@@ -82,6 +82,12 @@ impl Container {
     /// `container_wait`.
     pub fn wait(&self) -> Result<WaitResult, String> {
         sys::container_wait(self.fd).map_err(|errno| other("wait", errno))
+    }
+
+    /// Has the system calls of its processes told on the console, or no more.
+    pub fn trace(&self, on: bool) -> Result<(), String> {
+        let told = sys::ioctl_number(self.fd, TRACE_REQUEST, on.into());
+        told.map(drop).map_err(|errno| format!("cannot trace container {}: {errno}", self.id))
     }
 
     /// `container_kill`.

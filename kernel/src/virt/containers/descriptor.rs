@@ -4,12 +4,15 @@ use super::{Container, process::Process};
 use crate::{
     boot,
     fs::{File, FileObject, OpenFlags, Readiness},
+    security::Capabilities,
+    syscall::trace,
     task::Thread,
     tty::pty::Master,
 };
 use alloc::sync::Arc;
-use core::task::Context;
-use veridian_containers::abi::Errno;
+use core::{num::NonZeroU64, task::Context};
+use veridian_containers::abi::{Errno, TRACE_REQUEST};
+use veridian_hal::UserAddr;
 
 /// What stands behind the descriptor. Its drop is the last close.
 #[derive(Debug)]
@@ -20,6 +23,18 @@ impl FileObject for Descriptor {
         let asked = interest.intersects(Readiness::READABLE);
         let stopped = if asked { self.0.poll_stopped(cx).is_ready() } else { self.0.exit().is_some() };
         if stopped { Readiness::READABLE } else { Readiness::empty() }
+    }
+
+    fn ioctl(&self, thread: &Arc<Thread>, request: u32, argument: UserAddr) -> Result<usize, Errno> {
+        if request != TRACE_REQUEST {
+            return Err(Errno::ENOTTY);
+        }
+        if !thread.credentials().capable(Capabilities::SYS_ADMIN) {
+            return Err(Errno::EPERM);
+        }
+        let key = NonZeroU64::new(self.0.key().cookie()).ok_or(Errno::EINVAL)?;
+        trace::set(key, argument.0 != 0);
+        Ok(0)
     }
 }
 

@@ -35,6 +35,10 @@ pub(super) fn features(words: &Words) -> Outcome {
     Ok(0)
 }
 
+pub(super) fn trace(words: &Words) -> Outcome {
+    Container::open(&id(words)?)?.trace(!words.has("off")).map(|()| 0)
+}
+
 fn no_operands(words: &Words) -> Result<(), String> {
     words.operands().first().map_or(Ok(()), |word| Err(format!("{word}: nothing but flags is wanted")))
 }

@@ -96,6 +96,8 @@ const VERBS: &[Verb] = &[
     Verb::new("ps", "ID", "list the processes in a container", look::ps).with(&[FORMAT]),
     Verb::new("pause", "ID", "freeze a container's processes", life::pause),
     Verb::new("resume", "ID", "let the processes of a paused container go on", life::resume),
+    Verb::new("trace", "ID", "tell the system calls of a container's processes on the machine's console", look::trace)
+        .with(&[flag(' ', "off", "", "tell them no more")]),
     Verb::new("update", "ID", "change a container's limits, all that are given or none", inside::update)
         .with(inside::LIMITS),
     Verb::new("stats", "[ID...]", "show what containers use", look::stats).with(&[FORMAT]),
