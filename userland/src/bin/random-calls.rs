@@ -1,0 +1,184 @@
+//! Plain: system calls with arguments drawn at random, `calls=` of them (100,000 unless said) from `seed=` (1 unless said).
+//! Every call and every number is drawn from the seed, so that the same seed makes the same calls. No call may stop the
+//! machine, or leave anything behind.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use linux_raw_sys::general as linux;
+use linux_raw_sys::general::{
+    MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE, RLIMIT_AS, RLIMIT_NOFILE, SIGKILL, WNOHANG,
+};
+use veridian_userland::check::{Checks, enter_scratch};
+use veridian_userland::sys::{self, PAGE, Region, Start};
+use veridian_userland::world::{settled, world};
+use veridian_userland::{println, program};
+
+program!(main);
+
+/// Calls that one child makes: then another one begins, with all that it needs.
+const CALLS_OF_A_CHILD: u64 = 250;
+/// Looks at a child, a millisecond apart, without another call made: it waits for something, and is ended.
+const PATIENCE: u32 = 40;
+/// Numbers that are tried: Linux's, and those of the container calls.
+const NUMBERS: u64 = 520;
+/// Those that end the child at once, one way or another.
+const LAST_CALLS: &[u32] = &[linux::__NR_exit, linux::__NR_exit_group, linux::__NR_rt_sigreturn];
+/// Those that make more processes, which go on with the same calls: tried one time in sixteen.
+const RARE_CALLS: &[u32] = &[linux::__NR_clone, linux::__NR_clone3];
+
+/// The child's namespaces, so that nothing is left of it when it is gone.
+const NEW: u32 =
+    linux::CLONE_NEWPID | linux::CLONE_NEWNS | linux::CLONE_NEWUTS | linux::CLONE_NEWIPC | linux::CLONE_NEWNET;
+
+/// xorshift64*: small, and good enough to reach odd corners.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// What programs pass, what they never should, and what lies between.
+fn argument(random: &mut Random, memory: &Region) -> usize {
+    const STRANGE: &[usize] = &[
+        usize::MAX,
+        usize::MAX - 99,
+        1 << 31,
+        (1 << 31) - 1,
+        1 << 32,
+        1 << 47,
+        1 << 63,
+        0x8000_0000_0000_0000 - 4096,
+        0xffff_8000_0000_0000,
+        0xffff_ffff_8000_0000,
+        0x1000,
+        0xdead_beef,
+    ];
+    let end = memory.len() - 1;
+    match random.below(16) {
+        0..4 => random.below(12) as usize,
+        4 => 1 << random.below(24),
+        5 => random.below(4097) as usize,
+        6 => STRANGE[random.below(STRANGE.len() as u64) as usize],
+        7 => random.next() as usize,
+        // Its last bytes: what is longer reaches past the end.
+        8 => memory.address(end - random.below(16) as usize),
+        9 => memory.address(random.below(end as u64) as usize),
+        _ => memory.address(random.below(64) as usize * 64),
+    }
+}
+
+/// Strings, small numbers and noise, for the calls to read.
+fn fill(random: &mut Random, memory: &Region) {
+    const WORDS: &[&[u8]] = &[
+        b"/\0",
+        b"a\0",
+        b"/tmp/b\0",
+        b"/proc/self/mem\0",
+        b"/dev/null\0",
+        b"tmpfs\0",
+        b"..\0",
+        b"",
+        b"/proc/self/fd/3\0",
+        b"oci_version=1.0.2\n",
+    ];
+    for place in 0..64 {
+        match random.below(4) {
+            0 => memory.fill(place * 64, WORDS[random.below(WORDS.len() as u64) as usize]),
+            1 => memory.fill(place * 64, &random.next().to_le_bytes()),
+            2 => memory.fill(place * 64, &(memory.address(random.below(4000) as usize) as u64).to_le_bytes()),
+            _ => memory.fill(place * 64, &random.below(9).to_le_bytes()),
+        }
+    }
+}
+
+/// Makes a child's calls; `progress` counts them.
+fn make_calls(seed: u64, progress: &Region) -> i32 {
+    let mut random = Random(seed | 1);
+    let memory = Region::anonymous(4 * PAGE).expect("memory");
+    // A page that is not there, behind the last one.
+    let _ = memory.unmap(3 * PAGE, PAGE);
+    for file in [c"/dev/null", c"/dev/zero", c"/tmp", c"/proc/self/status"] {
+        let _ = sys::open(file, linux::O_RDONLY);
+    }
+    for call in 0..CALLS_OF_A_CHILD {
+        progress.set(0, call as u8);
+        if call % 16 == 0 {
+            fill(&mut random, &memory);
+        }
+        let number = random.below(NUMBERS) as u32;
+        let words = core::array::from_fn(|_| argument(&mut random, &memory));
+        let rare = RARE_CALLS.contains(&number) && random.below(16) != 0;
+        if !rare && !LAST_CALLS.contains(&number) {
+            sys::any_call(number as usize, words);
+        }
+    }
+    0
+}
+
+/// One child in its own namespaces, to its end or until it makes no more calls.
+fn round(seed: u64, progress: &Region) -> sys::Result {
+    let outer = sys::spawn(|| {
+        if sys::unshare(NEW).is_err() {
+            return 1;
+        }
+        // What it may take of the machine.
+        for (kind, most) in [(RLIMIT_AS, 64 << 20), (RLIMIT_NOFILE, 64)] {
+            if sys::setrlimit(kind, most, most).is_err() {
+                return 1;
+            }
+        }
+        let Ok(child) = sys::spawn(|| make_calls(seed, progress)) else { return 1 };
+        let (mut last, mut patience) = (progress.get(0), PATIENCE);
+        while sys::wait4(child, WNOHANG) == Ok((0, 0)) {
+            let _ = sys::sleep(1_000_000);
+            let now = progress.get(0);
+            patience = if now == last { patience - 1 } else { PATIENCE };
+            last = now;
+            if patience == 0 {
+                let _ = sys::kill(child, SIGKILL);
+                let _ = sys::wait4(child, 0);
+                break;
+            }
+        }
+        0
+    })?;
+    let (_, status) = sys::wait4(outer, 0)?;
+    if status == 0 { Ok(()) } else { Err(sys::Errno::ECHILD) }
+}
+
+fn main(start: &Start) -> i32 {
+    let number = |name, otherwise| start.var(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let (seed, calls): (u64, u64) = (number("seed", 1), number("calls", 100_000));
+    let mut checks = Checks::new();
+    enter_scratch();
+    let progress = Region::map(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, None).expect("memory");
+    let rounds = calls.div_ceil(CALLS_OF_A_CHILD);
+    // Once, for what the kernel makes when it is first asked for.
+    let _ = round(seed, &progress);
+    let before = world();
+    let mut failed = 0;
+    for index in 0..rounds {
+        if round(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index), &progress).is_err() {
+            failed += 1;
+        }
+        if index > 0 && index % 4000 == 0 {
+            println!("{} calls", index * CALLS_OF_A_CHILD);
+        }
+    }
+    checks.holds(
+        format_args!("{calls} random calls from seed {seed} are survived by who makes others make them"),
+        failed == 0,
+    );
+    checks.equal("they leave nothing behind", settled(before), before);
+    checks.finish()
+}
