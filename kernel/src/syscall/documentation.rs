@@ -1,6 +1,8 @@
 //! docs/linux-abi.md is held to the table of calls.
 
 use super::{number, table};
+extern crate std;
+
 use alloc::{format, string::String, vec::Vec};
 use std::{env, fs};
 
@@ -33,12 +35,12 @@ fn served() -> Vec<(&'static str, Option<&'static str>)> {
 
 fn tables() -> String {
     let served = served();
-    let (whole, partial): (Vec<_>, Vec<_>) = served.iter().partition(|(_, lacks)| lacks.is_none());
+    let (whole, partial): (Vec<_>, Vec<_>) = served.iter().copied().partition(|(_, lacks)| lacks.is_none());
     let list = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
     let absent: Vec<_> =
         number::all_names().filter(|name| served.binary_search_by_key(name, |(known, _)| known).is_err()).collect();
     let mut text = format!("{} calls are there whole:\n\n", whole.len());
-    text += &list(whole.into_iter().map(|(name, _)| *name).collect());
+    text += &list(whole.into_iter().map(|(name, _)| name).collect());
     text += &format!("\n\n{} are there in part:\n\n| call | what it lacks |\n| --- | --- |\n", partial.len());
     for (name, lacks) in partial {
         text += &format!("| `{name}` | {} |\n", lacks.unwrap_or_default());

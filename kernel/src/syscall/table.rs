@@ -5,11 +5,11 @@
 use super::{
     allocation, anonymous,
     argument::{self, Argument, Arguments, Text},
-    attribute, descriptor, directory, epoll, file, futex, identity, inotify, ipc, limits, lock, memory, mount, mount_attributes,
-    namespace,
+    attribute, descriptor, directory, epoll, file, futex, identity, inotify, ipc, limits, lock, memory, mount,
+    mount_attributes, namespace,
     number::{self, legacy},
-    pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, splice, system, time, timers,
-    usage, vectored, xattr,
+    pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, splice, system, time,
+    timers, usage, vectored, xattr,
 };
 use crate::{mm::AddressSpace, task::Thread};
 use alloc::{string::String, sync::Arc};
@@ -219,7 +219,7 @@ table! {
     number::__NR_timerfd_create => anonymous::timerfd_create, (i32, u32);
     number::__NR_timerfd_settime => anonymous::timerfd_settime, (i32, u32, UserAddr, UserAddr);
     number::__NR_timerfd_gettime => anonymous::timerfd_gettime, (i32, UserAddr);
-    number::__NR_sendfile => file::sendfile, (i32, i32, UserAddr, usize);
+    number::__NR_sendfile => splice::sendfile, (i32, i32, UserAddr, usize);
     number::__NR_copy_file_range => splice::copy_file_range, (i32, UserAddr, i32, UserAddr, usize, u32);
     number::__NR_splice => splice::splice, (i32, UserAddr, i32, UserAddr, usize, u32);
     number::__NR_tee => splice::tee, (i32, i32, usize, u32);
