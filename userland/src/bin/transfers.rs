@@ -192,7 +192,7 @@ fn room(checks: &mut Checks, desk: &Desk) {
     checks.equal("what tmpfs has not", call(linux::FALLOC_FL_ZERO_RANGE, 0, 1), Err(Errno::EOPNOTSUPP));
     checks.equal("nothing", [call(0, 0, 0), call(0, -1, 1), call(0, 0, -1)], [Err(Errno::EINVAL); 3]);
     checks.equal("too much", call(0, i64::MAX, 2), Err(Errno::EFBIG));
-    checks.equal("more than there is", call(0, 0, 1 << 40), Err(Errno::ENOMEM));
+    checks.equal("more than there is", call(0, 0, 1 << 40), Err(Errno::ENOSPC));
     checks.equal("leaves it as it was", sizes(), Ok((3 * PAGE as i64, 4)));
     let other = |fd: Fd| desk.call(linux::__NR_fallocate, &[n(fd), N(0), N(0), N(1)]);
     checks.equal("who only reads", other(file(c"room", O_RDONLY)), Err(Errno::EBADF));
