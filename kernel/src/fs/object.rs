@@ -82,7 +82,7 @@ pub trait FileObject: Any + Debug + Send + Sync {
         Poll::Ready(Err(Errno::EINVAL))
     }
 
-    /// What of [`Readiness`] is true now. Wakes the task of `cx` when any of `interest` becomes so.
+    /// What of [`Readiness`] is true now. Wakes the task of `cx` when any of `interest` becomes so, or does once more.
     fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness;
 
     /// Waits until the object is open: a fifo's other end may not be there yet.

@@ -398,7 +398,14 @@ impl FileObject for PipeEnd {
         Poll::Ready(moved(done, result))
     }
 
-    fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness {
+    fn poll_ready(&self, cx: &mut Context<'_>, _: Readiness) -> Readiness {
+        // What is ready already may become so once more, which epoll(7) tells with EPOLLET.
+        if self.reads {
+            self.pipe.readers.register(cx);
+        }
+        if self.writes {
+            self.pipe.writers.register(cx);
+        }
         let state = self.pipe.state.lock();
         let mut ready = Readiness::empty();
         if self.reads {
@@ -415,14 +422,6 @@ impl FileObject for PipeEnd {
             }
             if state.readers == 0 {
                 ready |= Readiness::ERR;
-            }
-        }
-        if !ready.intersects(interest | Readiness::ALWAYS) {
-            if self.reads {
-                self.pipe.readers.register(cx);
-            }
-            if self.writes {
-                self.pipe.writers.register(cx);
             }
         }
         ready

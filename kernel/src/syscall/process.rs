@@ -9,7 +9,7 @@ use crate::{
 use alloc::sync::Arc;
 use linux_raw_sys::{
     general,
-    prctl::{PR_GET_NAME, PR_GET_SECCOMP, PR_SET_NAME, PR_SET_SECCOMP},
+    prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_NAME, PR_GET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NAME, PR_SET_SECCOMP},
 };
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, user::UserContext};
@@ -143,6 +143,14 @@ pub async fn prctl(
             let length = name.len().min(NAME_SIZE - 1);
             bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
             thread.space().write_bytes(UserAddr(word), &bytes)?;
+            Ok(0)
+        }
+        PR_SET_CHILD_SUBREAPER => {
+            thread.set_adopts_orphans(word != 0);
+            Ok(0)
+        }
+        PR_GET_CHILD_SUBREAPER => {
+            thread.space().write(UserAddr(word), &i32::from(thread.adopts_orphans()))?;
             Ok(0)
         }
         PR_GET_SECCOMP => Ok(seccomp::mode(thread)),

@@ -184,6 +184,7 @@ pub fn prepare(
 /// Exchanges what `thread` runs: it is its process's only thread, or all that is left beside a leader that will succeed
 /// it. Gives the context to go on with.
 pub(super) fn begin(thread: &Arc<Thread>, program: Program) -> UserContext {
+    thread.process().note_program();
     let closed = thread.with_files(fs::FdTable::close_on_exec);
     drop(closed);
     // The new program's guard stands before anybody can see who it runs as, or into its memory.

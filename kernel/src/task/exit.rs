@@ -1,7 +1,10 @@
 //! The end of a process (exit(2)): what it held goes first, then its children get another parent, then its own
 //! parent is told.
 
-use super::{Disposition, SignalFlags, SignalInfo, Thread, futex, run::kill, send, send_info, timers};
+use super::{
+    Disposition, SignalFlags, SignalInfo, Signals, Thread, futex, group_is_orphaned, run::kill, send, send_info,
+    send_to_group, timers,
+};
 use crate::cgroup::Cgroup;
 use crate::{boot, tty};
 use alloc::sync::Arc;
@@ -57,6 +60,9 @@ async fn end_process(thread: &Arc<Thread>, status: WaitStatus) {
         end_namespace(thread).await;
     }
     give_children_away(thread);
+    if thread.parent().is_some_and(|parent| parent.group() != thread.group()) {
+        continue_orphans(thread, thread);
+    }
     thread.set_status(status);
     if let Some(observer) = thread.process().take_observer() {
         observer(status);
@@ -111,21 +117,38 @@ fn free_zombie(thread: &Arc<Thread>) {
     }
 }
 
+/// Who takes over the children of `thread`: the nearest process above that asks for orphans, in its pid namespace, else
+/// that namespace's first process.
+fn adopter_of(thread: &Arc<Thread>) -> Option<Arc<Thread>> {
+    let namespace = thread.pid().namespace();
+    let mut above = thread.parent().filter(|_| !thread.pid().is_init());
+    while let Some(process) = above {
+        if !Arc::ptr_eq(process.pid().namespace(), namespace) {
+            break;
+        }
+        if process.adopts_orphans() && !process.has_ended() {
+            return Some(process);
+        }
+        above = process.parent().filter(|_| !process.pid().is_init());
+    }
+    namespace.init().filter(|init| !Arc::ptr_eq(init, thread))
+}
+
 fn give_children_away(thread: &Arc<Thread>) {
     let orphans = thread.give_up_children();
     if orphans.is_empty() {
         return;
     }
-    let adopter = thread.pid().namespace().init().filter(|init| !Arc::ptr_eq(init, thread));
-    for orphan in orphans {
+    let adopter = adopter_of(thread);
+    for orphan in &orphans {
         if let Some(signal) = orphan.guard().death_signal {
-            send(&orphan, signal);
+            send(orphan, signal);
         }
         match &adopter {
             Some(adopter) => {
                 adopter.adopt(orphan.clone());
                 if let Some(status) = orphan.status() {
-                    tell_parent(adopter, &orphan, status);
+                    tell_parent(adopter, orphan, status);
                 }
             }
             None => {
@@ -135,6 +158,22 @@ fn give_children_away(thread: &Arc<Thread>) {
                 }
             }
         }
+    }
+    orphans.iter().for_each(|orphan| continue_orphans(thread, orphan));
+}
+
+/// `thread`, which ends, was between the group of `member` and the rest of its session: if nobody is left who could
+/// continue that group, and a process of it is stopped, the group is told (setpgid(2), "orphaned process group").
+fn continue_orphans(thread: &Thread, member: &Thread) {
+    let (group, session) = (member.group(), member.session());
+    if !Signals::any_stopped() || session != thread.session() {
+        return;
+    }
+    let processes = boot::pid_namespace().processes();
+    let is_stopped = processes.iter().any(|process| process.group() == group && process.signals().is_stopped());
+    if is_stopped && group_is_orphaned(group, session) {
+        send_to_group(group, Signal::SIGHUP);
+        send_to_group(group, Signal::SIGCONT);
     }
 }
 

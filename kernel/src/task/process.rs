@@ -40,6 +40,8 @@ pub struct Process {
     borrows_memory: AtomicBool,
     /// It has executed a program since it was made.
     has_begun_program: AtomicBool,
+    /// Orphans below it are given to it (PR_SET_CHILD_SUBREAPER).
+    adopts_orphans: AtomicBool,
     /// The most memory that it had when it ended or began another program.
     peak_resident_bytes: AtomicUsize,
     observer: SpinLock<Option<ExitObserver>>,
@@ -113,6 +115,7 @@ impl Process {
             exit_signal: new.exit_signal,
             borrows_memory: AtomicBool::new(new.borrows_memory),
             has_begun_program: AtomicBool::new(false),
+            adopts_orphans: AtomicBool::new(false),
             peak_resident_bytes: AtomicUsize::new(0),
             observer: SpinLock::new(new.observer),
             timers: SpinLock::default(),
@@ -200,7 +203,6 @@ impl Process {
 
     /// The program begins in `thread`, which is alone.
     pub(super) fn program_begins(&self, thread: &Thread) {
-        self.has_begun_program.store(true, Ordering::Release);
         let mut threads = self.threads.lock();
         threads.begins_program = false;
         // Under the lock: who settles the process's end dooms its threads after that.
@@ -209,6 +211,11 @@ impl Process {
         }
         drop(threads);
         thread.signals().survive(false);
+    }
+
+    /// It executes a program now.
+    pub(super) fn note_program(&self) {
+        self.has_begun_program.store(true, Ordering::Release);
     }
 
     /// Hands what `thread` is, and the program that it has begun, to the leader, which waits for it to end.
@@ -293,6 +300,16 @@ impl Thread {
     /// Whether it has executed a program since it was made.
     pub fn has_begun_program(&self) -> bool {
         self.process().has_begun_program.load(Ordering::Acquire)
+    }
+
+    /// Whether orphans below it are given to it.
+    pub fn adopts_orphans(&self) -> bool {
+        self.process().adopts_orphans.load(Ordering::Acquire)
+    }
+
+    /// Says whether they are.
+    pub fn set_adopts_orphans(&self, adopts: bool) {
+        self.process().adopts_orphans.store(adopts, Ordering::Release);
     }
 
     /// Its session, likewise.

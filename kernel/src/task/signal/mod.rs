@@ -17,7 +17,7 @@ pub use send::{
 
 use crate::sched::WaitQueue;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use pending::Pending;
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{UserAddr, sync::SpinLock};
@@ -68,6 +68,9 @@ const IGNORED_BY_DEFAULT: SignalSet = SignalSet(bit(SIGCHLD) | bit(SIGCONT) | bi
 /// What a thread does to itself comes before what others send.
 const SYNCHRONOUS: SignalSet =
     SignalSet(bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV) | bit(SIGSYS));
+
+/// How many processes are stopped.
+static STOPPED: AtomicUsize = AtomicUsize::new(0);
 
 /// What a signal that was taken asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,7 +314,14 @@ impl Signals {
 
     /// Notes that the process has stopped.
     pub fn set_stopped(&self) {
-        self.shared.stopped.store(true, Ordering::Release);
+        if !self.shared.stopped.swap(true, Ordering::AcqRel) {
+            STOPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any process of the machine is stopped.
+    pub(super) fn any_stopped() -> bool {
+        STOPPED.load(Ordering::Relaxed) > 0
     }
 
     /// Woken when any signal is made pending for the thread or its process.
@@ -366,6 +376,9 @@ impl Signals {
             self.shared.killed.store(true, Ordering::Release);
         }
         let continued = matches!(number, SIGCONT | SIGKILL) && self.shared.stopped.swap(false, Ordering::AcqRel);
+        if continued {
+            STOPPED.fetch_sub(1, Ordering::Relaxed);
+        }
         if !self.is_thrown_away(signal) || self.blocked().contains(signal) {
             let queue = if alone { &self.pending } else { &self.shared.pending };
             queue.add(signal, info)?;
