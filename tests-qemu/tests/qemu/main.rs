@@ -5,6 +5,7 @@
 
 mod boot;
 mod configuration;
+mod contracts;
 mod guest;
 mod lifecycle;
 mod probes;
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
                 let run = |guest: &Guest| probe.run(guest);
                 trial(Guest::new(arch, cpus), (probe.sentence, run))
             }));
+        }
+        for cpus in contracts::CPUS {
+            trials.extend(contracts::TESTS.iter().map(|test| trial(Guest::new(arch, cpus), *test)));
         }
         for (machine, cpus) in boot::machines(arch) {
             trials.extend(boot::TESTS.iter().map(|test| trial(Guest::on(arch, cpus, machine), *test)));
