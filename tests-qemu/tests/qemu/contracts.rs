@@ -34,10 +34,8 @@ mount=/tmp:tmpfs:tmpfs
 const DIFFERENCES: &str = include_str!("../../../contracts/differences.txt");
 
 fn hold(guest: &Guest) {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")),
-        PathBuf::from,
-    );
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
     let path = target.join("contracts").join(guest.arch.to_string()).join("contracts");
     let program = std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error} (run scripts/contracts.sh {})", path.display(), guest.arch));
