@@ -6,6 +6,7 @@
 //! The life of a thread is one async fn, [`run`]: run user code until it traps, serve the trap, await what must
 //! wait. Lock order: a parent's children before a child's own fields; nothing is woken under a lock.
 
+mod body;
 mod exec;
 mod exit;
 mod fork;

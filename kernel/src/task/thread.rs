@@ -2,6 +2,7 @@
 
 use super::{
     Guard, Signals, Usage,
+    body::Body,
     process::{NewProcess, Process},
 };
 use crate::{
@@ -43,7 +44,7 @@ pub struct Thread {
     namespaces: SpinLock<Namespaces>,
     name: SpinLock<String>,
     /// What goes when the thread ends, before it is waited for.
-    body: SpinLock<Option<Body>>,
+    pub(super) body: SpinLock<Option<Body>>,
     /// Where it will begin, while it is held before its first instruction.
     held: SpinLock<Option<UserContext>>,
     /// The CPU whose user mode runs it.
@@ -68,13 +69,6 @@ struct Membership {
     /// Until it has been waited for, as Linux counts it.
     charge: Option<TaskCharge>,
     cost: Option<KernelCharge>,
-}
-
-/// Memory, files and places of a live thread.
-struct Body {
-    space: Arc<AddressSpace>,
-    files: Arc<SpinLock<fs::FdTable>>,
-    fs: Arc<SpinLock<fs::Context>>,
 }
 
 /// What a new thread belongs to.
@@ -335,50 +329,6 @@ impl Thread {
         drop(old);
     }
 
-    /// Its memory. To be called by the running process itself.
-    pub fn space(&self) -> Arc<AddressSpace> {
-        self.with_body(|body| body.space.clone())
-    }
-
-    /// What exec(2) exchanges; gives back the old memory, to be dropped outside of any lock.
-    pub(super) fn replace_program(&self, space: Arc<AddressSpace>, name: String) -> Arc<AddressSpace> {
-        *self.name.lock() = name;
-        let old = self.with_body(|body| core::mem::replace(&mut body.space, space));
-        self.process.note_peak(old.peak_resident_bytes());
-        old
-    }
-
-    /// Its open files. To be called by the running process itself.
-    pub fn with_files<R>(&self, f: impl FnOnce(&mut fs::FdTable) -> R) -> R {
-        self.with_body(|body| f(&mut body.files.lock()))
-    }
-
-    /// Its root, working directory, umask and mount namespace. To be called by the running process itself.
-    pub fn with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> R {
-        self.with_body(|body| f(&mut body.fs.lock()))
-    }
-
-    /// As [`Self::with_fs`], of any process: `None` if it has ended.
-    pub fn try_with_fs<R>(&self, f: impl FnOnce(&mut fs::Context) -> R) -> Option<R> {
-        self.body.lock().as_mut().map(|body| f(&mut body.fs.lock()))
-    }
-
-    /// Bytes of its memory that are in frames; 0 once it has ended.
-    pub fn resident_bytes(&self) -> usize {
-        let space = self.body.lock().as_ref().map(|body| body.space.clone());
-        space.map_or(0, |space| space.resident_bytes())
-    }
-
-    /// As [`Self::with_files`], of any process: `None` if it has ended.
-    pub fn try_with_files<R>(&self, f: impl FnOnce(&mut fs::FdTable) -> R) -> Option<R> {
-        self.body.lock().as_mut().map(|body| f(&mut body.files.lock()))
-    }
-
-    /// As [`Self::space`], of any process: `None` if it has ended.
-    pub fn try_space(&self) -> Option<Arc<AddressSpace>> {
-        self.body.lock().as_ref().map(|body| body.space.clone())
-    }
-
     /// Whether it runs, or could.
     pub fn is_runnable(&self) -> bool {
         !self.has_ended() && !self.signals.is_stopped() && !self.usage.waits()
@@ -389,42 +339,12 @@ impl Thread {
         &self.usage
     }
 
-    fn with_body<R>(&self, f: impl FnOnce(&mut Body) -> R) -> R {
-        f(self.body.lock().as_mut().expect("a running process has a body"))
-    }
-
-    /// A handle to its open files, and one to its places, for a child that shares them.
-    pub(super) fn shared_files(&self) -> Arc<SpinLock<fs::FdTable>> {
-        self.with_body(|body| body.files.clone())
-    }
-
-    pub(super) fn shared_fs(&self) -> Arc<SpinLock<fs::Context>> {
-        self.with_body(|body| body.fs.clone())
-    }
-
-    /// Has open files of its own from now on (unshare(2), execve(2)).
-    pub fn unshare_files(&self) -> Result<(), Errno> {
-        let shared = self.shared_files();
-        // Ours and this handle.
-        if Arc::strong_count(&shared) > 2 {
-            let copy = shared.lock().copy(&self.memory())?;
-            self.with_body(|body| body.files = Arc::new(SpinLock::new(copy)));
-        }
-        Ok(())
-    }
-
-    /// Has places of its own from now on.
-    pub fn unshare_fs(&self) {
-        let shared = self.shared_fs();
-        if Arc::strong_count(&shared) > 2 {
-            let copy = shared.lock().clone();
-            self.with_body(|body| body.fs = Arc::new(SpinLock::new(copy)));
-        }
-    }
-
-    /// Whether another thread or process has the same places.
-    pub fn shares_fs(&self) -> bool {
-        Arc::strong_count(&self.shared_fs()) > 2
+    /// What exec(2) exchanges; gives back the old memory, to be dropped outside of any lock.
+    pub(super) fn replace_program(&self, space: Arc<AddressSpace>, name: String) -> Arc<AddressSpace> {
+        *self.name.lock() = name;
+        let old = self.with_body(|body| core::mem::replace(&mut body.space, space));
+        self.process.note_peak(old.peak_resident_bytes());
+        old
     }
 
     /// Takes memory, files and places from an ending thread; it counts in its group no more.

@@ -131,6 +131,11 @@ fn round(seed: u64, progress: &Region) -> sys::Result {
         if sys::unshare(NEW).is_err() {
             return 1;
         }
+        // The console is not its own: it could stop all output.
+        for descriptor in 0..3 {
+            let _ = sys::close(descriptor);
+            let _ = sys::open(c"/dev/null", linux::O_RDWR);
+        }
         // What it may take of the machine.
         for (kind, most) in [(RLIMIT_AS, 64 << 20), (RLIMIT_NOFILE, 64)] {
             if sys::setrlimit(kind, most, most).is_err() {
