@@ -35,7 +35,6 @@ fn main(_: &Start) -> i32 {
             sys::raw_call(number, &[RawArg::Number(0), RawArg::Number(0), RawArg::Number(0), RawArg::Number(0)]);
         checks.equal(format_args!("{name} is ENOSYS"), answer, Err(Errno::ENOSYS));
     }
-    checks.equal("a signal handler is ENOSYS", sys::refuse_handler(linux::SIGUSR1), Err(Errno::ENOSYS));
     for kind in [c"cgroup", c"ext4", c"no-such-file-system"] {
         let answer = sys::mount(c"none", c"/tmp", kind, 0, None);
         checks.equal(format_args!("a mount of {kind:?} is ENODEV"), answer, Err(Errno::ENODEV));

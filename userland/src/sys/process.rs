@@ -90,11 +90,6 @@ pub fn ignore_signal(signal: u32, ignored: bool) -> Result {
     let action: [u64; 4] = [u64::from(ignored), 0, 0, 0];
     call!(__NR_rt_sigaction, signal, Arg::read(&action), 0, 8).map(drop)
 }
-/// rt_sigaction(2) with a handler: an address that no signal must ever reach, so only for signals never sent.
-pub fn refuse_handler(signal: u32) -> Result {
-    let action: [u64; 4] = [0x1000, 0, 0, 0];
-    call!(__NR_rt_sigaction, signal, Arg::read(&action), 0, 8).map(drop)
-}
 /// rt_sigprocmask(2): the mask before.
 pub fn sigprocmask(how: u32, set: u64) -> Result<u64> {
     let mut old = 0_u64;
