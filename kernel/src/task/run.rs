@@ -193,7 +193,8 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Serve
         Ok(syscall::Outcome::Begins(program)) => return begin_program(thread, context, *program).await,
         Ok(syscall::Outcome::LendsMemory(child, number)) => {
             context.set_syscall_result(number as isize);
-            let given_back = || !child.process().borrows_memory() || thread.signals().is_doomed();
+            let signals = thread.signals();
+            let given_back = || !child.process().borrows_memory() || signals.is_killed() || signals.is_doomed();
             let mut child_is_done = core::pin::pin!(child.ended().wait_until(|| given_back().then_some(())));
             poll_fn(|cx| {
                 // Only its own end lets it go on before the child has.
