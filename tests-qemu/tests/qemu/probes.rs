@@ -73,6 +73,11 @@ pub const ALL: &[Probe] = &[
     probe("vectors", "vector_registers_are_each_processes_own"),
     probe("wild", "a_wild_pointer_to_any_call_is_efault_and_changes_nothing"),
     Probe {
+        words: "seed=1 calls=20000",
+        limit: Duration::from_secs(300),
+        ..probe("random-calls", "random_calls_stop_nothing_and_leave_nothing_behind")
+    },
+    Probe {
         sentence: "ten_thousand_containers_leave_the_machine_as_it_was",
         program: "cycles",
         words: "count=10000",
