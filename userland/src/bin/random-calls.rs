@@ -1,17 +1,19 @@
 //! Plain: system calls with arguments drawn at random, `calls=` of them (100,000 unless said) from `seed=` (1 unless said).
-//! Every call and every number is drawn from the seed, so that the same seed makes the same calls. No call may stop the
+//! `from=` and `to=` draw the calls from a range of numbers. Every call and every number is drawn from the seed, so that the same seed makes the same calls. No call may stop the
 //! machine, or leave anything behind.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
+use core::ops::Range;
+
 use linux_raw_sys::general as linux;
 use linux_raw_sys::general::{
     MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE, RLIMIT_AS, RLIMIT_NOFILE, SIGKILL, WNOHANG,
 };
-use veridian_userland::check::{Checks, enter_scratch};
+use veridian_userland::check::{Checks, enter_scratch, read_text};
 use veridian_userland::sys::{self, PAGE, Region, Start};
-use veridian_userland::world::{settled, world};
+use veridian_userland::world::world;
 use veridian_userland::{println, program};
 
 program!(main);
@@ -102,7 +104,7 @@ fn fill(random: &mut Random, memory: &Region) {
 }
 
 /// Makes a child's calls; `progress` counts them.
-fn make_calls(seed: u64, progress: &Region) -> i32 {
+fn make_calls(seed: u64, numbers: &Range<u64>, progress: &Region) -> i32 {
     let mut random = Random(seed | 1);
     let memory = Region::anonymous(4 * PAGE).expect("memory");
     // A page that is not there, behind the last one.
@@ -110,12 +112,16 @@ fn make_calls(seed: u64, progress: &Region) -> i32 {
     for file in [c"/dev/null", c"/dev/zero", c"/tmp", c"/proc/self/status"] {
         let _ = sys::open(file, linux::O_RDONLY);
     }
+    // What it makes goes with it.
+    if sys::chroot(c"/tmp").is_err() || sys::chdir(c"/").is_err() {
+        return 1;
+    }
     for call in 0..CALLS_OF_A_CHILD {
         progress.set(0, call as u8);
         if call % 16 == 0 {
             fill(&mut random, &memory);
         }
-        let number = random.below(NUMBERS) as u32;
+        let number = (numbers.start + random.below(numbers.end - numbers.start)) as u32;
         let words = core::array::from_fn(|_| argument(&mut random, &memory));
         let rare = RARE_CALLS.contains(&number) && random.below(16) != 0;
         if !rare && !LAST_CALLS.contains(&number) {
@@ -126,7 +132,7 @@ fn make_calls(seed: u64, progress: &Region) -> i32 {
 }
 
 /// One child in its own namespaces, to its end or until it makes no more calls.
-fn round(seed: u64, progress: &Region) -> sys::Result {
+fn round(seed: u64, numbers: &Range<u64>, progress: &Region) -> sys::Result {
     let outer = sys::spawn(|| {
         if sys::unshare(NEW).is_err() {
             return 1;
@@ -136,13 +142,17 @@ fn round(seed: u64, progress: &Region) -> sys::Result {
             let _ = sys::close(descriptor);
             let _ = sys::open(c"/dev/null", linux::O_RDWR);
         }
+        // Files of its own, which go when it does.
+        if sys::mount(c"own", c"/tmp", c"tmpfs", 0, None).is_err() {
+            return 1;
+        }
         // What it may take of the machine.
         for (kind, most) in [(RLIMIT_AS, 64 << 20), (RLIMIT_NOFILE, 64)] {
             if sys::setrlimit(kind, most, most).is_err() {
                 return 1;
             }
         }
-        let Ok(child) = sys::spawn(|| make_calls(seed, progress)) else { return 1 };
+        let Ok(child) = sys::spawn(|| make_calls(seed, numbers, progress)) else { return 1 };
         let (mut last, mut patience) = (progress.get(0), PATIENCE);
         while sys::wait4(child, WNOHANG) == Ok((0, 0)) {
             let _ = sys::sleep(1_000_000);
@@ -164,16 +174,21 @@ fn round(seed: u64, progress: &Region) -> sys::Result {
 fn main(start: &Start) -> i32 {
     let number = |name, otherwise| start.var(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let (seed, calls): (u64, u64) = (number("seed", 1), number("calls", 100_000));
+    let numbers = number("from", 0)..number("to", NUMBERS);
     let mut checks = Checks::new();
     enter_scratch();
+    sys::mkdir(c"proc", 0o755).and_then(|()| sys::mount(c"proc", c"proc", c"proc", 0, None)).expect("proc");
     let progress = Region::map(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, None).expect("memory");
     let rounds = calls.div_ceil(CALLS_OF_A_CHILD);
-    // Once, for what the kernel makes when it is first asked for.
-    let _ = round(seed, &progress);
-    let before = world();
+    // For what the kernel makes when it is first asked for.
+    for index in 0..WARM_UP {
+        let _ = round(!seed.wrapping_add(index), &numbers, &progress);
+    }
+    let before = heap_bytes();
+    let (free_before, processes) = world();
     let mut failed = 0;
     for index in 0..rounds {
-        if round(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index), &progress).is_err() {
+        if round(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index), &numbers, &progress).is_err() {
             failed += 1;
         }
         if index > 0 && index % 4000 == 0 {
@@ -184,6 +199,26 @@ fn main(start: &Start) -> i32 {
         format_args!("{calls} random calls from seed {seed} are survived by who makes others make them"),
         failed == 0,
     );
-    checks.equal("they leave nothing behind", settled(before), before);
+    let (free, left) = world();
+    checks.equal("they leave no process behind", left, processes);
+    let kept = heap_bytes().saturating_sub(before);
+    checks.holds(format_args!("the kernel's heap keeps nothing of them ({kept} bytes)"), kept <= HEAP_SLACK);
+    let lost = free_before.saturating_sub(free);
+    checks.holds(format_args!("they leave no frame behind ({lost} bytes, the heap's own growth)"), lost <= HEAP_GROWTH);
     checks.finish()
+}
+
+/// Rounds before the machine is looked at.
+const WARM_UP: u64 = 20;
+/// What the heap may have in use more than before: tables that grew, however many calls there were.
+const HEAP_SLACK: u64 = 8192;
+/// What the heap may have taken of the machine's frames, which it keeps: it is in pieces after all sorts of calls.
+const HEAP_GROWTH: u64 = 512 << 10;
+
+/// Bytes in use on the kernel's heap.
+fn heap_bytes() -> u64 {
+    let text = read_text::<2048>(c"/tmp/proc/meminfo").expect("meminfo");
+    let line = text.lines().find_map(|line| line.strip_prefix("Slab:")).expect("Slab");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib * 1024
 }
