@@ -92,6 +92,11 @@ impl Taken {
     pub fn len(&self) -> usize {
         self.0.iter().map(Buffer::len).sum()
     }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl FromIterator<Buffer> for Taken {

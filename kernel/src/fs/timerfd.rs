@@ -52,14 +52,11 @@ impl State {
     /// Counts what has expired.
     fn reckon(&mut self, now_ns: u64) {
         let Some(next) = self.next_ns.filter(|&next| next <= now_ns) else { return };
-        if self.interval_ns == 0 {
-            self.next_ns = None;
-            self.expirations += 1;
-        } else {
-            let count = (now_ns - next) / self.interval_ns + 1;
-            self.next_ns = Some(next.saturating_add(count.saturating_mul(self.interval_ns)));
-            self.expirations += count;
-        }
+        // Once, if it does not come again.
+        let missed = (now_ns - next).checked_div(self.interval_ns);
+        let count = missed.map_or(1, |missed| missed + 1);
+        self.next_ns = missed.map(|_| next.saturating_add(count.saturating_mul(self.interval_ns)));
+        self.expirations += count;
     }
 
     /// What is left until the next expiration (0 for none), and the interval.

@@ -30,6 +30,9 @@ pub struct Landmarks {
     pub return_code: Option<UserAddr>,
 }
 
+/// A byte of a source of pages.
+pub type SourceByte = (Arc<dyn PageSource>, u64);
+
 /// A stretch of memory in which all pages are alike.
 pub struct Stretch {
     /// Addresses.
@@ -50,7 +53,7 @@ impl AddressSpace {
     ///
     /// # Errors
     /// EFAULT: nothing is mapped there.
-    pub fn shared_place(&self, address: UserAddr) -> Result<Option<(Arc<dyn PageSource>, u64)>, Errno> {
+    pub fn shared_place(&self, address: UserAddr) -> Result<Option<SourceByte>, Errno> {
         let state = self.state.lock();
         let (range, area) = state.areas.find(address.0).ok_or(Errno::EFAULT)?;
         Ok(match &area.backing {

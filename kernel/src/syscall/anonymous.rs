@@ -138,5 +138,5 @@ pub async fn timerfd_gettime(thread: &Thread, fd: i32, to: UserAddr) -> Result<u
 fn write_setting(thread: &Thread, to: UserAddr, setting: Setting) -> Result<(), Errno> {
     const NS_PER_S: u64 = 1_000_000_000;
     let words = [setting.interval_ns, setting.left_ns].map(|ns| [ns / NS_PER_S, ns % NS_PER_S]);
-    Ok(thread.space().write(to, &words)?)
+    thread.space().write(to, &words)
 }

@@ -109,7 +109,7 @@ pub async fn splice(
             let most = length.min(AT_ONCE);
             let mut taken = patient(waits && !from.is_nonblocking(), |cx| source.poll_take(cx, most)).await?;
             let result = write_at(thread, &to, offset, &mut taken).await;
-            if taken.len() > 0 {
+            if !taken.is_empty() {
                 source.put_back(taken);
             }
             moved_to(thread, to_at, offset, *result.as_ref().unwrap_or(&0))?;
@@ -145,7 +145,7 @@ async fn read_at(thread: &Thread, file: &File, offset: Option<u64>, most: usize)
 
 /// Writes what was taken at an offset, or at the file's own.
 async fn write_at(thread: &Arc<Thread>, file: &File, offset: Option<u64>, taken: &mut Taken) -> Result<usize, Errno> {
-    if taken.len() == 0 {
+    if taken.is_empty() {
         return Ok(0);
     }
     let Some(offset) = offset else { return write_all(thread, file, taken).await };
@@ -188,7 +188,7 @@ pub async fn vmsplice(
     let (reads, writes) = file.object::<PipeEnd>().ok_or(Errno::EBADF)?.ways();
     let waits = flags & NONBLOCK == 0;
     let mut buffer = vectored(thread, vector, i32::try_from(count).map_err(|_| Errno::EINVAL)?)?;
-    if writes && !(reads && !file.access().contains(Access::WRITE)) {
+    if writes && (!reads || file.access().contains(Access::WRITE)) {
         if waits {
             return write_all(thread, &file, &mut buffer).await;
         }

@@ -135,7 +135,7 @@ impl Timer {
         }
         let interval = state.schedule.interval_ns;
         // Times that were missed are skipped: the next one is to come.
-        let missed = if interval > 0 { clock::now_ns().saturating_sub(due) / interval } else { 0 };
+        let missed = clock::now_ns().saturating_sub(due).checked_div(interval).unwrap_or(0);
         state.schedule.next_ns = (interval > 0).then(|| due.saturating_add((missed + 1).saturating_mul(interval)));
         let Some((to, signal)) = self.notice.to.upgrade().zip(self.notice.signal) else { return };
         if to.signals().pending().contains(signal) {

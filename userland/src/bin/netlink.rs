@@ -169,7 +169,7 @@ fn wrong(checks: &mut Checks) {
     let mut seed = 1_u32;
     let survives = (0..2000).all(|_| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let body = [seed, seed >> 3, seed << 5, seed >> 7, seed >> 16 | seed << 16, seed];
+        let body = [seed, seed >> 3, seed << 5, seed >> 7, seed.rotate_left(16), seed];
         let kind = (seed >> 8) as u16 % 120;
         // (Not to bring it down.)
         let kind = if kind == NEWLINK || kind == 19 { GETLINK } else { kind };

@@ -58,10 +58,8 @@ fn deliver(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) -> R
 /// but for SIGKILL and SIGSTOP from above (pid_namespaces(7)).
 fn spares(sender: &Thread, to: &Thread, signal: Signal) -> bool {
     let from_above = || sender.pid().number_in(to.pid().namespace()).is_none();
-    to.process().leader_pid().is_init()
-        && !to.signals().caught().contains(signal)
-        && !to.signals().blocked().contains(signal)
-        && !(SignalSet::UNSTOPPABLE.contains(signal) && from_above())
+    let heard = to.signals().caught().contains(signal) || to.signals().blocked().contains(signal);
+    to.process().leader_pid().is_init() && !heard && !(SignalSet::UNSTOPPABLE.contains(signal) && from_above())
 }
 
 /// Sends `signal` from `sender`, who may ([`may_signal`]), with what he says of its cause; to the thread `alone`, or to
