@@ -70,7 +70,7 @@ pub struct Images {
 impl Images {
     /// The images of `arch` in `$VERIDIAN_IMAGES`, or else in `image/` of cargo's target directory.
     pub fn of(arch: Arch) -> Self {
-        let root = env::var_os("VERIDIAN_IMAGES").map_or_else(default_root, PathBuf::from);
+        let root = env::var_os("VERIDIAN_IMAGES").map_or_else(|| target().join("image"), PathBuf::from);
         Self { directory: root.join(arch.name()) }
     }
 
@@ -105,13 +105,17 @@ impl Images {
     }
 }
 
-fn default_root() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    target.join("image")
+/// Cargo's target directory.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+}
+
+/// A file that cannot be read since nobody has made it; `made_by` makes it.
+pub(crate) fn absent(path: &Path, error: &io::Error, made_by: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error} (run {made_by})", path.display()))
 }
 
 fn list(directory: &Path) -> io::Result<Vec<std::fs::DirEntry>> {
-    let missing = |error| io::Error::other(format!("{}: {error} (run `make build`)", directory.display()));
-    std::fs::read_dir(directory).map_err(missing)?.collect()
+    std::fs::read_dir(directory).map_err(|error| absent(directory, &error, "`make build`"))?.collect()
 }

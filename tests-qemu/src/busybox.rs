@@ -17,6 +17,11 @@ const SETTINGS: [(&str, &str); 4] = [
 impl Initrd {
     /// Makes the bundle's root one of busybox's, whose program is the host's file `program`.
     pub fn busybox(&mut self, program: &Path) -> io::Result<&mut Self> {
+        self.remove("bundle").busybox_in("bundle/rootfs", program)
+    }
+
+    /// Adds what such a root has to a directory.
+    pub(crate) fn busybox_in(&mut self, root: &str, program: &Path) -> io::Result<&mut Self> {
         let bytes = fs::read(program).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}; scripts/programs.sh fetches it", program.display()))
         })?;
@@ -24,17 +29,16 @@ impl Initrd {
         if names.is_empty() {
             return Err(io::Error::other(format!("{}: no busybox: it lists no applets", program.display())));
         }
-        self.remove("bundle");
         for directory in DIRECTORIES {
-            self.directory(&format!("bundle/rootfs/{directory}"));
+            self.directory(&format!("{root}/{directory}"));
         }
         for (name, text) in SETTINGS {
-            self.file(&format!("bundle/rootfs/etc/{name}"), 0o644, text);
+            self.file(&format!("{root}/etc/{name}"), 0o644, text);
         }
         for name in names.iter().filter(|&name| name != "busybox") {
-            self.symlink(&format!("bundle/rootfs/bin/{name}"), "busybox");
+            self.symlink(&format!("{root}/bin/{name}"), "busybox");
         }
-        Ok(self.file("bundle/rootfs/bin/busybox", 0o755, bytes))
+        Ok(self.file(&format!("{root}/bin/busybox"), 0o755, bytes))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Each file's data begins at a multiple of the page size, so that a kernel which finds the archive on a page
 //! boundary can map the pages where they lie. The gap goes into the name field, as NULs after the name, which
-//! the form allows: the field's length counts them. Owner and times are zero, so equal input gives equal bytes.
+//! the form allows: the field's length counts them. A packed archive is without such gaps: Linux leaves out what has a
+//! name field longer than 4096. Owner and times are zero, so equal input gives equal bytes.
 
 /// Where file data is aligned to.
 const PAGE: usize = 4096;
@@ -18,9 +19,15 @@ const KIND: u32 = 0o170_000;
 pub struct Archive {
     bytes: Vec<u8>,
     entries: u32,
+    packed: bool,
 }
 
 impl Archive {
+    /// An archive without gaps.
+    pub fn packed() -> Self {
+        Self { packed: true, ..Self::default() }
+    }
+
     /// Appends a directory, mode 755. Paths have no slash at the front.
     pub fn directory(&mut self, path: &str) {
         self.entry(path, DIRECTORY | 0o755, &[]);
@@ -47,7 +54,7 @@ impl Archive {
         let name_start = self.bytes.len() + HEADER;
         let mut name_size = path.len() + 1;
         let mut data_start = (name_start + name_size).next_multiple_of(4);
-        if mode & KIND == REGULAR && !data.is_empty() {
+        if mode & KIND == REGULAR && !data.is_empty() && !self.packed {
             data_start = data_start.next_multiple_of(PAGE);
             name_size = data_start - name_start;
         }
@@ -112,5 +119,12 @@ mod tests {
                 assert_eq!(offset % PAGE, 0, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_packed_archive_has_no_gaps() {
+        let mut archive = Archive::packed();
+        archive.file("a", 0o755, b"12345678");
+        assert_eq!(parse(&archive.finish()), [("a".to_owned(), 0o100_755, HEADER + 2, b"12345678".to_vec())]);
     }
 }

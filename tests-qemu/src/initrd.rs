@@ -159,7 +159,15 @@ impl Initrd {
 
     /// The archive.
     pub fn archive(&self) -> Vec<u8> {
-        let mut archive = Archive::default();
+        self.written(Archive::default())
+    }
+
+    /// The archive without gaps before the files' data: as Linux wants it.
+    pub fn packed(&self) -> Vec<u8> {
+        self.written(Archive::packed())
+    }
+
+    fn written(&self, mut archive: Archive) -> Vec<u8> {
         for path in &self.directories {
             archive.directory(path);
         }

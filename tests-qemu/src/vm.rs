@@ -1,6 +1,6 @@
 //! A machine to be booted.
 
-use crate::{Arch, Exit, Images, Outcome, image};
+use crate::{Arch, Exit, Images, Outcome, arch::absent, image};
 use std::{
     collections::VecDeque,
     fs,
@@ -16,6 +16,8 @@ use std::{
 pub struct Vm {
     arch: Arch,
     kernel: PathBuf,
+    /// QEMU loads the kernel as it is; else it is an ELF file of Veridian's.
+    loaded_as_is: bool,
     machine: String,
     cpu: Option<String>,
     memory: String,
@@ -35,6 +37,7 @@ impl Vm {
         Self {
             arch,
             kernel: Images::of(arch).kernel(),
+            loaded_as_is: false,
             machine: arch.machines()[0].to_owned(),
             // All that the emulation offers; riscv64's plain CPU has that already.
             cpu: (arch != Arch::Riscv64).then(|| "max".to_owned()),
@@ -54,6 +57,12 @@ impl Vm {
     pub fn kernel(mut self, elf: PathBuf) -> Self {
         self.kernel = elf;
         self
+    }
+
+    /// Another kernel, in a form that QEMU loads: a Linux image.
+    pub fn loaded_kernel(mut self, image: PathBuf) -> Self {
+        self.loaded_as_is = true;
+        self.kernel(image)
     }
 
     /// QEMU's `-machine`, with its options.
@@ -89,6 +98,12 @@ impl Vm {
     /// The kernel command line.
     pub fn command_line(mut self, words: &str) -> Self {
         self.command_line = words.to_owned();
+        self
+    }
+
+    /// Further words of the kernel command line.
+    pub fn add_words(mut self, words: &str) -> Self {
+        self.command_line = format!("{} {words}", self.command_line);
         self
     }
 
@@ -201,12 +216,10 @@ impl Vm {
             Arch::Aarch64 => add(&["-semihosting-config", "enable=on,target=native"]),
             Arch::Riscv64 => {}
         }
-        let elf = fs::read(&self.kernel).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error} (run `make build`)", self.kernel.display()))
-        })?;
-        if self.arch == Arch::Aarch64 {
+        let kernel = fs::read(&self.kernel).map_err(|error| absent(&self.kernel, &error, "`make build`"))?;
+        if self.arch == Arch::Aarch64 && !self.loaded_as_is {
             let path = directory.join("Image");
-            fs::write(&path, image::flat(&elf)?)?;
+            fs::write(&path, image::flat(&kernel)?)?;
             add(&["-kernel", &path.to_string_lossy()]);
         } else {
             add(&["-kernel", &self.kernel.to_string_lossy()]);
