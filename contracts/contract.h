@@ -95,7 +95,7 @@ int file_of(const char *name, const char *text);
 void without_rights(void);
 /* Waits until the line of /proc/PID/FILE that begins with `key` has `text` in it. */
 void awaits(pid_t process, const char *file, const char *key, const char *text);
-/* The path of this program. What it does when executed with `--number`, `--open` or `--echo` is in main.c. */
+/* The path of this program. What it does when executed with `--number`, `--open`, `--wait` or `--echo` is in main.c. */
 const char *itself(void);
 /* The status with which it ends when executed with these arguments, up to a null pointer. */
 int executed(const char *first, ...);

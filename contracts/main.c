@@ -119,6 +119,8 @@ int main(int argc, char **argv) {
         printf("%u %u %u %u %u %u\n", user[0], user[1], user[2], group[0], group[1], group[2]);
         return 0;
     }
+    /* Or waits until nobody writes to it. */
+    if (argc >= 2 && strcmp(argv[1], "--wait") == 0) return read(0, &(char){0}, 1) != 0;
     if (argc >= 2 && strcmp(argv[1], "--echo") == 0) {
         for (int i = 2; i < argc; i++) printf("%s\n", argv[i]);
         return 0;

@@ -210,6 +210,23 @@ CONTRACT(futex_is_shared_by_processes_that_map_the_same_memory) {
     finishes(child);
 }
 
+CONTRACT(futex_is_shared_by_who_opened_the_same_file) {
+    own_directory();
+    DO(ftruncate(file_of("words", ""), 4096));
+    atomic_int *own = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, DO(open("words", O_RDWR)), 0);
+    pid_t child = START({
+        atomic_int *other = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, DO(open("words", O_RDWR)), 0);
+        other[1] = 1;
+        while (*other == 0) futex(other, FUTEX_WAIT, 0, NULL, NULL, 0);
+    });
+    while (own[1] == 0) usleep(1000);
+    /* Woken by this, if it sleeps already: who has seen the 0 is told of the 1. */
+    usleep(20000);
+    *own = 1;
+    futex(own, FUTEX_WAKE, 1, NULL, NULL, 0);
+    finishes(child);
+}
+
 CONTRACT(thread_robust_mutex_tells_of_a_dead_owner) {
     struct {
         pthread_mutex_t mutex;

@@ -110,7 +110,7 @@ pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to:
             Notice { to: Arc::downgrade(&target), alone, signal, cause: Some((id, value)) }
         }
     };
-    let timer = Timer::new(notice, thread)?;
+    let timer = Timer::new(notice, clock, thread)?;
     space.write(to, &id)?;
     thread.process().timers().lock().add(id, timer);
     Ok(0)
@@ -129,7 +129,7 @@ pub async fn timer_settime(
     let (interval, value) = (duration_ns(interval)?, duration_ns(value)?);
     let timer = thread.process().timers().lock().get(id)?;
     let value = if flags & general::TIMER_ABSTIME != 0 && value > 0 {
-        value.saturating_sub(time::read(thread, general::CLOCK_MONOTONIC as i32)?).max(1)
+        value.saturating_sub(time::read(thread, timer.clock())?).max(1)
     } else {
         value
     };

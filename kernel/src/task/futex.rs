@@ -30,15 +30,20 @@ const ROBUST_LIST_MAX: usize = 2048;
 pub enum Key {
     /// Of one address space.
     Private(usize, usize),
-    /// Of memory that several may map: the byte of its source.
+    /// Of memory that several may map: the byte of its source, which each may have opened by itself.
     Shared(Arc<dyn PageSource>, u64),
+}
+
+/// What is the same for all sources of the same pages.
+fn source_number(source: &Arc<dyn PageSource>) -> usize {
+    source.identity().unwrap_or_else(|| Arc::as_ptr(source).addr())
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Private(a, b), Self::Private(c, d)) => (a, b) == (c, d),
-            (Self::Shared(a, b), Self::Shared(c, d)) => Arc::ptr_eq(a, c) && b == d,
+            (Self::Shared(a, b), Self::Shared(c, d)) => source_number(a) == source_number(c) && b == d,
             _ => false,
         }
     }
@@ -60,7 +65,7 @@ impl Key {
     fn bucket(&self) -> usize {
         let words = match self {
             Self::Private(space, address) => [*space >> 4, *address >> 2],
-            Self::Shared(source, byte) => [Arc::as_ptr(source).cast::<u8>() as usize >> 4, *byte as usize >> 2],
+            Self::Shared(source, byte) => [source_number(source) >> 4, *byte as usize >> 2],
         };
         (words[0].wrapping_mul(31) ^ words[1]) % BUCKETS
     }

@@ -17,6 +17,7 @@ use core::{
     pin::pin,
     task::Poll,
 };
+use linux_raw_sys::general::CLOCK_REALTIME;
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{clock, sync::SpinLock};
 
@@ -57,6 +58,8 @@ impl Schedule {
 /// A timer.
 pub struct Timer {
     notice: Notice,
+    /// The number of the clock that times are given by.
+    clock: i32,
     state: SpinLock<State>,
     changed: WaitQueue,
     _charge: KernelCharge,
@@ -72,10 +75,15 @@ struct State {
 }
 
 impl Timer {
-    /// One that is not armed. ENOMEM.
-    pub fn new(notice: Notice, payer: &Thread) -> Result<Arc<Self>, Errno> {
+    /// One that is not armed, of a clock. ENOMEM.
+    pub fn new(notice: Notice, clock: i32, payer: &Thread) -> Result<Arc<Self>, Errno> {
         let charge = payer.memory().charge_kernel(TIMER_BYTES)?;
-        Ok(Arc::new(Self { notice, state: SpinLock::default(), changed: WaitQueue::new(), _charge: charge }))
+        Ok(Arc::new(Self { notice, clock, state: SpinLock::default(), changed: WaitQueue::new(), _charge: charge }))
+    }
+
+    /// The number of its clock.
+    pub fn clock(&self) -> i32 {
+        self.clock
     }
 
     /// When it runs out.
@@ -171,7 +179,7 @@ impl Timers {
         }
         let to = Arc::downgrade(&thread.leader());
         let notice = Notice { to, alone: false, signal: Some(Signal::SIGALRM), cause: None };
-        Ok(self.real.insert(Timer::new(notice, thread)?).clone())
+        Ok(self.real.insert(Timer::new(notice, CLOCK_REALTIME as i32, thread)?).clone())
     }
 
     /// The id that the next timer gets; EAGAIN when there are too many.
