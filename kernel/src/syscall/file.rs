@@ -153,9 +153,8 @@ pub(super) fn most_bytes(thread: &Thread) -> u64 {
 
 /// A file that would get longer than the thread may make it is answered with SIGXFSZ too.
 pub(super) fn excess<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Result<T, Errno> {
-    const SIGXFSZ: u32 = 25;
     if matches!(result, Err(Errno::EFBIG)) && most_bytes(thread) != u64::MAX {
-        task::send_to_itself(thread, Signal::new(SIGXFSZ).expect("a signal"));
+        task::send_to_itself(thread, Signal::SIGXFSZ);
     }
     result
 }
