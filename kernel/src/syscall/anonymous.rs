@@ -5,6 +5,7 @@ use super::{
     place::{check_flags, here, open_file},
     poll::duration_ns,
     time,
+    transfer::patient,
 };
 use crate::{
     fs::{
@@ -16,7 +17,6 @@ use crate::{
     task::Thread,
 };
 use alloc::{sync::Arc, vec::Vec};
-use core::{future::poll_fn, task::Poll};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, clock};
@@ -74,11 +74,7 @@ pub async fn eventfd(thread: &Thread, count: u32) -> Result<usize, Errno> {
 
 /// write(2) of a number to an eventfd.
 pub(super) async fn write_event(file: &File, event: &EventFd, number: u64) -> Result<usize, Errno> {
-    poll_fn(|cx| match event.poll_add(cx, number) {
-        Poll::Pending if file.is_nonblocking() => Poll::Ready(Err(Errno::EAGAIN)),
-        other => other,
-    })
-    .await
+    patient(!file.is_nonblocking(), |cx| event.poll_add(cx, number)).await
 }
 
 /// timerfd_create(2). The machine does not sleep, so that alarms are timers like others.

@@ -45,6 +45,7 @@ mod table;
 mod time;
 mod timers;
 pub mod trace;
+mod transfer;
 mod usage;
 mod vectored;
 mod xattr;
