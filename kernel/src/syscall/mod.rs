@@ -44,6 +44,7 @@ mod system;
 mod table;
 mod time;
 mod timers;
+mod timespec;
 pub mod trace;
 mod transfer;
 mod usage;
