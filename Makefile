@@ -4,11 +4,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# For run and debug ARCH is one architecture, x86_64 unless named; build, lint and test take all three then.
+# For run, debug and bench ARCH is one architecture, x86_64 unless named; build, lint and test take all three then.
 export ARCH CONFIG SMP MEM MACHINE APPEND TIMEOUT TEST
 ARCHES := $(or $(ARCH),x86_64 aarch64 riscv64)
 
-.PHONY: help setup run debug shell console test bench lint fmt build clean
+.PHONY: help setup run debug shell console test bench bench-check lint fmt build clean
 
 help:
 	@cat scripts/help.txt
@@ -41,8 +41,11 @@ fmt: setup
 build: setup
 	@scripts/image.sh $(ARCHES)
 
-bench:
-	@echo "make $@: not there yet" >&2; exit 1
+bench: setup
+	@scripts/bench.sh $(ARCH)
+
+bench-check: setup
+	@scripts/bench.sh --check $(ARCH)
 
 clean:
 	@rm -rf "$${CARGO_TARGET_DIR:-target}"

@@ -1,9 +1,6 @@
 //! Timers that send signals: setitimer(2), alarm(2), timer_create(2).
 
-use super::{
-    time,
-    timespec::{TimeSpec, TimeVal},
-};
+use super::{layout::TimeSpec, poll::duration_ns, time};
 use crate::task::{
     Thread,
     timers::{Notice, Schedule, Timer},
@@ -17,12 +14,19 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 const NS_PER_S: u64 = 1_000_000_000;
 const NS_PER_US: u64 = 1000;
 
-/// `struct itimerval`: interval and value.
-type IntervalValue = [TimeVal; 2];
+/// `struct itimerval`: interval and value, in seconds and microseconds.
+type IntervalValue = [[i64; 2]; 2];
+
+/// EINVAL for what is no time.
+fn microseconds([seconds, microseconds]: [i64; 2]) -> Result<u64, Errno> {
+    let nanoseconds = microseconds.checked_mul(NS_PER_US as i64).ok_or(Errno::EINVAL)?;
+    duration_ns(TimeSpec { seconds, nanoseconds })
+}
 
 fn shown((value, interval): (u64, u64)) -> IntervalValue {
     // What is left is at least a microsecond while it is armed.
-    [interval, value].map(|ns| TimeVal::from_ns(ns.saturating_add(NS_PER_US - 1)))
+    let time = |ns: u64| [(ns / NS_PER_S) as i64, (ns % NS_PER_S).div_ceil(NS_PER_US) as i64];
+    [interval, value].map(time).map(|[seconds, us]| if us == 1_000_000 { [seconds + 1, 0] } else { [seconds, us] })
 }
 
 /// The interval timer of real time; EINVAL for another one. (Timers of CPU time are not there.)
@@ -39,9 +43,8 @@ fn armed(value_ns: u64, interval_ns: u64) -> Schedule {
 
 pub async fn setitimer(thread: &Thread, which: u32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
     let space = thread.space();
-    let [interval, value]: IntervalValue =
-        if new == UserAddr(0) { [TimeVal::from_ns(0); 2] } else { space.read(new)? };
-    let (interval, value) = (interval.to_ns()?, value.to_ns()?);
+    let [interval, value]: IntervalValue = if new == UserAddr(0) { [[0; 2]; 2] } else { space.read(new)? };
+    let (interval, value) = (microseconds(interval)?, microseconds(value)?);
     let before = real_timer(thread, which)?.set(armed(value, interval));
     if old != UserAddr(0) {
         space.write(old, &shown(before.left()))?;
@@ -123,10 +126,14 @@ pub async fn timer_settime(
 ) -> Result<usize, Errno> {
     let space = thread.space();
     let [interval, value]: [TimeSpec; 2] = space.read(new)?;
-    let (interval, value) = (interval.to_ns()?, value.to_ns()?);
+    let (interval, value) = (duration_ns(interval)?, duration_ns(value)?);
     let timer = thread.process().timers().lock().get(id)?;
-    let next_ns = time::expiry_ns(thread, timer.clock(), value, flags & general::TIMER_ABSTIME != 0)?;
-    let before = timer.set(Schedule { next_ns, interval_ns: interval });
+    let value = if flags & general::TIMER_ABSTIME != 0 && value > 0 {
+        value.saturating_sub(time::read(thread, timer.clock())?).max(1)
+    } else {
+        value
+    };
+    let before = timer.set(armed(value, interval));
     if old != UserAddr(0) {
         space.write(old, &timespecs(before.left()))?;
     }
@@ -134,7 +141,7 @@ pub async fn timer_settime(
 }
 
 fn timespecs((value, interval): (u64, u64)) -> [TimeSpec; 2] {
-    [interval, value].map(TimeSpec::from_ns)
+    [interval, value].map(|ns| TimeSpec { seconds: (ns / NS_PER_S) as i64, nanoseconds: (ns % NS_PER_S) as i64 })
 }
 
 pub async fn timer_gettime(thread: &Thread, id: u32, to: UserAddr) -> Result<usize, Errno> {

@@ -3,7 +3,7 @@
 //! A process is known by its leader, the thread that it began with: that one is its parent's child, has its number,
 //! and stays until the last thread is gone, for others to look at.
 
-use super::{Event, ExitObserver, Guard, Thread, timers::Timers};
+use super::{ExitObserver, Guard, Thread, timers::Timers};
 use crate::{
     namespace::Pid,
     sched::{Times, WaitQueue},
@@ -13,7 +13,7 @@ use alloc::{
     vec::Vec,
 };
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use veridian_containers::abi::WaitStatus;
+use veridian_containers::{Signal, abi::WaitStatus};
 use veridian_hal::{
     sync::{Once, SpinLock},
     user::UserContext,
@@ -79,7 +79,7 @@ struct Family {
     /// Set when the process has ended.
     status: Option<WaitStatus>,
     /// A stop (or, as SIGCONT, a continuation) that the parent has not been told of.
-    report: Option<Event>,
+    report: Option<Signal>,
 }
 
 /// What a process begins with.
@@ -148,19 +148,15 @@ impl Process {
         self.threads.lock().live.len()
     }
 
-    /// Has each of them look at its signals.
-    pub(super) fn attend_all(&self) {
-        self.threads().iter().for_each(Thread::attend);
-    }
-
     /// Settles how it ends, if that is not settled: every thread ends.
     pub(super) fn end(&self, status: WaitStatus) {
         self.threads.lock().fate.get_or_insert(status);
-        for thread in self.threads() {
+        let threads = self.threads();
+        for thread in &threads {
             thread.signals().survive(false);
             thread.signals().doom();
         }
-        self.attend_all();
+        threads.iter().for_each(Thread::attend);
     }
 
     /// How it ends, once that is settled.
@@ -190,7 +186,7 @@ impl Process {
             drop(threads);
             thread.signals().survive(true);
             thread.signals().doom();
-            self.attend_all();
+            self.threads().iter().for_each(Thread::attend);
         }
         self.thread_event
             .wait_until(|| {
@@ -370,11 +366,11 @@ impl Thread {
     }
 
     /// Leaves word of a stop or continuation, or takes it.
-    pub(super) fn set_report(&self, report: Option<Event>) -> Option<Event> {
+    pub(super) fn set_report(&self, report: Option<Signal>) -> Option<Signal> {
         core::mem::replace(&mut self.process().family.lock().report, report)
     }
 
-    pub(super) fn report(&self) -> Option<Event> {
+    pub(super) fn report(&self) -> Option<Signal> {
         self.process().family.lock().report
     }
 

@@ -4,7 +4,7 @@
 //! The words of the command line arrive as Linux passes them on: `name=value` in the environment, what follows `--`
 //! as arguments. `config=FILE` (default `/config.oci`) runs a container, with `bundle=DIRECTORY` (default
 //! `/bundle`) and `id=NAME` (default: the file's name without its ending); with `trace=NAME`, its system calls are told. `bench=cycle` runs it `count=N` times and
-//! prints means. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`, and
+//! prints means, while `alive=N` others of the configuration `alive_config=FILE` are there. `probe=NAME` runs the program `/bin/NAME` as a plain child with the arguments after `--`, and
 //! `shell=NAME` does so with a terminal, of `size=COLUMNSxROWS` if it is told, and the usual file systems.
 #![no_std]
 #![no_main]
@@ -20,7 +20,7 @@ use linux_raw_sys::ioctl::TIOCSWINSZ;
 use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno, WaitResult, WaitStatus};
 use veridian_userland::containers::{bundle::Bundle, container::Container, file};
 use veridian_userland::sys::{self, Start};
-use veridian_userland::{println, program};
+use veridian_userland::{println, program, world::world};
 
 program!(main);
 
@@ -216,6 +216,7 @@ fn bench_cycle(start: &Start) -> Result<u8, u8> {
             return Err(REFUSED);
         }
     };
+    populate(start)?;
     let mut spent = [0_u64; 4];
     for cycle in 0..count / 10 + count {
         let times = cycle_once(&request)?;
@@ -228,6 +229,24 @@ fn bench_cycle(start: &Start) -> Result<u8, u8> {
     println!("veridian: bench cycle: {whole} ns a cycle, mean of {count}");
     println!("veridian: bench cycle: create {create} ns, start {run} ns, wait {wait} ns, delete {delete} ns");
     Ok(0)
+}
+
+/// Makes the containers that are there besides, and says what each takes of the machine's memory.
+fn populate(start: &Start) -> Result<(), u8> {
+    let (Some(Ok(count @ 1..)), Some(file)) = (start.var("alive").map(str::parse::<u64>), start.var("alive_config"))
+    else {
+        return Ok(());
+    };
+    let bundle = Bundle::with_config(start.var("bundle").unwrap_or("/bundle"), file).map_err(|reason| told(&reason))?;
+    let (free, _) = world();
+    for number in 0..count {
+        let container = bundle.create(&format!("alive-{number}"), CreateFlags::empty());
+        let container = container.map_err(|refusal| told(&format!("{refusal}")))?;
+        container.start().map_err(|reason| told(&reason))?;
+        container.close().map_err(|errno| refused("close", errno))?;
+    }
+    println!("veridian: bench cycle: {} bytes for each of {count} alive", (free - world().0) / count);
+    Ok(())
 }
 
 /// One cycle; nanoseconds of each of the four calls.

@@ -1,0 +1,100 @@
+//! # veridian-bench: the same work here and on Linux
+//!
+//! Owns: what is measured ([`work`]), where the figures are kept ([`results`]), and how they are shown ([`table`],
+//! [`chart`]). Called by: `scripts/bench.sh`, which builds what is booted. Calls: `veridian-tests-qemu`, which boots it.
+//!
+//! The figures of record are the guest's instructions: QEMU's clock counts them, so that they are the same on every run.
+
+mod chart;
+mod results;
+mod table;
+mod work;
+
+use results::{Measure, Results};
+use std::{io, path::Path, process::ExitCode};
+use veridian_tests_qemu::Arch;
+use work::Bench;
+
+const USAGE: &str = "veridian-bench [--check | --quick] [--arch x86_64|aarch64|riscv64]; or veridian-bench --chart";
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// Everything, and the results written.
+    All,
+    /// The figures of record, here alone, compared with the results that were written.
+    Check,
+    /// The figures of record, here alone, shown.
+    Quick,
+    /// The chart and the tables, of the results that were written.
+    Chart,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|(task, arch)| run(task, arch)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> io::Result<(Task, Arch)> {
+    use lexopt::prelude::*;
+    let wrong = |error: lexopt::Error| io::Error::other(format!("{error}\nusage: {USAGE}"));
+    let (mut task, mut arch) = (Task::All, Arch::X86_64);
+    let mut words = lexopt::Parser::from_env();
+    while let Some(word) = words.next().map_err(wrong)? {
+        match word {
+            Long("check") => task = Task::Check,
+            Long("quick") => task = Task::Quick,
+            Long("chart") => task = Task::Chart,
+            Long("arch") => arch = words.value().and_then(ValueExt::string).map_err(wrong)?.parse()?,
+            other => return Err(wrong(other.unexpected())),
+        }
+    }
+    Ok((task, arch))
+}
+
+/// Whether all is well.
+fn run(task: Task, arch: Arch) -> io::Result<bool> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let file = directory.join(format!("{arch}.json"));
+    let mut results = Results::default();
+    match task {
+        Task::All => {
+            let bench = Bench::of(arch)?;
+            results.linux = bench.linux_version()?;
+            bench.ours(Measure::Instructions, &mut results)?;
+            bench.linux(Measure::Instructions, &mut results)?;
+            bench.memory(&mut results)?;
+            for cpus in [1, 2, 4] {
+                bench.ours(Measure::Wall(cpus), &mut results)?;
+                bench.linux(Measure::Wall(cpus), &mut results)?;
+            }
+            results.write(&file)?;
+            print!("{}", table::text(arch, &results));
+            chart::write(&directory)?;
+        }
+        Task::Quick => {
+            Bench::of(arch)?.ours(Measure::Instructions, &mut results)?;
+            print!("{}", table::text(arch, &results));
+        }
+        Task::Check => {
+            let recorded = Results::read(&file)?;
+            Bench::of(arch)?.ours(Measure::Instructions, &mut results)?;
+            return Ok(results.no_worse_than(&recorded));
+        }
+        Task::Chart => {
+            for arch in Arch::ALL {
+                if let Ok(results) = Results::read(&directory.join(format!("{arch}.json"))) {
+                    println!("{}", table::text(arch, &results));
+                }
+            }
+            chart::write(&directory)?;
+        }
+    }
+    Ok(true)
+}

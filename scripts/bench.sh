@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Measures this kernel and Debian's Linux side by side in QEMU, for the architectures named (x86_64 when none is), and
+# prints the tables. Without options the results are written to bench/results, with the chart of all of them.
+# Usage: scripts/bench.sh [--check | --quick] [ARCH]...
+#   --quick   this kernel's figures of record alone, which are instructions: equal on every run
+#   --check   the same, compared with those in bench/results: fails when one is more than 2 % worse
+. "$(dirname "$0")/build.sh"
+
+mode=
+case ${1:-} in
+    --check | --quick)
+        mode=$1
+        shift
+        ;;
+esac
+[ $# -gt 0 ] || set -- x86_64
+echo "bench: building the runner"
+cargo build --locked --quiet -p veridian-bench
+failed=
+for arch; do
+    echo "bench: $arch: building the kernel and what is measured"
+    scripts/image.sh "$arch"
+    scripts/bench-programs.sh "$arch"
+    [ -n "$mode" ] || scripts/linux.sh "$arch"
+    VERIDIAN_IMAGES=$images "$CARGO_TARGET_DIR/debug/veridian-bench" ${mode:+"$mode"} --arch "$arch" || failed=yes
+done
+[ -z "$failed" ]
