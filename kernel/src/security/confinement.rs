@@ -4,7 +4,7 @@ use super::{Capabilities, Credentials, Rlimit, Rlimits, Seccomp, users::UserProc
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 use linux_raw_sys::general::{RLIMIT_CPU, RLIMIT_NPROC};
-use veridian_containers::abi::Errno;
+use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::sync::SpinLock;
 
 /// How willingly a process is killed when memory is out: -1000, never, to 1000, first (proc_pid_oom_score_adj(5)).
@@ -171,20 +171,18 @@ impl Confinement {
 
     /// The signal for a process that has had `seconds` of CPU time (setrlimit(2), RLIMIT_CPU): SIGKILL at the hard
     /// limit, SIGXCPU at the other one and each second from then on.
-    pub fn cpu_time_signal(&self, seconds: u64) -> Option<u32> {
-        const SIGKILL: u32 = 9;
-        const SIGXCPU: u32 = 24;
+    pub fn cpu_time_signal(&self, seconds: u64) -> Option<Signal> {
         let mut limits = self.limits.lock();
         let Rlimit { soft, hard } = limits.get(RLIMIT_CPU).ok()?;
         if seconds >= hard {
-            return Some(SIGKILL);
+            return Some(Signal::SIGKILL);
         }
         // A limit of 0 is one of a second, as on Linux.
         if seconds < soft.max(1) {
             return None;
         }
         limits.set(RLIMIT_CPU, Rlimit { soft: (seconds + 1).min(hard), hard }, false).ok()?;
-        Some(SIGXCPU)
+        Some(Signal::SIGXCPU)
     }
 }
 

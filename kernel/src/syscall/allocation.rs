@@ -1,8 +1,8 @@
 //! The room that files take, and advice about how they are read: fallocate(2), posix_fadvise(2).
 
 use super::{
-    file::{excess, most_bytes},
     place::open_file,
+    transfer::{answered, most_bytes},
 };
 use crate::{
     fs::{Access, Allocation, FileType},
@@ -33,7 +33,7 @@ pub async fn fallocate(thread: &Arc<Thread>, fd: i32, mode: u32, offset: i64, le
         mode if mode == PUNCH_HOLE | KEEP_SIZE => Allocation::Punch,
         _ => return Err(Errno::EOPNOTSUPP),
     };
-    excess(thread, file.allocate(range, manner, &thread.memory(), most_bytes(thread)))?;
+    answered(thread, file.allocate(range, manner, &thread.memory(), most_bytes(thread)))?;
     Ok(0)
 }
 

@@ -1,10 +1,10 @@
 //! Descriptors of what has no name: memfd_create(2), eventfd(2), timerfd_create(2).
 
 use super::{
-    layout::TimeSpec,
     place::{check_flags, here, open_file},
-    poll::duration_ns,
-    time,
+    time::expiry_ns,
+    timespec::TimeSpec,
+    transfer::patient,
 };
 use crate::{
     fs::{
@@ -16,10 +16,9 @@ use crate::{
     task::Thread,
 };
 use alloc::{sync::Arc, vec::Vec};
-use core::{future::poll_fn, task::Poll};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::UserAddr;
 
 /// memfd_create(2). There are no huge pages: MFD_HUGETLB is EINVAL.
 pub async fn memfd_create(thread: &Thread, name: UserAddr, flags: u32) -> Result<usize, Errno> {
@@ -74,11 +73,7 @@ pub async fn eventfd(thread: &Thread, count: u32) -> Result<usize, Errno> {
 
 /// write(2) of a number to an eventfd.
 pub(super) async fn write_event(file: &File, event: &EventFd, number: u64) -> Result<usize, Errno> {
-    poll_fn(|cx| match event.poll_add(cx, number) {
-        Poll::Pending if file.is_nonblocking() => Poll::Ready(Err(Errno::EAGAIN)),
-        other => other,
-    })
-    .await
+    patient(!file.is_nonblocking(), |cx| event.poll_add(cx, number)).await
 }
 
 /// timerfd_create(2). The machine does not sleep, so that alarms are timers like others.
@@ -111,16 +106,9 @@ pub async fn timerfd_settime(
 ) -> Result<usize, Errno> {
     check_flags(flags, general::TFD_TIMER_ABSTIME | general::TFD_TIMER_CANCEL_ON_SET)?;
     let [interval, value]: [TimeSpec; 2] = thread.space().read(new)?;
-    let (interval, value) = (duration_ns(interval)?, duration_ns(value)?);
+    let (interval, value) = (interval.to_ns()?, value.to_ns()?);
     let timer = open_timer(thread, fd)?;
-    let next = match value {
-        0 => None,
-        value if flags & general::TFD_TIMER_ABSTIME != 0 => {
-            let shown = time::read(thread, timer.clock())?;
-            Some(clock::now_ns().saturating_add(value.saturating_sub(shown)))
-        }
-        value => Some(clock::now_ns().saturating_add(value)),
-    };
+    let next = expiry_ns(thread, timer.clock(), value, flags & general::TFD_TIMER_ABSTIME != 0)?;
     let before = timer.set(next, interval);
     if old != UserAddr(0) {
         write_setting(thread, old, before)?;
@@ -136,7 +124,5 @@ pub async fn timerfd_gettime(thread: &Thread, fd: i32, to: UserAddr) -> Result<u
 
 /// `struct itimerspec`.
 fn write_setting(thread: &Thread, to: UserAddr, setting: Setting) -> Result<(), Errno> {
-    const NS_PER_S: u64 = 1_000_000_000;
-    let words = [setting.interval_ns, setting.left_ns].map(|ns| [ns / NS_PER_S, ns % NS_PER_S]);
-    thread.space().write(to, &words)
+    thread.space().write(to, &[setting.interval_ns, setting.left_ns].map(TimeSpec::from_ns))
 }

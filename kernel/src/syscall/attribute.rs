@@ -1,9 +1,10 @@
 //! What files are like: stat and its like, mode, owner, times, access.
 
 use super::{
-    layout::{StatFs, StatGeneric, StatX86_64, Statx, TimeSpec},
+    layout::{StatFs, StatGeneric, StatX86_64, Statx},
     number::IS_X86_64,
     place::{at, check_flags, here, id, open_file, path},
+    timespec::TimeSpec,
 };
 use crate::{
     fs::{Access, Caller, File, Location, SetTime, Status, Subject, Timestamp},

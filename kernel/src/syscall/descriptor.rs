@@ -1,9 +1,9 @@
 //! Descriptors themselves: copies, flags, and what only some files answer (ioctl).
 
 use super::{
-    file::admitted,
     lock,
     place::{check_flags, open_file},
+    transfer::admitted,
 };
 use crate::{
     fs::{

@@ -1,22 +1,18 @@
 //! Opening, closing, reading and writing files.
 
 use super::{
-    anonymous,
     place::{at, directory, extensible, here, open_file, path},
-    socket,
+    transfer::{answered, most_bytes, read_some, write_all, write_some},
 };
 use crate::{
-    fs::{Attempt, Caller, File, Location, OpenFlags, Resolve, Whence, eventfd::EventFd, io::Source},
+    fs::{Caller, File, Location, OpenFlags, Resolve, Whence},
     mm::UserBuffer,
-    task::{self, Thread},
+    task::Thread,
 };
 use alloc::sync::Arc;
-use core::{
-    future::poll_fn,
-    task::{Context, Poll},
-};
+use core::future::poll_fn;
 use linux_raw_sys::general;
-use veridian_containers::{Signal, abi::Errno};
+use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -104,26 +100,15 @@ pub async fn close(thread: &Thread, fd: i32) -> Result<usize, Errno> {
     Ok(0)
 }
 
-/// Waits where the object has stopped the thread for the attempt: the signal ends the wait, and SIGCONT tries again.
-pub(super) async fn admitted(thread: &Thread, file: &File, attempt: Attempt) -> Result<(), Errno> {
-    match file.any_object() {
-        Some(object) if object.stops(thread, attempt)? => core::future::pending().await,
-        _ => Ok(()),
-    }
-}
-
 pub async fn read(thread: &Thread, fd: i32, to: UserAddr, length: usize) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
-    admitted(thread, &file, Attempt::Read).await?;
-    let mut sink = UserBuffer::new(thread.space(), to, length);
-    poll_fn(|cx| file.poll_read(cx, &mut sink)).await
+    read_some(thread, &file, None, true, &mut UserBuffer::new(thread.space(), to, length)).await
 }
 
 pub async fn pread64(thread: &Thread, fd: i32, to: UserAddr, length: usize, offset: i64) -> Result<usize, Errno> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let file = open_file(thread, fd)?;
-    let mut sink = UserBuffer::new(thread.space(), to, length);
-    poll_fn(|cx| file.poll_read_at(cx, offset, &mut sink)).await
+    read_some(thread, &file, Some(offset), true, &mut UserBuffer::new(thread.space(), to, length)).await
 }
 
 pub async fn write(thread: &Arc<Thread>, fd: i32, from: UserAddr, length: usize) -> Result<usize, Errno> {
@@ -140,73 +125,7 @@ pub async fn pwrite64(
 ) -> Result<usize, Errno> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let file = open_file(thread, fd)?;
-    let mut source = UserBuffer::new(thread.space(), from, length);
-    let memory = thread.memory();
-    let most = most_bytes(thread);
-    excess(thread, poll_fn(|cx| file.poll_write_at(cx, offset, &mut source, &memory, most)).await)
-}
-
-/// The most bytes that the thread may make a file (RLIMIT_FSIZE).
-pub(super) fn most_bytes(thread: &Thread) -> u64 {
-    thread.confinement().limit(general::RLIMIT_FSIZE)
-}
-
-/// A file that would get longer than the thread may make it is answered with SIGXFSZ too.
-pub(super) fn excess<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Result<T, Errno> {
-    const SIGXFSZ: u32 = 25;
-    if matches!(result, Err(Errno::EFBIG)) && most_bytes(thread) != u64::MAX {
-        task::send_to_itself(thread, Signal::new(SIGXFSZ).expect("a signal"));
-    }
-    result
-}
-
-/// Waits for `poll`. Once something is `begun`, a signal ends the wait with EINTR: what was done is told, and not done again.
-pub(super) async fn interruptible<T>(
-    thread: &Thread,
-    begun: bool,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, Errno>>,
-) -> Result<T, Errno> {
-    poll_fn(|cx| match poll(cx) {
-        Poll::Pending if begun && thread.signals().wants_attention() => Poll::Ready(Err(Errno::EINTR)),
-        ready => ready,
-    })
-    .await
-}
-
-/// Writes all of `source`, waiting for room where that must be; less when an error comes between. A write to a pipe
-/// that nobody reads is answered with SIGPIPE too.
-pub(super) async fn write_all<S: Source + Send>(
-    thread: &Arc<Thread>,
-    file: &File,
-    source: &mut S,
-) -> Result<usize, Errno> {
-    admitted(thread, file, Attempt::Write).await?;
-    if let Some(socket) = socket::socket_of(file) {
-        return socket::write(thread, file, &socket, source).await;
-    }
-    if let Some(event) = file.object::<EventFd>() {
-        return anonymous::write_event(file, event, EventFd::number(source)?).await;
-    }
-    let memory = thread.memory();
-    let most = most_bytes(thread);
-    let whole = source.remaining();
-    let mut done = 0;
-    loop {
-        let attempt = interruptible(thread, done > 0, |cx| file.poll_write(cx, source, &memory, most));
-        let result = excess(thread, attempt.await);
-        if result == Err(Errno::EPIPE) {
-            task::send_to_itself(thread, Signal::SIGPIPE);
-        }
-        match result {
-            Err(errno) if done == 0 => return Err(errno),
-            Err(_) | Ok(0) => return Ok(done),
-            Ok(count) => done += count,
-        }
-        // (An object may count bytes that it did not look at.)
-        if done >= whole || file.any_object().is_none() {
-            return Ok(done);
-        }
-    }
+    write_some(thread, &file, Some(offset), true, &mut UserBuffer::new(thread.space(), from, length)).await
 }
 
 pub async fn lseek(thread: &Thread, fd: i32, by: i64, whence: u32) -> Result<usize, Errno> {
@@ -223,7 +142,7 @@ pub async fn lseek(thread: &Thread, fd: i32, by: i64, whence: u32) -> Result<usi
 
 pub async fn ftruncate(thread: &Arc<Thread>, fd: i32, length: i64) -> Result<usize, Errno> {
     let length = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
-    excess(thread, open_file(thread, fd)?.truncate(length, most_bytes(thread)))?;
+    answered(thread, open_file(thread, fd)?.truncate(length, most_bytes(thread)))?;
     Ok(0)
 }
 
@@ -235,7 +154,7 @@ pub async fn truncate(thread: &Arc<Thread>, name: UserAddr, length: i64) -> Resu
         let location = caller.resolve(base, &path, true)?;
         caller.truncate(&location, length, most)
     });
-    excess(thread, result)?;
+    answered(thread, result)?;
     Ok(0)
 }
 

@@ -1,15 +1,14 @@
 //! Futexes (futex(2)), and the list of locks that a thread leaves when it dies (get_robust_list(2)).
 
-use super::layout::TimeSpec;
-use super::poll::duration_ns;
+use super::{time::machine_ns, timespec::TimeSpec};
 use crate::task::{
     Thread,
     futex::{self, ANY, Key},
 };
 use alloc::sync::Arc;
-use linux_raw_sys::general;
+use linux_raw_sys::general::{self, CLOCK_MONOTONIC, CLOCK_REALTIME};
 use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::UserAddr;
 
 /// futex(2), but for the operations that lend priorities, which there are none of: ENOSYS.
 pub async fn futex(
@@ -87,20 +86,16 @@ pub async fn futex(
 }
 
 /// The time of the machine's clock at which a wait is over.
-fn deadline(thread: &Thread, at: UserAddr, absolute: bool, realtime: bool) -> Result<Option<u64>, Errno> {
+fn deadline(thread: &Arc<Thread>, at: UserAddr, absolute: bool, realtime: bool) -> Result<Option<u64>, Errno> {
     if at == UserAddr(0) {
         return Ok(None);
     }
-    let time = duration_ns(thread.space().read::<TimeSpec>(at)?)?;
+    let time = thread.space().read::<TimeSpec>(at)?.to_ns()?;
     if !absolute {
         return Ok(Some(thread.call_began_ns().saturating_add(time)));
     }
-    let shown = if realtime {
-        super::time::realtime_ns()
-    } else {
-        thread.time().now_ns(crate::namespace::time::Clock::Monotonic)
-    };
-    Ok(Some(clock::now_ns().saturating_add(time.saturating_sub(shown))))
+    let clock = if realtime { CLOCK_REALTIME } else { CLOCK_MONOTONIC };
+    machine_ns(thread, clock as i32, time).map(Some)
 }
 
 /// FUTEX_WAKE_OP's change of a word, and its question about what was there.

@@ -126,16 +126,6 @@ pub struct IoVec {
     pub length: usize,
 }
 
-/// `struct timespec`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub struct TimeSpec {
-    /// Seconds.
-    pub seconds: i64,
-    /// Nanoseconds, or an order of utimensat(2).
-    pub nanoseconds: i64,
-}
-
 fn pair(time: Timestamp) -> [i64; 2] {
     [time.seconds, time.nanoseconds.into()]
 }
@@ -350,7 +340,6 @@ mod tests {
             namelen = f_namelen, frsize = f_frsize, flags = f_flags);
         same!(PollFd = general::pollfd: fd = fd, events = events, revents = revents);
         same!(IoVec = general::iovec: base = iov_base, length = iov_len);
-        same!(TimeSpec = general::__kernel_timespec: seconds = tv_sec, nanoseconds = tv_nsec);
     }
 
     #[test]

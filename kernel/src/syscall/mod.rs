@@ -44,7 +44,9 @@ mod system;
 mod table;
 mod time;
 mod timers;
+mod timespec;
 pub mod trace;
+mod transfer;
 mod usage;
 mod vectored;
 mod xattr;
@@ -52,7 +54,10 @@ mod xattr;
 use crate::task::{self, Program, SignalInfo, Thread};
 use alloc::{boxed::Box, sync::Arc};
 use number::legacy;
-use veridian_containers::abi::{Call, Errno, WaitStatus};
+use veridian_containers::{
+    Signal,
+    abi::{Call, Errno, WaitStatus},
+};
 use veridian_hal::{UserAddr, user::UserContext};
 
 /// What becomes of the thread after a call that did not fail.
@@ -70,8 +75,6 @@ pub enum Outcome {
     /// Its process ends.
     EndsProcess(WaitStatus),
 }
-
-const SIGSEGV: u32 = 11;
 
 /// Serves the system call that `context` has trapped with, if the thread's filters let it through.
 pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
@@ -105,7 +108,7 @@ async fn judged(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outco
         }
         number::__NR_rt_sigreturn => {
             if task::return_from_handler(thread, context).is_err() {
-                task::force(thread, SIGSEGV, SignalInfo::kernel());
+                task::force(thread, Signal::SIGSEGV, SignalInfo::kernel());
             }
             Ok(Outcome::Replaced)
         }

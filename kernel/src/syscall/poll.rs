@@ -1,6 +1,6 @@
 //! Waiting for several files at once.
 
-use super::layout::{PollFd, TimeSpec};
+use super::{layout::PollFd, timespec::TimeSpec};
 use crate::{
     fs::{File, Readiness},
     mm::filled,
@@ -19,7 +19,6 @@ use veridian_hal::UserAddr;
 use zerocopy::IntoBytes;
 
 const NS_PER_MS: u64 = 1_000_000;
-const NS_PER_S: u64 = 1_000_000_000;
 
 pub async fn poll(thread: &Thread, at: UserAddr, count: u32, timeout_ms: i32) -> Result<usize, Errno> {
     wait(thread, at, count, milliseconds_ns(timeout_ms)).await
@@ -87,14 +86,7 @@ pub(super) fn milliseconds_ns(timeout: i32) -> Option<u64> {
 
 /// The timeout at `at`; none if that is null. EINVAL for what is no time.
 pub(super) fn timeout_ns(thread: &Thread, at: UserAddr) -> Result<Option<u64>, Errno> {
-    if at == UserAddr(0) { Ok(None) } else { duration_ns(thread.space().read(at)?).map(Some) }
-}
-
-/// EINVAL for what is no time.
-pub(super) fn duration_ns(time: TimeSpec) -> Result<u64, Errno> {
-    let seconds = u64::try_from(time.seconds).map_err(|_| Errno::EINVAL)?;
-    let nanoseconds = u64::try_from(time.nanoseconds).ok().filter(|&ns| ns < NS_PER_S).ok_or(Errno::EINVAL)?;
-    Ok(seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds))
+    if at == UserAddr(0) { Ok(None) } else { thread.space().read::<TimeSpec>(at)?.to_ns().map(Some) }
 }
 
 /// Waits until any descriptor is ready or the time (none: for ever) is over; writes what is ready and counts them.

@@ -11,9 +11,11 @@ use linux_raw_sys::{
     general,
     prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_NAME, PR_GET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NAME, PR_SET_SECCOMP},
 };
-use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, user::UserContext};
-use zerocopy::{Immutable, IntoBytes};
+use veridian_containers::{Signal, abi::Errno};
+use veridian_hal::{
+    UserAddr,
+    user::{SIGNAL_INFO_BYTES, UserContext},
+};
 
 /// Bytes of a path, its NUL included.
 const PATH_MAX: usize = 4096;
@@ -226,20 +228,6 @@ pub async fn wait4(thread: &Thread, pid: i32, status: UserAddr, options: u32, us
     Ok(waited.child.pid().number_in(thread.pid().namespace()).unwrap_or(0) as usize)
 }
 
-/// `siginfo_t` as waitid(2) fills it.
-#[derive(Clone, Copy, IntoBytes, Immutable)]
-#[repr(C)]
-struct ChildInfo {
-    signo: i32,
-    errno: i32,
-    code: i32,
-    _pad: i32,
-    pid: u32,
-    uid: u32,
-    status: i32,
-    _rest: [u32; 25],
-}
-
 /// waitid(2).
 pub async fn waitid(
     thread: &Thread,
@@ -253,12 +241,6 @@ pub async fn waitid(
     const P_PID: u32 = 1;
     const P_PGID: u32 = 2;
     const P_PIDFD: u32 = 3;
-    const CLD_EXITED: i32 = 1;
-    const CLD_KILLED: i32 = 2;
-    const CLD_STOPPED: i32 = 5;
-    const CLD_CONTINUED: i32 = 6;
-    const SIGCHLD: i32 = 17;
-    const SIGCONT: i32 = 18;
     let options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
     if !options.intersects(WaitOptions::EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
         return Err(Errno::EINVAL);
@@ -284,21 +266,10 @@ pub async fn waitid(
         return Err(Errno::EAGAIN);
     }
     if info != UserAddr(0) {
-        let mut told = ChildInfo { signo: 0, errno: 0, code: 0, _pad: 0, pid: 0, uid: 0, status: 0, _rest: [0; 25] };
-        if let Some(waited) = &waited {
-            told.signo = SIGCHLD;
-            told.pid = waited.child.pid().number_in(thread.pid().namespace()).unwrap_or(0);
-            told.uid = thread.credentials().user_namespace.shown_user(waited.child.credentials().uid);
-            (told.code, told.status) = match waited.event {
-                Event::Ended(veridian_containers::abi::WaitStatus::Exited(status)) => (CLD_EXITED, status.into()),
-                Event::Ended(veridian_containers::abi::WaitStatus::Signaled(signal)) => {
-                    (CLD_KILLED, signal.number() as i32)
-                }
-                Event::Stopped(signal) => (CLD_STOPPED, signal.number() as i32),
-                Event::Continued => (CLD_CONTINUED, SIGCONT),
-            };
-        }
-        thread.space().write(info, &told)?;
+        // Nothing was waited for: all is 0.
+        let told =
+            waited.as_ref().map_or([0; SIGNAL_INFO_BYTES], |waited| waited.info(thread).to_bytes(Signal::SIGCHLD));
+        thread.space().write_bytes(info, &told)?;
     }
     if usage != UserAddr(0)
         && let Some(waited) = &waited

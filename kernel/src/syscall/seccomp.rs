@@ -18,8 +18,6 @@ use veridian_containers::{
 use veridian_hal::{UserAddr, user::UserContext};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-const SIGSYS: u32 = 31;
-
 /// Judges the call that `context` has trapped with, before anything of it is done: what becomes of the thread, or
 /// `None` if the call may be made.
 pub fn judge(thread: &Arc<Thread>, context: &UserContext) -> Option<Outcome> {
@@ -81,13 +79,13 @@ fn obey(thread: &Arc<Thread>, context: &UserContext, number: u32, verdict: Verdi
             log_if_asked("trapped");
             let at = context.instruction_pointer().0;
             let info = SignalInfo::seccomp(at, number, number::AUDIT_ARCH, verdict.data());
-            task::force(thread, SIGSYS, info);
+            task::force(thread, Signal::SIGSYS, info);
             Some(Outcome::Replaced)
         }
         // KILL_THREAD, KILL_PROCESS and what there is no action for.
         _ => {
             log("killed");
-            let status = WaitStatus::Signaled(Signal::new(SIGSYS).expect("a signal"));
+            let status = WaitStatus::Signaled(Signal::SIGSYS);
             let alone = verdict.action() == verdict::KILL_THREAD;
             Some(if alone { Outcome::Exits(status) } else { Outcome::EndsProcess(status) })
         }

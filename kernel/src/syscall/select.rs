@@ -1,8 +1,9 @@
 //! select(2) and pselect(2): poll's question, asked and answered in sets of bits.
 
 use super::{
-    layout::{PollFd, TimeSpec},
-    poll::{Restore, duration_ns, timeout_ns, wait_for},
+    layout::PollFd,
+    poll::{Restore, timeout_ns, wait_for},
+    timespec::TimeVal,
 };
 use crate::{fs::Readiness, mm::filled, task::Thread};
 use alloc::vec::Vec;
@@ -11,7 +12,6 @@ use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 use zerocopy::IntoBytes;
 
-const NS_PER_US: i64 = 1000;
 const BITS: usize = u64::BITS as usize;
 
 /// What each of the three sets asks for, and what answers it.
@@ -33,13 +33,7 @@ pub async fn select(
     others: UserAddr,
     timeout: UserAddr,
 ) -> Result<usize, Errno> {
-    let timeout = if timeout == UserAddr(0) {
-        None
-    } else {
-        let time: TimeSpec = thread.space().read(timeout)?;
-        let nanoseconds = time.nanoseconds.checked_mul(NS_PER_US).ok_or(Errno::EINVAL)?;
-        Some(duration_ns(TimeSpec { nanoseconds, ..time })?)
-    };
+    let timeout = if timeout == UserAddr(0) { None } else { Some(thread.space().read::<TimeVal>(timeout)?.to_ns()?) };
     among(thread, count, [reads, writes, others], timeout).await
 }
 

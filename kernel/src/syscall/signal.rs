@@ -1,7 +1,6 @@
 //! Signals (signal(7)): sending them, what is done with them, waiting for them.
 
-use super::layout::TimeSpec;
-use super::poll::{Restore, duration_ns};
+use super::{poll::Restore, timespec::TimeSpec};
 use crate::{
     sched,
     task::{self, AlternateStack, Disposition, SignalAction, SignalFlags, SignalInfo, SignalSet, Thread},
@@ -300,7 +299,7 @@ pub async fn rt_sigtimedwait(
     let wanted = SignalSet(space.read::<u64>(set)?);
     let deadline = match timeout {
         UserAddr(0) => None,
-        at => Some(thread.call_began_ns().saturating_add(duration_ns(space.read::<TimeSpec>(at)?)?)),
+        at => Some(thread.call_began_ns().saturating_add(space.read::<TimeSpec>(at)?.to_ns()?)),
     };
     let mut sleep = pin!(deadline.map(sched::sleep_until));
     let taken = poll_fn(|cx| {

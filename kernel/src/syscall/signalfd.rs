@@ -1,8 +1,8 @@
 //! Descriptors that signals are read from: signalfd(2).
 
-use super::place;
+use super::{anonymous::descriptor_for, place};
 use crate::{
-    fs::{File, OpenFlags},
+    fs::OpenFlags,
     task::{SignalFd, SignalSet, Thread},
 };
 use alloc::sync::Arc;
@@ -32,9 +32,5 @@ pub async fn signalfd4(
         file.object::<SignalFd>().ok_or(Errno::EINVAL)?.set_wanted(wanted);
         return Ok(fd as usize);
     }
-    let who = thread.credentials();
-    let object = Arc::new(SignalFd::new(thread, wanted));
-    let status = OpenFlags::from_bits_truncate(flags & O_NONBLOCK) | OpenFlags::RDWR;
-    let file = File::of_object(object, status, who.euid, who.egid)?;
-    Ok(thread.with_files(|files| files.insert(file, flags & O_CLOEXEC != 0))? as usize)
+    descriptor_for(thread, Arc::new(SignalFd::new(thread, wanted)), OpenFlags::RDWR, flags)
 }

@@ -4,8 +4,8 @@
 //! Frames move from pipe to pipe; from and to anything else bytes are copied.
 
 use super::{
-    file::{excess, most_bytes, write_all},
     place::{check_flags, open_file},
+    transfer::{answered, patient, read_some, write_all, write_some},
     vectored::vectored,
 };
 use crate::{
@@ -15,11 +15,10 @@ use crate::{
     },
     mm::{TRANSFER_MAX, filled},
     sched,
-    task::{self, Thread},
+    task::Thread,
 };
 use alloc::{sync::Arc, vec::Vec};
-use core::{future::poll_fn, task::Poll};
-use veridian_containers::{Signal, abi::Errno};
+use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, UserAddr};
 
 const NONBLOCK: u32 = 0x02;
@@ -33,23 +32,14 @@ fn pipe_of(file: &File) -> Option<&Arc<Pipe>> {
     file.object::<PipeEnd>().map(PipeEnd::pipe)
 }
 
-/// Waits for what `poll` does, unless it must not be waited: EAGAIN.
-async fn patient<T>(waits: bool, mut poll: impl FnMut(&mut core::task::Context<'_>) -> Poll<T>) -> Result<T, Errno> {
-    poll_fn(|cx| match poll(cx) {
-        Poll::Ready(value) => Poll::Ready(Ok(value)),
-        Poll::Pending if waits => Poll::Pending,
-        Poll::Pending => Poll::Ready(Err(Errno::EAGAIN)),
-    })
-    .await
+/// Waits for room in a pipe.
+async fn room(thread: &Arc<Thread>, file: &File, pipe: &Pipe, waits: bool) -> Result<usize, Errno> {
+    answered(thread, patient(waits && !file.is_nonblocking(), |cx| pipe.poll_room(cx)).await)
 }
 
-/// Waits for room in a pipe. Who writes where nobody reads gets SIGPIPE too.
-async fn room(thread: &Arc<Thread>, file: &File, pipe: &Pipe, waits: bool) -> Result<usize, Errno> {
-    let room = patient(waits && !file.is_nonblocking(), |cx| pipe.poll_room(cx)).await.and_then(|room| room);
-    if room == Err(Errno::EPIPE) {
-        task::send_to_itself(thread, Signal::SIGPIPE);
-    }
-    room
+/// Takes up to `most` bytes out of a pipe, waiting for some.
+async fn take(file: &File, pipe: &Pipe, waits: bool, most: usize) -> Result<Taken, Errno> {
+    patient(waits && !file.is_nonblocking(), |cx| pipe.poll_take(cx, most).map(Ok)).await
 }
 
 /// An offset that a program keeps: null is the file's own.
@@ -96,7 +86,7 @@ pub async fn splice(
         (Some(source), Some(target)) if Arc::ptr_eq(source, target) => Err(Errno::EINVAL),
         (Some(source), Some(target)) => {
             let room = room(thread, &to, target, waits).await?;
-            let taken = patient(waits && !from.is_nonblocking(), |cx| source.poll_take(cx, length.min(room))).await?;
+            let taken = take(&from, source, waits, length.min(room)).await?;
             let count = taken.len();
             target.push(taken);
             Ok(count)
@@ -106,8 +96,7 @@ pub async fn splice(
                 return Err(Errno::EINVAL);
             }
             let offset = offset(thread, to_at)?;
-            let most = length.min(AT_ONCE);
-            let mut taken = patient(waits && !from.is_nonblocking(), |cx| source.poll_take(cx, most)).await?;
+            let mut taken = take(&from, source, waits, length.min(AT_ONCE)).await?;
             let result = write_at(thread, &to, offset, &mut taken).await;
             if !taken.is_empty() {
                 source.put_back(taken);
@@ -132,13 +121,8 @@ pub async fn splice(
 
 /// Up to `most` bytes of a file at an offset, or at its own.
 async fn read_at(thread: &Thread, file: &File, offset: Option<u64>, most: usize) -> Result<Vec<u8>, Errno> {
-    super::file::admitted(thread, file, crate::fs::Attempt::Read).await?;
     let mut bytes = filled(0, most)?;
-    let read = poll_fn(|cx| match offset {
-        Some(offset) => file.poll_read_at(cx, offset, &mut &mut bytes[..]),
-        None => file.poll_read(cx, &mut &mut bytes[..]),
-    });
-    let count = read.await?;
+    let count = read_some(thread, file, offset, true, &mut &mut bytes[..]).await?;
     bytes.truncate(count);
     Ok(bytes)
 }
@@ -148,9 +132,10 @@ async fn write_at(thread: &Arc<Thread>, file: &File, offset: Option<u64>, taken:
     if taken.is_empty() {
         return Ok(0);
     }
-    let Some(offset) = offset else { return write_all(thread, file, taken).await };
-    let (memory, most) = (thread.memory(), most_bytes(thread));
-    excess(thread, poll_fn(|cx| file.poll_write_at(cx, offset, taken, &memory, most)).await)
+    match offset {
+        Some(_) => write_some(thread, file, offset, true, taken).await,
+        None => write_all(thread, file, taken).await,
+    }
 }
 
 /// tee(2): copies what is in a pipe to another; it stays.
@@ -167,9 +152,9 @@ pub async fn tee(thread: &Arc<Thread>, from: i32, to: i32, length: usize, flags:
     }
     let waits = flags & NONBLOCK == 0;
     // (Room is asked for last: nobody takes it in between.)
-    patient(waits && !from.is_nonblocking(), |cx| source.poll_look(cx, 1)).await?;
+    patient(waits && !from.is_nonblocking(), |cx| source.poll_look(cx, 1).map(Ok)).await?;
     let room = room(thread, &to, target, waits).await?;
-    let copied = patient(false, |cx| source.poll_look(cx, length.min(room))).await?;
+    let copied = patient(false, |cx| source.poll_look(cx, length.min(room)).map(Ok)).await?;
     let count = copied.len();
     target.push(copied);
     Ok(count)
@@ -189,17 +174,12 @@ pub async fn vmsplice(
     let waits = flags & NONBLOCK == 0;
     let mut buffer = vectored(thread, vector, i32::try_from(count).map_err(|_| Errno::EINVAL)?)?;
     if writes && (!reads || file.access().contains(Access::WRITE)) {
-        if waits {
-            return write_all(thread, &file, &mut buffer).await;
-        }
-        let (memory, most) = (thread.memory(), most_bytes(thread));
-        let result = patient(false, |cx| file.poll_write(cx, &mut buffer, &memory, most)).await?;
-        if result == Err(Errno::EPIPE) {
-            task::send_to_itself(thread, Signal::SIGPIPE);
-        }
-        return result;
+        return match waits {
+            true => write_all(thread, &file, &mut buffer).await,
+            false => write_some(thread, &file, None, false, &mut buffer).await,
+        };
     }
-    patient(waits, |cx| file.poll_read(cx, &mut buffer)).await?
+    read_some(thread, &file, None, waits, &mut buffer).await
 }
 
 /// sendfile(2): from what has offsets, or from anything that is read, to anything.
@@ -297,10 +277,7 @@ pub async fn copy_file_range(
     let mut result = Ok(());
     while done < length {
         let bytes = read_at(thread, &source, Some(read_from), (length - done).min(AT_ONCE)).await?;
-        let (memory, most) = (thread.memory(), most_bytes(thread));
-        let mut rest = &bytes[..];
-        let write = poll_fn(|cx| target.poll_write_at(cx, write_to, &mut rest, &memory, most));
-        let written = excess(thread, write.await);
+        let written = write_some(thread, &target, Some(write_to), true, &mut &bytes[..]).await;
         let count = *written.as_ref().unwrap_or(&0);
         done += count;
         read_from += count as u64;

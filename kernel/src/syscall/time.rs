@@ -1,5 +1,6 @@
 //! Clocks and sleep.
 
+use super::timespec::{TimeSpec, TimeVal};
 use crate::{namespace::time::Clock, sched, task::Thread};
 use alloc::sync::Arc;
 use core::{
@@ -14,30 +15,6 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// `struct timespec`, and with microseconds `struct timeval`.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct TimeSpec {
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-impl TimeSpec {
-    fn from_ns(ns: u64) -> Self {
-        Self { seconds: (ns / NS_PER_S) as i64, nanoseconds: (ns % NS_PER_S) as i64 }
-    }
-
-    /// EINVAL for a negative time or nanoseconds past a second; a time that overflows is the end of all times.
-    fn to_ns(self) -> Result<u64, Errno> {
-        let nanoseconds = u64::try_from(self.nanoseconds).map_err(|_| Errno::EINVAL)?;
-        let seconds = u64::try_from(self.seconds).map_err(|_| Errno::EINVAL)?;
-        if nanoseconds >= NS_PER_S {
-            return Err(Errno::EINVAL);
-        }
-        Ok(seconds.saturating_mul(NS_PER_S).saturating_add(nanoseconds))
-    }
-}
-
 /// What the clock shows in the caller's time namespace. EINVAL for a clock that is not there.
 pub(super) fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
     match clock as u32 {
@@ -50,6 +27,20 @@ pub(super) fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
         }
         general::CLOCK_BOOTTIME | general::CLOCK_BOOTTIME_ALARM => Ok(thread.time().now_ns(Clock::Boottime)),
         _ => super::usage::cpu_clock(thread, clock),
+    }
+}
+
+/// When the machine's clock will show what `clock` calls `shown_ns`; now, if that is over.
+pub(super) fn machine_ns(thread: &Arc<Thread>, clock: i32, shown_ns: u64) -> Result<u64, Errno> {
+    Ok(clock::now_ns().saturating_add(shown_ns.saturating_sub(read(thread, clock)?)))
+}
+
+/// When a timer on `clock` that is set to `value_ns` expires first, by the machine's clock: never for 0.
+pub(super) fn expiry_ns(thread: &Arc<Thread>, clock: i32, value_ns: u64, absolute: bool) -> Result<Option<u64>, Errno> {
+    match value_ns {
+        0 => Ok(None),
+        _ if absolute => machine_ns(thread, clock, value_ns).map(Some),
+        _ => Ok(Some(clock::now_ns().saturating_add(value_ns))),
     }
 }
 
@@ -73,9 +64,7 @@ pub async fn clock_getres(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Res
 
 pub async fn gettimeofday(thread: &Thread, to: UserAddr, zone: UserAddr) -> Result<usize, Errno> {
     if to != UserAddr(0) {
-        let mut time = TimeSpec::from_ns(realtime_ns());
-        time.nanoseconds /= 1000;
-        thread.space().write(to, &time)?;
+        thread.space().write(to, &TimeVal::from_ns(realtime_ns()))?;
     }
     if zone != UserAddr(0) {
         thread.space().write(zone, &0u64)?;
@@ -127,15 +116,14 @@ pub async fn clock_nanosleep(
     if flags & !general::TIMER_ABSTIME != 0 {
         return Err(Errno::EINVAL);
     }
-    let shown = read(thread, clock)?;
+    read(thread, clock)?;
     if clock < 0 || matches!(clock as u32, general::CLOCK_PROCESS_CPUTIME_ID | general::CLOCK_THREAD_CPUTIME_ID) {
         // A sleep of CPU time: no such timers.
         return Err(Errno::EOPNOTSUPP);
     }
     let time = thread.space().read::<TimeSpec>(time)?.to_ns()?;
     if flags & general::TIMER_ABSTIME != 0 {
-        let until = clock::now_ns().saturating_add(time.saturating_sub(shown));
-        return sleep(thread, until, UserAddr(0)).await;
+        return sleep(thread, machine_ns(thread, clock, time)?, UserAddr(0)).await;
     }
     sleep(thread, thread.call_began_ns().saturating_add(time), left).await
 }
@@ -187,7 +175,7 @@ pub async fn adjtimex(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
     if told.modes != 0 && told.modes != ADJ_OFFSET_SS_READ {
         return Err(Errno::EPERM);
     }
-    let now = TimeSpec::from_ns(realtime_ns());
+    let now = TimeVal::from_ns(realtime_ns());
     told = Timex {
         modes: told.modes,
         status: STA_UNSYNC,
@@ -196,7 +184,7 @@ pub async fn adjtimex(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
         constant: 2,
         precision: 1,
         tolerance: 500 << 16,
-        time: [now.seconds, now.nanoseconds / 1000],
+        time: [now.seconds, now.microseconds],
         tick: 10_000,
         ..Timex::new_zeroed()
     };

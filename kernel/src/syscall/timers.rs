@@ -1,6 +1,9 @@
 //! Timers that send signals: setitimer(2), alarm(2), timer_create(2).
 
-use super::{layout::TimeSpec, poll::duration_ns, time};
+use super::{
+    time,
+    timespec::{TimeSpec, TimeVal},
+};
 use crate::task::{
     Thread,
     timers::{Notice, Schedule, Timer},
@@ -14,19 +17,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 const NS_PER_S: u64 = 1_000_000_000;
 const NS_PER_US: u64 = 1000;
 
-/// `struct itimerval`: interval and value, in seconds and microseconds.
-type IntervalValue = [[i64; 2]; 2];
-
-/// EINVAL for what is no time.
-fn microseconds([seconds, microseconds]: [i64; 2]) -> Result<u64, Errno> {
-    let nanoseconds = microseconds.checked_mul(NS_PER_US as i64).ok_or(Errno::EINVAL)?;
-    duration_ns(TimeSpec { seconds, nanoseconds })
-}
+/// `struct itimerval`: interval and value.
+type IntervalValue = [TimeVal; 2];
 
 fn shown((value, interval): (u64, u64)) -> IntervalValue {
     // What is left is at least a microsecond while it is armed.
-    let time = |ns: u64| [(ns / NS_PER_S) as i64, (ns % NS_PER_S).div_ceil(NS_PER_US) as i64];
-    [interval, value].map(time).map(|[seconds, us]| if us == 1_000_000 { [seconds + 1, 0] } else { [seconds, us] })
+    [interval, value].map(|ns| TimeVal::from_ns(ns.saturating_add(NS_PER_US - 1)))
 }
 
 /// The interval timer of real time; EINVAL for another one. (Timers of CPU time are not there.)
@@ -43,8 +39,9 @@ fn armed(value_ns: u64, interval_ns: u64) -> Schedule {
 
 pub async fn setitimer(thread: &Thread, which: u32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
     let space = thread.space();
-    let [interval, value]: IntervalValue = if new == UserAddr(0) { [[0; 2]; 2] } else { space.read(new)? };
-    let (interval, value) = (microseconds(interval)?, microseconds(value)?);
+    let [interval, value]: IntervalValue =
+        if new == UserAddr(0) { [TimeVal::from_ns(0); 2] } else { space.read(new)? };
+    let (interval, value) = (interval.to_ns()?, value.to_ns()?);
     let before = real_timer(thread, which)?.set(armed(value, interval));
     if old != UserAddr(0) {
         space.write(old, &shown(before.left()))?;
@@ -126,14 +123,10 @@ pub async fn timer_settime(
 ) -> Result<usize, Errno> {
     let space = thread.space();
     let [interval, value]: [TimeSpec; 2] = space.read(new)?;
-    let (interval, value) = (duration_ns(interval)?, duration_ns(value)?);
+    let (interval, value) = (interval.to_ns()?, value.to_ns()?);
     let timer = thread.process().timers().lock().get(id)?;
-    let value = if flags & general::TIMER_ABSTIME != 0 && value > 0 {
-        value.saturating_sub(time::read(thread, timer.clock())?).max(1)
-    } else {
-        value
-    };
-    let before = timer.set(armed(value, interval));
+    let next_ns = time::expiry_ns(thread, timer.clock(), value, flags & general::TIMER_ABSTIME != 0)?;
+    let before = timer.set(Schedule { next_ns, interval_ns: interval });
     if old != UserAddr(0) {
         space.write(old, &timespecs(before.left()))?;
     }
@@ -141,7 +134,7 @@ pub async fn timer_settime(
 }
 
 fn timespecs((value, interval): (u64, u64)) -> [TimeSpec; 2] {
-    [interval, value].map(|ns| TimeSpec { seconds: (ns / NS_PER_S) as i64, nanoseconds: (ns % NS_PER_S) as i64 })
+    [interval, value].map(TimeSpec::from_ns)
 }
 
 pub async fn timer_gettime(thread: &Thread, id: u32, to: UserAddr) -> Result<usize, Errno> {

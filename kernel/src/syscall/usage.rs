@@ -1,5 +1,6 @@
 //! What processes have used, and how CPU time is divided among them: getrusage(2), times(2), nice values, CPUs.
 
+use super::timespec::TimeVal;
 use crate::{
     sched::{CpuMask, Times},
     security::Capabilities,
@@ -18,8 +19,8 @@ const TICKS_PER_S: u64 = 100;
 #[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct ResourceUsage {
-    user: [i64; 2],
-    system: [i64; 2],
+    user: TimeVal,
+    system: TimeVal,
     /// In KiB.
     peak_resident: i64,
     _not_counted: [i64; 13],
@@ -27,10 +28,9 @@ pub struct ResourceUsage {
 
 impl ResourceUsage {
     fn new(times: Times, peak_resident_bytes: usize) -> Self {
-        let time = |ns: u64| [(ns / NS_PER_S) as i64, (ns % NS_PER_S / 1000) as i64];
         Self {
-            user: time(times.user_ns),
-            system: time(times.system_ns),
+            user: TimeVal::from_ns(times.user_ns),
+            system: TimeVal::from_ns(times.system_ns),
             peak_resident: (peak_resident_bytes / 1024) as i64,
             _not_counted: [0; 13],
         }

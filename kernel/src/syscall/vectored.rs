@@ -1,17 +1,13 @@
 //! Transfers to and from several stretches of memory (readv(2)).
 
 use super::{
-    file::{admitted, excess, most_bytes, write_all},
     layout::IoVec,
     place::open_file,
+    transfer::{admitted, answered, most_bytes, patient, read_some, write_all, write_some},
 };
 use crate::{fs::Attempt, mm::UserBuffer, task::Thread};
 use alloc::{sync::Arc, vec::Vec};
 use bitflags::bitflags;
-use core::{
-    future::poll_fn,
-    task::{Context, Poll},
-};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
@@ -49,15 +45,11 @@ pub(super) fn vectored(thread: &Thread, at: UserAddr, count: i32) -> Result<User
 }
 
 pub async fn readv(thread: &Thread, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {
-    let file = open_file(thread, fd)?;
-    admitted(thread, &file, Attempt::Read).await?;
-    let mut sink = vectored(thread, vector, count)?;
-    poll_fn(|cx| file.poll_read(cx, &mut sink)).await
+    read(thread, fd, vector, count, None, Manner::empty()).await
 }
 
 pub async fn writev(thread: &Arc<Thread>, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {
-    let file = open_file(thread, fd)?;
-    write_all(thread, &file, &mut vectored(thread, vector, count)?).await
+    write(thread, fd, vector, count, None, Manner::empty()).await
 }
 
 /// (The offset is one register on these architectures; the other is passed over, as by Linux.)
@@ -69,7 +61,8 @@ pub async fn preadv(
     offset: i64,
     _high: usize,
 ) -> Result<usize, Errno> {
-    read_at(thread, fd, vector, count, offset, Manner::empty()).await
+    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    read(thread, fd, vector, count, Some(offset), Manner::empty()).await
 }
 
 pub async fn pwritev(
@@ -80,7 +73,8 @@ pub async fn pwritev(
     offset: i64,
     _high: usize,
 ) -> Result<usize, Errno> {
-    write_at(thread, fd, vector, count, offset, Manner::empty()).await
+    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    write(thread, fd, vector, count, Some(offset), Manner::empty()).await
 }
 
 /// preadv2(2): an offset of -1 is the file's own.
@@ -97,13 +91,7 @@ pub async fn preadv2(
     if manner.contains(Manner::APPEND) {
         return Err(Errno::EOPNOTSUPP);
     }
-    if offset != -1 {
-        return read_at(thread, fd, vector, count, offset, manner).await;
-    }
-    let file = open_file(thread, fd)?;
-    admitted(thread, &file, Attempt::Read).await?;
-    let mut sink = vectored(thread, vector, count)?;
-    poll_fn(|cx| patient(manner, file.poll_read(cx, &mut sink))).await
+    read(thread, fd, vector, count, own_or_given(offset)?, manner).await
 }
 
 /// pwritev2(2): as [`preadv2`].
@@ -117,62 +105,45 @@ pub async fn pwritev2(
     flags: u32,
 ) -> Result<usize, Errno> {
     let manner = Manner::from_bits(flags).ok_or(Errno::EOPNOTSUPP)?;
-    match offset {
-        -1 if manner.intersects(Manner::NOWAIT | Manner::APPEND) => {
-            let file = open_file(thread, fd)?;
-            admitted(thread, &file, Attempt::Write).await?;
-            let mut source = vectored(thread, vector, count)?;
-            let (memory, most) = (thread.memory(), most_bytes(thread));
-            let append = manner.contains(Manner::APPEND);
-            let mut write = |cx: &mut Context<'_>| match append {
-                true => file.poll_append(cx, &mut source, &memory, most, false),
-                false => file.poll_write(cx, &mut source, &memory, most),
-            };
-            excess(thread, poll_fn(|cx| patient(manner, write(cx))).await)
-        }
-        -1 => writev(thread, fd, vector, count).await,
-        offset => write_at(thread, fd, vector, count, offset, manner).await,
-    }
+    write(thread, fd, vector, count, own_or_given(offset)?, manner).await
 }
 
-/// EAGAIN where it must not be waited.
-fn patient(manner: Manner, poll: Poll<Result<usize, Errno>>) -> Poll<Result<usize, Errno>> {
-    if manner.contains(Manner::NOWAIT) && poll.is_pending() { Poll::Ready(Err(Errno::EAGAIN)) } else { poll }
+fn own_or_given(offset: i64) -> Result<Option<u64>, Errno> {
+    if offset == -1 { Ok(None) } else { u64::try_from(offset).map(Some).map_err(|_| Errno::EINVAL) }
 }
 
-async fn read_at(
+async fn read(
     thread: &Thread,
     fd: i32,
     vector: UserAddr,
     count: i32,
-    offset: i64,
+    offset: Option<u64>,
     manner: Manner,
 ) -> Result<usize, Errno> {
-    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let file = open_file(thread, fd)?;
     let mut sink = vectored(thread, vector, count)?;
-    poll_fn(|cx| patient(manner, file.poll_read_at(cx, offset, &mut sink))).await
+    read_some(thread, &file, offset, !manner.contains(Manner::NOWAIT), &mut sink).await
 }
 
-async fn write_at(
+async fn write(
     thread: &Arc<Thread>,
     fd: i32,
     vector: UserAddr,
     count: i32,
-    offset: i64,
+    offset: Option<u64>,
     manner: Manner,
 ) -> Result<usize, Errno> {
-    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let file = open_file(thread, fd)?;
     let mut source = vectored(thread, vector, count)?;
-    let (memory, most) = (thread.memory(), most_bytes(thread));
-    let append = manner.contains(Manner::APPEND);
-    let write = poll_fn(|cx| {
-        let poll = match append {
-            true => file.poll_append(cx, &mut source, &memory, most, true),
-            false => file.poll_write_at(cx, offset, &mut source, &memory, most),
-        };
-        patient(manner, poll)
-    });
-    excess(thread, write.await)
+    let waits = !manner.contains(Manner::NOWAIT);
+    if manner.contains(Manner::APPEND) {
+        admitted(thread, &file, Attempt::Write).await?;
+        let (memory, most) = (thread.memory(), most_bytes(thread));
+        let append = patient(waits, |cx| file.poll_append(cx, &mut source, &memory, most, offset.is_some()));
+        return answered(thread, append.await);
+    }
+    if offset.is_none() && waits {
+        return write_all(thread, &file, &mut source).await;
+    }
+    write_some(thread, &file, offset, waits, &mut source).await
 }

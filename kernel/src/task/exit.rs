@@ -2,16 +2,16 @@
 //! parent is told.
 
 use super::{
-    Disposition, SignalFlags, SignalInfo, Signals, Thread, futex, group_is_orphaned, run::kill, send, send_info,
-    send_to_group, timers,
+    Disposition, SignalFlags, Signals, Thread, futex, group_is_orphaned,
+    run::kill,
+    send, send_to_group, timers,
+    wait::{Event, notify},
 };
 use crate::cgroup::Cgroup;
 use crate::{boot, tty};
 use alloc::sync::Arc;
 use veridian_containers::{Signal, abi::WaitStatus};
 use veridian_hal::{mem, user::UserContext};
-
-const SIGCHLD: u32 = 17;
 
 /// Ends `thread`, which runs this itself: alone, or with its process if it is the leader, who is the last. Gives where the
 /// leader is to go on instead, if another thread began a program.
@@ -184,36 +184,14 @@ fn tell_parent(parent: &Arc<Thread>, child: &Arc<Thread>, status: WaitStatus) {
         return;
     }
     if let Some(signal) = Signal::new(child.exit_signal()) {
-        let info = child_info(parent, child, status);
         // A parent that ignores SIGCHLD, or asks for no zombies, has none (wait(2)).
         let action = parent.signals().actions().get(signal);
         let unwanted = action.disposition == Disposition::Ignore || action.flags.contains(SignalFlags::NO_CHILD_WAIT);
-        if signal.number() == SIGCHLD && unwanted {
+        if signal == Signal::SIGCHLD && unwanted {
             parent.disown(child);
         }
-        // Only what a program queues is refused.
-        let _ = send_info(parent, signal, info);
+        notify(parent, child, signal, Event::Ended(status));
     }
     free_zombie(child);
     parent.child_event().wake_all();
-}
-
-/// What SIGCHLD tells of a child that has ended.
-fn child_info(parent: &Thread, child: &Thread, status: WaitStatus) -> SignalInfo {
-    const CLD_EXITED: i32 = 1;
-    const CLD_KILLED: i32 = 2;
-    let (code, value) = match status {
-        WaitStatus::Exited(status) => (CLD_EXITED, status.into()),
-        WaitStatus::Signaled(signal) => (CLD_KILLED, signal.number() as i32),
-    };
-    child_change(parent, child, code, value)
-}
-
-/// `siginfo_t` of a child's change of state (`CLD_*`).
-pub(super) fn child_change(parent: &Thread, child: &Thread, code: i32, value: i32) -> SignalInfo {
-    const NS_PER_TICK: u64 = 10_000_000;
-    let times = child.times();
-    let pid = child.pid().number_in(parent.pid().namespace()).unwrap_or(0);
-    let uid = parent.credentials().user_namespace.shown_user(child.credentials().uid);
-    SignalInfo::child(code, pid, uid, value, [times.user_ns, times.system_ns].map(|ns| ns / NS_PER_TICK))
 }

@@ -3,7 +3,7 @@
 use super::{Kin, NewThread, Scene, Thread, run};
 use crate::{cgroup::Cgroup, namespace::UserNamespace, security::Capabilities};
 use alloc::sync::Arc;
-use veridian_containers::{NamespaceSet, abi::Errno};
+use veridian_containers::{NamespaceSet, Signal, abi::Errno};
 use veridian_hal::{UserAddr, sync::SpinLock, user::UserContext};
 
 bitflags::bitflags! {
@@ -94,11 +94,10 @@ pub struct CloneRequest<'a> {
 impl CloneRequest<'_> {
     /// A child like its parent, as fork(2) makes it.
     pub fn fork() -> Self {
-        const SIGCHLD: u32 = 17;
         Self {
             flags: CloneFlags::empty(),
             new: NamespaceSet::empty(),
-            exit_signal: SIGCHLD,
+            exit_signal: Signal::SIGCHLD.number(),
             stack: UserAddr(0),
             parent_tid: UserAddr(0),
             child_tid: UserAddr(0),

@@ -75,8 +75,8 @@ pub(super) fn call(
     if stack.disarms && switches {
         signals.set_alternate_stack(AlternateStack::default());
     }
-    let own = if action.flags.contains(SignalFlags::NO_DEFER) { 0 } else { 1 << (signal.number() - 1) };
-    signals.set_blocked(SignalSet(blocked.0 | action.mask.0 | own));
+    let own = if action.flags.contains(SignalFlags::NO_DEFER) { SignalSet(0) } else { SignalSet::of(&[signal]) };
+    signals.set_blocked(blocked.with(action.mask).with(own));
     Ok(())
 }
 

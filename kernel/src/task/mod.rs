@@ -37,8 +37,8 @@ pub use process::Process;
 pub use run::{force, kill, release, spawn};
 pub use signal::{
     Action, Actions, AlternateStack, Disposition, SignalAction, SignalFlags, SignalInfo, SignalSet, Signals,
-    group_is_in_session, group_is_orphaned, may_signal, send, send_from, send_from_above, send_info, send_to_group,
-    send_to_itself, send_to_thread,
+    group_is_in_session, group_is_orphaned, may_signal, queue, send, send_from, send_from_above, send_info,
+    send_to_group, send_to_itself,
 };
 pub use signalfd::SignalFd;
 pub use thread::{ExitObserver, Kin, NewThread, Thread};

@@ -3,7 +3,7 @@
 //! A process is known by its leader, the thread that it began with: that one is its parent's child, has its number,
 //! and stays until the last thread is gone, for others to look at.
 
-use super::{ExitObserver, Guard, Thread, timers::Timers};
+use super::{Event, ExitObserver, Guard, Thread, timers::Timers};
 use crate::{
     namespace::Pid,
     sched::{Times, WaitQueue},
@@ -13,7 +13,7 @@ use alloc::{
     vec::Vec,
 };
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use veridian_containers::{Signal, abi::WaitStatus};
+use veridian_containers::abi::WaitStatus;
 use veridian_hal::{
     sync::{Once, SpinLock},
     user::UserContext,
@@ -79,7 +79,7 @@ struct Family {
     /// Set when the process has ended.
     status: Option<WaitStatus>,
     /// A stop (or, as SIGCONT, a continuation) that the parent has not been told of.
-    report: Option<Signal>,
+    report: Option<Event>,
 }
 
 /// What a process begins with.
@@ -148,15 +148,19 @@ impl Process {
         self.threads.lock().live.len()
     }
 
+    /// Has each of them look at its signals.
+    pub(super) fn attend_all(&self) {
+        self.threads().iter().for_each(Thread::attend);
+    }
+
     /// Settles how it ends, if that is not settled: every thread ends.
     pub(super) fn end(&self, status: WaitStatus) {
         self.threads.lock().fate.get_or_insert(status);
-        let threads = self.threads();
-        for thread in &threads {
+        for thread in self.threads() {
             thread.signals().survive(false);
             thread.signals().doom();
         }
-        threads.iter().for_each(Thread::attend);
+        self.attend_all();
     }
 
     /// How it ends, once that is settled.
@@ -186,7 +190,7 @@ impl Process {
             drop(threads);
             thread.signals().survive(true);
             thread.signals().doom();
-            self.threads().iter().for_each(Thread::attend);
+            self.attend_all();
         }
         self.thread_event
             .wait_until(|| {
@@ -366,11 +370,11 @@ impl Thread {
     }
 
     /// Leaves word of a stop or continuation, or takes it.
-    pub(super) fn set_report(&self, report: Option<Signal>) -> Option<Signal> {
+    pub(super) fn set_report(&self, report: Option<Event>) -> Option<Event> {
         core::mem::replace(&mut self.process().family.lock().report, report)
     }
 
-    pub(super) fn report(&self) -> Option<Signal> {
+    pub(super) fn report(&self) -> Option<Event> {
         self.process().family.lock().report
     }
 

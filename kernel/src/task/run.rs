@@ -1,9 +1,10 @@
 //! The life of a thread: run until a trap, serve it, look at the signals, let others run.
 
 use super::{
-    Action, Program, SignalAction, SignalFlags, SignalInfo, Thread, exec, exit, group_is_orphaned, handler,
+    Action, Program, SignalAction, SignalFlags, SignalInfo, SignalSet, Thread, exec, exit, group_is_orphaned, handler,
     oom::{self, Relief},
-    send, send_to_thread,
+    send, send_info,
+    wait::{Event, report_to_parent},
 };
 use crate::{cgroup::memory, mm::FaultError, sched, syscall};
 use alloc::sync::Arc;
@@ -19,14 +20,6 @@ use veridian_hal::{
     clock,
     user::{Exception, Trap, UserContext},
 };
-
-const SIGILL: u32 = 4;
-const SIGTRAP: u32 = 5;
-const SIGBUS: u32 = 7;
-const SIGFPE: u32 = 8;
-const SIGSEGV: u32 = 11;
-const SIGCONT: u32 = 18;
-const SIGSTOP: u32 = 19;
 
 /// Sets the thread off with `context`.
 pub fn spawn(thread: Arc<Thread>, context: UserContext) {
@@ -89,31 +82,31 @@ async fn live(thread: &Arc<Thread>, context: &mut UserContext) -> WaitStatus {
                 }
                 Err(error) => {
                     log::debug!("{thread:?}: {error:?} at {address:?} ({access:?}), {context:?}");
-                    let (number, code) = match error {
-                        FaultError::Bus => (SIGBUS, BUS_ADRERR),
-                        FaultError::Denied => (SIGSEGV, SEGV_ACCERR),
-                        _ => (SIGSEGV, SEGV_MAPERR),
+                    let (signal, code) = match error {
+                        FaultError::Bus => (Signal::SIGBUS, BUS_ADRERR),
+                        FaultError::Denied => (Signal::SIGSEGV, SEGV_ACCERR),
+                        _ => (Signal::SIGSEGV, SEGV_MAPERR),
                     };
-                    force(thread, number, SignalInfo::fault(code, address.0));
+                    force(thread, signal, SignalInfo::fault(code, address.0));
                 }
             },
             Trap::Exception(exception) => {
                 let at = context.instruction_pointer().0;
-                let (number, info) = match exception {
-                    Exception::IllegalInstruction => (SIGILL, SignalInfo::fault(ILL_ILLOPC, at)),
-                    Exception::Breakpoint => (SIGTRAP, SignalInfo::fault(TRAP_BRKPT, at)),
-                    Exception::Arithmetic => (SIGFPE, SignalInfo::fault(FPE_INTDIV, at)),
-                    Exception::Misaligned => (SIGBUS, SignalInfo::fault(BUS_ADRALN, at)),
-                    Exception::Protection => (SIGSEGV, SignalInfo::kernel()),
+                let (signal, info) = match exception {
+                    Exception::IllegalInstruction => (Signal::SIGILL, SignalInfo::fault(ILL_ILLOPC, at)),
+                    Exception::Breakpoint => (Signal::SIGTRAP, SignalInfo::fault(TRAP_BRKPT, at)),
+                    Exception::Arithmetic => (Signal::SIGFPE, SignalInfo::fault(FPE_INTDIV, at)),
+                    Exception::Misaligned => (Signal::SIGBUS, SignalInfo::fault(BUS_ADRALN, at)),
+                    Exception::Protection => (Signal::SIGSEGV, SignalInfo::kernel()),
                 };
                 log::debug!("{thread:?}: {exception:?}, {context:?}");
-                force(thread, number, info);
+                force(thread, signal, info);
             }
             // An interrupt that came during a system call is taken as soon as user mode begins again: only here
             // can a slice be over.
             Trap::Interrupt => {
                 if let Some(signal) = thread.cpu_time_signal() {
-                    send(thread, Signal::new(signal).expect("a signal"));
+                    send(thread, signal);
                 }
                 if sched::slice_is_over() {
                     thread.usage().count_slice();
@@ -255,7 +248,7 @@ async fn obey_signals(thread: &Arc<Thread>, context: &mut UserContext, interrupt
             return Some(thread.process().fate().unwrap_or(WaitStatus::Exited(0)));
         }
         if signals.is_stopped() {
-            signals.arrival.wait_until(|| (!signals.is_stopped() || signals.is_doomed()).then_some(())).await;
+            signals.continued().await;
             continue;
         }
         match signals.take() {
@@ -266,14 +259,14 @@ async fn obey_signals(thread: &Arc<Thread>, context: &mut UserContext, interrupt
             }
             Some(Action::Stop(signal)) => {
                 // Nobody could continue it (signal(7)).
-                if signal.number() != SIGSTOP && group_is_orphaned(thread.group(), thread.session()) {
+                if signal != Signal::SIGSTOP && group_is_orphaned(thread.group(), thread.session()) {
                     continue;
                 }
                 signals.set_stopped();
-                thread.process().threads().iter().for_each(Thread::attend);
-                super::wait::report_to_parent(thread, signal);
-                signals.arrival.wait_until(|| (!signals.is_stopped() || signals.is_doomed()).then_some(())).await;
-                super::wait::report_to_parent(thread, Signal::new(SIGCONT).expect("a signal"));
+                thread.process().attend_all();
+                report_to_parent(thread, Event::Stopped(signal));
+                signals.continued().await;
+                report_to_parent(thread, Event::Continued);
             }
             Some(Action::Handle(signal, info, action)) => {
                 if core::mem::take(&mut interrupted) {
@@ -281,8 +274,8 @@ async fn obey_signals(thread: &Arc<Thread>, context: &mut UserContext, interrupt
                 }
                 if handler::call(thread, context, signal, info, &action).is_err() {
                     log::debug!("{thread:?}: no room for the frame of {signal}'s handler");
-                    signals.set_action(Signal::new(SIGSEGV).expect("a signal"), SignalAction::default());
-                    force(thread, SIGSEGV, SignalInfo::kernel());
+                    signals.set_action(Signal::SIGSEGV, SignalAction::default());
+                    force(thread, Signal::SIGSEGV, SignalInfo::kernel());
                 }
             }
             None => break,
@@ -308,20 +301,18 @@ fn settle_call(thread: &Thread, context: &mut UserContext, action: &SignalAction
 }
 
 /// A fault of the thread's own making: the signal cannot be ignored or blocked (signal(7)).
-pub fn force(thread: &Arc<Thread>, number: u32, info: SignalInfo) {
-    let signal = Signal::new(number).expect("a signal");
+pub fn force(thread: &Arc<Thread>, signal: Signal, info: SignalInfo) {
     let signals = thread.signals();
     let mask = signals.blocked();
     let deaf = mask.contains(signal) || signals.is_ignored(signal);
     if deaf {
         signals.set_action(signal, SignalAction::default());
-        signals.set_blocked(super::SignalSet(mask.0 & !(1 << (number - 1))));
+        signals.set_blocked(mask.without(SignalSet::of(&[signal])));
     }
     if !signals.caught().contains(signal) {
         signals.unprotect();
     }
-    // Only what a program queues is refused.
-    let _ = send_to_thread(thread, signal, info);
+    send_info(thread, signal, info, true);
 }
 
 /// Kills on the kernel's account.

@@ -19,7 +19,10 @@ use core::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 use linux_raw_sys::general::{RLIMIT_CPU, RLIMIT_NOFILE};
-use veridian_containers::abi::{Errno, WaitStatus};
+use veridian_containers::{
+    Signal,
+    abi::{Errno, WaitStatus},
+};
 use veridian_hal::{
     UserAddr, clock, cpu,
     sync::{Once, SpinLock},
@@ -290,7 +293,7 @@ impl Thread {
     }
 
     /// The signal for it if it has had more CPU time than it may (RLIMIT_CPU). To be asked by itself.
-    pub(super) fn cpu_time_signal(&self) -> Option<u32> {
+    pub(super) fn cpu_time_signal(&self) -> Option<Signal> {
         const NS_PER_S: u64 = 1_000_000_000;
         if self.confinement.limit(RLIMIT_CPU) == u64::MAX {
             return None;

@@ -3,7 +3,7 @@
 //! A timer that is armed has a task of the kernel's that sleeps until its time. The task ends when the timer is disarmed, so
 //! that a process has at most as many of these as timers.
 
-use super::{SignalInfo, Thread, send_info, send_to_thread};
+use super::{SignalInfo, Thread, queue};
 use crate::{
     cgroup::KernelCharge,
     sched::{self, WaitQueue},
@@ -155,8 +155,7 @@ impl Timer {
         let info =
             self.notice.cause.map_or(SignalInfo::kernel(), |(id, value)| SignalInfo::timer(id, missed as u32, value));
         // A queue that is full is an overrun.
-        let sent = if self.notice.alone { send_to_thread(&to, signal, info) } else { send_info(&to, signal, info) };
-        if sent.is_err() {
+        if queue(&to, signal, info, self.notice.alone).is_err() {
             self.state.lock().overruns += 1;
         }
     }

@@ -1,6 +1,6 @@
 //! Waiting for children (wait(2)).
 
-use super::{SignalFlags, Thread, exit, send_info};
+use super::{SignalFlags, SignalInfo, Thread, send_info};
 use alloc::sync::Arc;
 use veridian_containers::{
     Signal,
@@ -97,30 +97,60 @@ fn look(parent: &Thread, which: &WaitFor, options: WaitOptions) -> Result<Option
 }
 
 fn event_of(child: &Thread, options: WaitOptions) -> Option<Event> {
-    if let Some(status) = child.status() {
-        return options.contains(WaitOptions::EXITED).then_some(Event::Ended(status));
+    let event = child.status().map(Event::Ended).or_else(|| child.report())?;
+    let asked_for = match event {
+        Event::Ended(_) => WaitOptions::EXITED,
+        Event::Stopped(_) => WaitOptions::UNTRACED,
+        Event::Continued => WaitOptions::CONTINUED,
+    };
+    options.contains(asked_for).then_some(event)
+}
+
+impl Event {
+    /// `si_code` and `si_status` that tell of it (sigaction(2)).
+    fn cause(self) -> (i32, i32) {
+        const CLD_EXITED: i32 = 1;
+        const CLD_KILLED: i32 = 2;
+        const CLD_STOPPED: i32 = 5;
+        const CLD_CONTINUED: i32 = 6;
+        let number = |signal: Signal| signal.number() as i32;
+        match self {
+            Self::Ended(WaitStatus::Exited(status)) => (CLD_EXITED, status.into()),
+            Self::Ended(WaitStatus::Signaled(signal)) => (CLD_KILLED, number(signal)),
+            Self::Stopped(signal) => (CLD_STOPPED, number(signal)),
+            Self::Continued => (CLD_CONTINUED, number(Signal::SIGCONT)),
+        }
     }
-    let report = child.report()?;
-    if report.number() == SIGCONT {
-        options.contains(WaitOptions::CONTINUED).then_some(Event::Continued)
-    } else {
-        options.contains(WaitOptions::UNTRACED).then_some(Event::Stopped(report))
+
+    fn info(self, parent: &Thread, child: &Thread, ticks: [u64; 2]) -> SignalInfo {
+        let (code, value) = self.cause();
+        let pid = child.pid().number_in(parent.pid().namespace()).unwrap_or(0);
+        let uid = parent.credentials().user_namespace.shown_user(child.credentials().uid);
+        SignalInfo::child(code, pid, uid, value, ticks)
     }
 }
 
-const SIGCONT: u32 = 18;
+impl Waited {
+    /// What waitid(2) tells `parent` of it.
+    pub fn info(&self, parent: &Thread) -> SignalInfo {
+        self.event.info(parent, &self.child, [0; 2])
+    }
+}
 
-/// Tells the parent that `child` was stopped by `signal`, or goes on (SIGCONT).
-pub(super) fn report_to_parent(child: &Thread, signal: Signal) {
-    const CLD_STOPPED: i32 = 5;
-    const CLD_CONTINUED: i32 = 6;
-    child.set_report(Some(signal));
+/// Sends `signal` to `parent`, for what became of `child`.
+pub(super) fn notify(parent: &Arc<Thread>, child: &Thread, signal: Signal, event: Event) {
+    const NS_PER_TICK: u64 = 10_000_000;
+    let times = child.times();
+    let ticks = [times.user_ns, times.system_ns].map(|ns| ns / NS_PER_TICK);
+    send_info(parent, signal, event.info(parent, child, ticks), false);
+}
+
+/// Tells the parent that `child` was stopped, or goes on.
+pub(super) fn report_to_parent(child: &Thread, event: Event) {
+    child.set_report(Some(event));
     if let Some(parent) = child.parent() {
-        let code = if signal.number() == SIGCONT { CLD_CONTINUED } else { CLD_STOPPED };
         if !parent.signals().actions().get(Signal::SIGCHLD).flags.contains(SignalFlags::NO_CHILD_STOP) {
-            let info = exit::child_change(&parent, child, code, signal.number() as i32);
-            // Only what a program queues is refused.
-            let _ = send_info(&parent, Signal::SIGCHLD, info);
+            notify(&parent, child, Signal::SIGCHLD, event);
         }
         parent.child_event().wake_all();
     }

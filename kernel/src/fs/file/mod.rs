@@ -84,8 +84,15 @@ impl File {
         // A directory is what all layers have; a file is that of the layer that it is in now.
         let inode = location.inode();
         let inode = if inode.is_directory() { inode } else { inode.real() }.clone();
-        let (location, flags) = (Some(location), AtomicU32::new(flags.bits()));
-        Arc::new(Self { location, inode, object, access, flags, keeps_set_ids, hold, offset: SpinLock::new(0) })
+        let mut file = Self::of(inode, object, access, flags);
+        (file.location, file.keeps_set_ids, file.hold) = (Some(location), keeps_set_ids, hold);
+        Arc::new(file)
+    }
+
+    /// One without a place that keeps nobody from anything.
+    fn of(inode: Arc<Inode>, object: Option<Arc<dyn FileObject>>, access: Access, flags: OpenFlags) -> Self {
+        let (flags, offset) = (AtomicU32::new(flags.bits()), SpinLock::new(0));
+        Self { location: None, inode, object, access, flags, keeps_set_ids: true, hold: Hold::None, offset }
     }
 
     /// An open file for an object that has no name. `flags` say how it may be used and whether it waits.
@@ -104,35 +111,13 @@ impl File {
         let (read, write) = (pipe.open(true, false), pipe.open(false, true));
         let read = Self::nameless(read, Content::Fifo(pipe.clone()), flags, uid, gid)?;
         let inode = read.inode.clone();
-        let access = Access::WRITE;
-        let flags = AtomicU32::new((flags | OpenFlags::WRONLY).kept().bits());
-        let offset = SpinLock::new(0);
-        let write = Self {
-            location: None,
-            inode,
-            object: Some(write),
-            access,
-            flags,
-            keeps_set_ids: true,
-            hold: Hold::None,
-            offset,
-        };
+        let write = Self::of(inode, Some(write), Access::WRITE, (flags | OpenFlags::WRONLY).kept());
         Ok((read, Arc::new(write)))
     }
 
     /// An open file for an inode that has no name.
     pub(super) fn of_inode(inode: Arc<Inode>, access: Access, flags: OpenFlags) -> Arc<Self> {
-        let (flags, offset) = (AtomicU32::new(flags.kept().bits()), SpinLock::new(0));
-        Arc::new(Self {
-            location: None,
-            inode,
-            object: None,
-            access,
-            flags,
-            keeps_set_ids: true,
-            hold: Hold::None,
-            offset,
-        })
+        Arc::new(Self::of(inode, None, access, flags.kept()))
     }
 
     fn nameless(
@@ -144,29 +129,16 @@ impl File {
     ) -> Result<Arc<Self>, Errno> {
         let access = flags.access()?;
         let inode = Inode::anonymous(anonymous(), Attributes::new(0o600, uid, gid), content);
-        let flags = AtomicU32::new(flags.kept().bits());
-        let offset = SpinLock::new(0);
-        Ok(Arc::new(Self {
-            location: None,
-            inode,
-            object: Some(object),
-            access,
-            flags,
-            keeps_set_ids: true,
-            hold: Hold::None,
-            offset,
-        }))
+        Ok(Arc::new(Self::of(inode, Some(object), access, flags.kept())))
     }
 
     /// Tells the object that `thread` has opened it; the file to use, which may be another object's.
     pub fn opened_by(self: Arc<Self>, thread: &Arc<Thread>, flags: OpenFlags) -> Result<Arc<Self>, Errno> {
         let Some(object) = &self.object else { return Ok(self) };
         let Some(object) = object.opened(thread, flags)? else { return Ok(self) };
-        let (location, inode) = (self.location.clone(), self.inode.clone());
-        let (access, flags, keeps_set_ids) = (self.access, AtomicU32::new(self.flags().bits()), self.keeps_set_ids);
-        let offset = SpinLock::new(0);
-        let hold = Hold::None;
-        Ok(Arc::new(Self { location, inode, object: Some(object), access, flags, keeps_set_ids, hold, offset }))
+        let mut file = Self::of(self.inode.clone(), Some(object), self.access, self.flags());
+        (file.location, file.keeps_set_ids) = (self.location.clone(), self.keeps_set_ids);
+        Ok(Arc::new(file))
     }
 
     /// Where it was opened.

@@ -8,12 +8,13 @@ use crate::{
     fs::{Access, File, OpenFlags, PATH_MAX},
     ipc::posix::{Attributes, OpenQueue, OpenRequest, PRIORITY_MAX},
     mm::filled,
-    syscall::{poll::duration_ns, time::realtime_ns},
+    syscall::{time::machine_ns, timespec::TimeSpec},
     task::Thread,
 };
 use alloc::sync::Arc;
+use linux_raw_sys::general::CLOCK_REALTIME;
 use veridian_containers::{Signal, abi::Errno};
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::UserAddr;
 
 const SIGEV_SIGNAL: i32 = 0;
 const SIGEV_NONE: i32 = 1;
@@ -69,16 +70,16 @@ fn open_queue(thread: &Thread, fd: i32, access: Access) -> Result<Arc<File>, Err
 }
 
 /// The moment on the machine's clock that an absolute time of day stands for.
-fn deadline(thread: &Thread, at: UserAddr) -> Result<Option<u64>, Errno> {
+fn deadline(thread: &Arc<Thread>, at: UserAddr) -> Result<Option<u64>, Errno> {
     if at == UserAddr(0) {
         return Ok(None);
     }
-    let time = duration_ns(thread.space().read(at)?)?;
-    Ok(Some(clock::now_ns().saturating_add(time.saturating_sub(realtime_ns()))))
+    let time = thread.space().read::<TimeSpec>(at)?.to_ns()?;
+    machine_ns(thread, CLOCK_REALTIME as i32, time).map(Some)
 }
 
 pub async fn mq_timedsend(
-    thread: &Thread,
+    thread: &Arc<Thread>,
     fd: i32,
     from: UserAddr,
     length: usize,
@@ -102,7 +103,7 @@ pub async fn mq_timedsend(
 }
 
 pub async fn mq_timedreceive(
-    thread: &Thread,
+    thread: &Arc<Thread>,
     fd: i32,
     to: UserAddr,
     length: usize,

@@ -24,8 +24,8 @@ use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{UserAddr, clock};
 
 use super::{
-    file::interruptible,
     place::{check_flags, here},
+    transfer::interruptible,
 };
 
 /// The most bytes of an address.

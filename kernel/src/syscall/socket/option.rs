@@ -3,12 +3,13 @@
 use super::{message::Ucred, open_socket};
 use crate::{
     net::{Family, KEPT_MAX, Kind, Sender, Socket},
+    syscall::timespec::TimeVal,
     task::Thread,
 };
 use linux_raw_sys::net;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::IntoBytes;
 
 const TCP: u32 = net::IPPROTO_TCP as u32;
 const UDP: u32 = net::IPPROTO_UDP as u32;
@@ -58,14 +59,6 @@ fn kept(socket: &Socket, level: u32, name: u32) -> Option<usize> {
     (level != TCP || stream).then_some(place).filter(|_| level != IP || !socket.is_unix())
 }
 
-/// `struct timeval`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct TimeValue {
-    seconds: i64,
-    microseconds: i64,
-}
-
 pub async fn setsockopt(
     thread: &Thread,
     fd: i32,
@@ -105,10 +98,10 @@ pub async fn setsockopt(
         // A wish that the kernel may answer as it likes (socket(7)).
         (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => drop(number()?),
         (net::SOL_SOCKET, net::SO_RCVTIMEO | net::SO_SNDTIMEO) => {
-            if (length as usize) < size_of::<TimeValue>() {
+            if (length as usize) < size_of::<TimeVal>() {
                 return Err(Errno::EINVAL);
             }
-            let time: TimeValue = space.read(at)?;
+            let time: TimeVal = space.read(at)?;
             let part = u64::try_from(time.microseconds).ok().filter(|part| *part < 1_000_000).ok_or(Errno::EDOM)?;
             let whole = u64::try_from(time.seconds).unwrap_or(0);
             let timeout = whole.saturating_mul(NS_PER_S).saturating_add(part * 1000);
@@ -168,7 +161,7 @@ pub async fn getsockopt(
         }
         (net::SOL_SOCKET, net::SO_RCVTIMEO | net::SO_SNDTIMEO) => {
             let ns = if name == net::SO_RCVTIMEO { options.receive_timeout_ns } else { options.send_timeout_ns };
-            let told = TimeValue { seconds: (ns / NS_PER_S) as i64, microseconds: (ns % NS_PER_S / 1000) as i64 };
+            let told = TimeVal::from_ns(ns);
             return tell(thread, told.as_bytes(), to, length_at);
         }
         (net::SOL_SOCKET, net::SO_PEERCRED) if socket.is_unix() => {

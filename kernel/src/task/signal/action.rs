@@ -1,6 +1,6 @@
 //! What is done with a signal (sigaction(2)).
 
-use super::{SignalSet, bit};
+use super::SignalSet;
 use alloc::collections::BTreeMap;
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::Signal;
@@ -80,7 +80,7 @@ impl Actions {
 
     /// Sets it; gives the one before.
     pub fn set(&self, signal: Signal, action: SignalAction) -> SignalAction {
-        let own = bit(signal.number());
+        let own = SignalSet::of(&[signal]).0;
         let mut set = self.set.lock();
         let before = set.insert(signal.number(), action).unwrap_or_default();
         let note = |set: &AtomicU64, is_in: bool| {

@@ -1,9 +1,7 @@
 //! What a signal tells of its cause: `siginfo_t` (sigaction(2)).
 
 use veridian_containers::Signal;
-
-/// Bytes of `siginfo_t`.
-pub const INFO_BYTES: usize = 128;
+use veridian_hal::user::SIGNAL_INFO_BYTES;
 
 /// A cause: the part of `siginfo_t` behind the signal's number. The fields' meaning depends on the code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +62,15 @@ impl SignalInfo {
     }
 
     /// What a program gave to rt_sigqueueinfo(2): the bytes behind the signal's number.
-    pub fn from_bytes(bytes: &[u8; INFO_BYTES]) -> Self {
+    pub fn from_bytes(bytes: &[u8; SIGNAL_INFO_BYTES]) -> Self {
         let word = |at: usize| i32::from_le_bytes(*bytes[at..].first_chunk().expect("within"));
         let long = |at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().expect("within"));
         Self { errno: word(4), code: word(8), fields: [long(16), long(24), long(32), long(40)] }
     }
 
     /// `siginfo_t`.
-    pub fn to_bytes(self, signal: Signal) -> [u8; INFO_BYTES] {
-        let mut bytes = [0; INFO_BYTES];
+    pub fn to_bytes(self, signal: Signal) -> [u8; SIGNAL_INFO_BYTES] {
+        let mut bytes = [0; SIGNAL_INFO_BYTES];
         bytes[..4].copy_from_slice(&signal.number().to_le_bytes());
         bytes[4..8].copy_from_slice(&self.errno.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.code.to_le_bytes());

@@ -11,8 +11,8 @@ mod send;
 pub use action::{Actions, Disposition, SignalAction, SignalFlags};
 pub use info::SignalInfo;
 pub use send::{
-    group_is_in_session, group_is_orphaned, may_signal, send, send_from, send_from_above, send_info, send_to_group,
-    send_to_itself, send_to_thread,
+    group_is_in_session, group_is_orphaned, may_signal, queue, send, send_from, send_from_above, send_info,
+    send_to_group, send_to_itself,
 };
 
 use crate::sched::WaitQueue;
@@ -28,7 +28,22 @@ pub struct SignalSet(pub u64);
 
 impl SignalSet {
     /// SIGKILL and SIGSTOP, which can be neither blocked nor ignored.
-    pub const UNSTOPPABLE: Self = Self(bit(SIGKILL) | bit(SIGSTOP));
+    pub const UNSTOPPABLE: Self = Self::of(&[Signal::SIGKILL, Signal::SIGSTOP]);
+
+    /// The set of `signals`.
+    pub const fn of(signals: &[Signal]) -> Self {
+        let (mut set, mut index) = (0, 0);
+        while index < signals.len() {
+            set |= 1 << (signals[index].number() - 1);
+            index += 1;
+        }
+        Self(set)
+    }
+
+    /// With `other`'s signals.
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 
     /// Without `other`'s signals.
     pub fn without(self, other: Self) -> Self {
@@ -37,37 +52,19 @@ impl SignalSet {
 
     /// Whether `signal` is in it.
     pub fn contains(self, signal: Signal) -> bool {
-        self.0 & bit(signal.number()) != 0
+        self.0 & Self::of(&[signal]).0 != 0
     }
 }
 
-const fn bit(number: u32) -> u64 {
-    1 << (number - 1)
-}
-
-const SIGILL: u32 = 4;
-const SIGTRAP: u32 = 5;
-const SIGBUS: u32 = 7;
-const SIGFPE: u32 = 8;
-const SIGKILL: u32 = 9;
-const SIGSEGV: u32 = 11;
-const SIGCHLD: u32 = 17;
-const SIGCONT: u32 = 18;
-const SIGSTOP: u32 = 19;
-const SIGTSTP: u32 = 20;
-const SIGTTIN: u32 = 21;
-const SIGTTOU: u32 = 22;
-const SIGURG: u32 = 23;
-const SIGWINCH: u32 = 28;
-const SIGSYS: u32 = 31;
 /// The first of the signals that queue up (signal(7), real-time signals).
 const FIRST_QUEUED: u32 = 32;
 
-const STOPS: SignalSet = SignalSet(bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU));
-const IGNORED_BY_DEFAULT: SignalSet = SignalSet(bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH));
+const STOPS: SignalSet = SignalSet::of(&[Signal::SIGSTOP, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]);
+const IGNORED_BY_DEFAULT: SignalSet =
+    SignalSet::of(&[Signal::SIGCHLD, Signal::SIGCONT, Signal::SIGURG, Signal::SIGWINCH]);
 /// What a thread does to itself comes before what others send.
 const SYNCHRONOUS: SignalSet =
-    SignalSet(bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV) | bit(SIGSYS));
+    SignalSet::of(&[Signal::SIGILL, Signal::SIGTRAP, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGSEGV, Signal::SIGSYS]);
 
 /// How many processes are stopped.
 static STOPPED: AtomicUsize = AtomicUsize::new(0);
@@ -170,7 +167,7 @@ impl Signals {
 
     /// Signals that wait to be unblocked, or to be acted on.
     pub fn pending(&self) -> SignalSet {
-        SignalSet(self.pending.set().0 | self.shared.pending.set().0)
+        self.pending.set().with(self.shared.pending.set())
     }
 
     /// Those that wait for this thread, and those that wait for any of the process.
@@ -239,7 +236,7 @@ impl Signals {
     pub fn set_action(&self, signal: Signal, action: SignalAction) {
         self.actions().set(signal, action);
         if self.is_thrown_away(signal) {
-            let own = SignalSet(bit(signal.number()));
+            let own = SignalSet::of(&[signal]);
             self.pending.remove(own);
             self.shared.pending.remove(own);
         }
@@ -312,6 +309,11 @@ impl Signals {
         self.shared.stopped.load(Ordering::Acquire)
     }
 
+    /// Waits until the process is not stopped any more, or ends.
+    pub(super) async fn continued(&self) {
+        self.arrival.wait_until(|| (!self.is_stopped() || self.is_doomed()).then_some(())).await;
+    }
+
     /// Notes that the process has stopped.
     pub fn set_stopped(&self) {
         if !self.shared.stopped.swap(true, Ordering::AcqRel) {
@@ -355,7 +357,7 @@ impl Signals {
                 Disposition::Handler(_) => return Some(Action::Handle(signal, info, action)),
                 Disposition::Ignore => {}
                 Disposition::Default if IGNORED_BY_DEFAULT.contains(signal) => {}
-                Disposition::Default if self.is_protected() && signal.number() != SIGSTOP => {}
+                Disposition::Default if self.is_protected() && signal != Signal::SIGSTOP => {}
                 Disposition::Default if STOPS.contains(signal) => return Some(Action::Stop(signal)),
                 Disposition::Default => return Some(Action::Terminate(signal)),
             }
@@ -371,11 +373,11 @@ impl Signals {
     /// Makes `signal` pending, for this thread alone or for its process, unless it would be thrown away. Tells whether
     /// somebody must be told: EAGAIN when a queue is full.
     fn raise(&self, signal: Signal, info: SignalInfo, alone: bool) -> Result<Raised, Errno> {
-        let number = signal.number();
-        if number == SIGKILL {
+        let kills = signal == Signal::SIGKILL;
+        if kills {
             self.shared.killed.store(true, Ordering::Release);
         }
-        let continued = matches!(number, SIGCONT | SIGKILL) && self.shared.stopped.swap(false, Ordering::AcqRel);
+        let continued = (kills || signal == Signal::SIGCONT) && self.shared.stopped.swap(false, Ordering::AcqRel);
         if continued {
             STOPPED.fetch_sub(1, Ordering::Relaxed);
         }
@@ -383,8 +385,7 @@ impl Signals {
             let queue = if alone { &self.pending } else { &self.shared.pending };
             queue.add(signal, info)?;
         }
-        let everybody = continued || number == SIGKILL;
-        Ok(if everybody { Raised::ForAll } else { Raised::Pending })
+        Ok(if continued || kills { Raised::ForAll } else { Raised::Pending })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A queue of signals that wait.
 
-use super::{FIRST_QUEUED, SignalInfo, SignalSet, bit};
+use super::{FIRST_QUEUED, SignalInfo, SignalSet};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::{Signal, abi::Errno};
@@ -14,7 +14,7 @@ const QUEUED_MAX: usize = 128;
 pub(super) struct Pending {
     /// Which wait: changed under the lock, looked at without.
     set: AtomicU64,
-    causes: SpinLock<Vec<(u8, SignalInfo)>>,
+    causes: SpinLock<Vec<(Signal, SignalInfo)>>,
 }
 
 impl Pending {
@@ -25,17 +25,17 @@ impl Pending {
 
     /// Adds one. EAGAIN when a signal that a program has queued finds no place; others lose their cause then.
     pub fn add(&self, signal: Signal, info: SignalInfo) -> Result<(), Errno> {
-        let number = signal.number();
+        let queues_up = signal.number() >= FIRST_QUEUED;
         let mut causes = self.causes.lock();
-        if number < FIRST_QUEUED && self.set().contains(signal) {
+        if !queues_up && self.set().contains(signal) {
             return Ok(());
         }
         if causes.len() < QUEUED_MAX {
-            causes.push((number as u8, info));
-        } else if number >= FIRST_QUEUED && info.code < 0 {
+            causes.push((signal, info));
+        } else if queues_up && info.code < 0 {
             return Err(Errno::EAGAIN);
         }
-        self.set.fetch_or(bit(number), Ordering::AcqRel);
+        self.set.fetch_or(SignalSet::of(&[signal]).0, Ordering::AcqRel);
         Ok(())
     }
 
@@ -46,12 +46,12 @@ impl Pending {
         }
         let mut causes = self.causes.lock();
         let signal = Signal::new((self.set().0 & wanted.0).trailing_zeros() + 1)?;
-        let mut places = causes.iter().enumerate().filter(|(_, (number, _))| u32::from(*number) == signal.number());
+        let mut places = causes.iter().enumerate().filter(|(_, (waiting, _))| *waiting == signal);
         let (first, more) = (places.next().map(|(place, _)| place), places.next().is_some());
         drop(places);
         let info = first.map_or_else(SignalInfo::default, |place| causes.remove(place).1);
         if !more {
-            self.set.fetch_and(!bit(signal.number()), Ordering::AcqRel);
+            self.set.fetch_and(!SignalSet::of(&[signal]).0, Ordering::AcqRel);
         }
         Some((signal, info))
     }
@@ -62,7 +62,7 @@ impl Pending {
             return;
         }
         let mut causes = self.causes.lock();
-        causes.retain(|(number, _)| bit((*number).into()) & signals.0 == 0);
+        causes.retain(|(waiting, _)| !signals.contains(*waiting));
         self.set.fetch_and(!signals.0, Ordering::AcqRel);
     }
 }
@@ -96,8 +96,8 @@ mod tests {
         (0..QUEUED_MAX).for_each(|_| assert_eq!(pending.add(signal(50), queued), Ok(())));
         assert_eq!(pending.add(signal(50), queued), Err(Errno::EAGAIN));
         assert_eq!(pending.add(signal(15), SignalInfo::kernel()), Ok(()));
-        assert_eq!(pending.take_of(SignalSet(bit(15))), Some((signal(15), SignalInfo::default())));
-        pending.remove(SignalSet(bit(50)));
+        assert_eq!(pending.take_of(SignalSet::of(&[signal(15)])), Some((signal(15), SignalInfo::default())));
+        pending.remove(SignalSet::of(&[signal(50)]));
         assert_eq!(pending.take_of(SignalSet(u64::MAX)), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Sending signals: to a thread, a process, a process group.
 
-use super::{Raised, SIGCONT, SIGKILL, STOPS, SignalInfo, SignalSet, bit};
+use super::{Raised, STOPS, SignalInfo, SignalSet};
 use crate::{
     boot,
     task::{Thread, run},
@@ -10,25 +10,21 @@ use veridian_containers::{Signal, abi::Errno};
 
 /// Sends `signal` to the process on the kernel's own account: nothing protects the receiver.
 pub fn send(to: &Arc<Thread>, signal: Signal) {
-    // Only what a program queues is refused.
-    let _ = deliver(to, signal, SignalInfo::kernel(), false);
+    send_info(to, signal, SignalInfo::kernel(), false);
 }
 
-/// The same, with a cause: EAGAIN when its queue is full.
-pub fn send_info(to: &Arc<Thread>, signal: Signal, info: SignalInfo) -> Result<(), Errno> {
-    deliver(to, signal, info, false)
+/// The same, with a cause, which is lost when the queue is full; to the thread `alone`, or to its process.
+pub fn send_info(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) {
+    // Refused is only what a program queues.
+    let _ = queue(to, signal, info, alone);
 }
 
-/// The same, to one thread alone.
-pub fn send_to_thread(to: &Arc<Thread>, signal: Signal, info: SignalInfo) -> Result<(), Errno> {
-    deliver(to, signal, info, true)
-}
-
-fn deliver(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) -> Result<(), Errno> {
+/// The same, refused with EAGAIN if it is one that a program queues, and the queue is full.
+pub fn queue(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) -> Result<(), Errno> {
     let process = to.process();
-    let undone = match signal.number() {
-        SIGCONT => STOPS,
-        _ if STOPS.contains(signal) => SignalSet(bit(SIGCONT)),
+    let undone = match signal {
+        Signal::SIGCONT => STOPS,
+        _ if STOPS.contains(signal) => SignalSet::of(&[Signal::SIGCONT]),
         _ => SignalSet(0),
     };
     if undone != SignalSet(0) {
@@ -38,7 +34,7 @@ fn deliver(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) -> R
     to.signals().raised().wake_all();
     let open = |thread: &Arc<Thread>| !thread.signals().blocked().contains(signal) && !thread.signals().is_retired();
     match raised {
-        Raised::ForAll => process.threads().iter().for_each(Thread::attend),
+        Raised::ForAll => process.attend_all(),
         Raised::Pending if alone || open(to) => to.attend(),
         Raised::Pending => {
             // Somebody whom it does not disturb less than all others.
@@ -47,7 +43,7 @@ fn deliver(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) -> R
             }
         }
     }
-    if signal.number() == SIGKILL {
+    if signal == Signal::SIGKILL {
         // What is held runs as far as its signals.
         run::release(to);
     }
@@ -71,15 +67,16 @@ pub fn send_from(
     info: SignalInfo,
     alone: bool,
 ) -> Result<(), Errno> {
-    if spares(sender, to, signal) { Ok(()) } else { deliver(to, signal, info, alone) }
+    if spares(sender, to, signal) { Ok(()) } else { queue(to, signal, info, alone) }
 }
 
 /// Sends `signal` from `thread`, for what it has done, to itself alone.
 pub fn send_to_itself(thread: &Arc<Thread>, signal: Signal) {
     let uid = thread.credentials().user_namespace.shown_user(thread.credentials().uid);
     let info = SignalInfo::user(thread.process().leader_pid().number(), uid);
-    // Only what a program queues is refused.
-    let _ = send_from(thread, thread, signal, info, true);
+    if !spares(thread, thread, signal) {
+        send_info(thread, signal, info, true);
+    }
 }
 
 /// Sends `signal` from the creator of a container: from above its pid namespace if it has one of its own.

@@ -13,6 +13,7 @@ use crate::{
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::num::NonZeroU64;
 use veridian_containers::{
+    Signal,
     abi::Errno,
     config::{CapabilitySet, Process as Description},
     engine::{Error, House, Program},
@@ -127,8 +128,7 @@ impl Tenant {
 
     /// Makes the process, in a session of its own, held before its first instruction.
     pub fn settle(self, program: task::Program, birth: Birth) -> Arc<Thread> {
-        const SIGCHLD: u32 = 17;
-        let exit_signal = if birth.parent.is_some() { SIGCHLD } else { 0 };
+        let exit_signal = if birth.parent.is_some() { Signal::SIGCHLD.number() } else { 0 };
         let context: UserContext = program.context;
         let thread = Thread::new(NewThread {
             pid: birth.pid,
