@@ -303,9 +303,7 @@ fn add_routes(namespace: &NetworkNamespace, answers: &mut Answers, family: u8) {
 impl Socket {
     /// bind(2) to a port, or with 0 to a free one; EINVAL when it is bound, EADDRINUSE.
     pub(super) fn bind_netlink(self: &Arc<Self>, asker: &Asker<'_>, port: u32) -> Result<(), Errno> {
-        let sockets = self.namespace.sockets.lock();
-        let others: Vec<_> = sockets.values().filter_map(alloc::sync::Weak::upgrade).collect();
-        drop(sockets);
+        let others = self.namespace.all_sockets();
         let taken = |port: u32| others.iter().any(|other| other.local() == Some(Address::Netlink(port)));
         let port = match port {
             // The first of a process has the process's number.

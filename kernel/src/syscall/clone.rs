@@ -1,6 +1,6 @@
 //! New processes and threads: clone(2), clone3(2), fork(2), vfork(2).
 
-use super::{Outcome, pidfd};
+use super::{Outcome, pidfd, place::extensible};
 use crate::{
     fs::{self, OpenFlags},
     namespace::Namespaces,
@@ -9,7 +9,7 @@ use crate::{
 use alloc::sync::Arc;
 use linux_raw_sys::general;
 use veridian_containers::{NamespaceSet, Signal, abi::Errno};
-use veridian_hal::{PAGE_SIZE, UserAddr, user::UserContext};
+use veridian_hal::{UserAddr, user::UserContext};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// The flags of clone(2) in their two parts; EINVAL for one that has no effect here.
@@ -27,22 +27,12 @@ fn make(
     pidfd: UserAddr,
 ) -> Result<Outcome, Errno> {
     request.flags.check(request.new)?;
-    let named = if request.flags.contains(CloneFlags::PIDFD) {
-        let (descriptor, named) = pidfd::unnamed(thread, OpenFlags::empty())?;
-        let taken_back = |errno| {
-            let closed = thread.with_files(|files| files.close(descriptor));
-            drop(closed);
-            errno
-        };
-        thread.space().write(pidfd, &descriptor).map_err(taken_back)?;
-        Some((descriptor, named))
-    } else {
-        None
-    };
-    let made = task::clone(thread, context, request).inspect_err(|_| {
+    let asks = request.flags.contains(CloneFlags::PIDFD);
+    let named = if asks { Some(pidfd::unnamed(thread, OpenFlags::empty())?) } else { None };
+    let told = named.as_ref().map_or(Ok(()), |(descriptor, _)| thread.space().write(pidfd, descriptor));
+    let made = told.and_then(|()| task::clone(thread, context, request)).inspect_err(|_| {
         if let Some((descriptor, _)) = &named {
-            let closed = thread.with_files(|files| files.close(*descriptor));
-            drop(closed);
+            drop(thread.with_files(|files| files.close(*descriptor)));
         }
     });
     let (child, number) = made?;
@@ -115,7 +105,8 @@ const NUMBERS_MAX: usize = 32;
 /// clone3(2). The structure may be shorter than this kernel's, or longer if what is beyond is zero.
 pub fn clone3(thread: &Arc<Thread>, context: &UserContext) -> Result<Outcome, Errno> {
     let [at, size, ..] = context.syscall_args();
-    let args = read_clone_args(thread, UserAddr(at), size)?;
+    let mut args = CloneArgs::default();
+    extensible(thread, UserAddr(at), size, CLONE_ARGS_SIZE_MIN, args.as_mut_bytes())?;
     let exit_signal = u32::try_from(args.exit_signal).ok().filter(|signal| *signal <= Signal::MAX);
     let exit_signal = exit_signal.ok_or(Errno::EINVAL)?;
     let (flags, new) = split(args.flags)?;
@@ -151,28 +142,4 @@ pub fn clone3(thread: &Arc<Thread>, context: &UserContext) -> Result<Outcome, Er
         cgroup,
     };
     make(thread, context, &request, UserAddr(args.pidfd as usize))
-}
-
-fn read_clone_args(thread: &Thread, at: UserAddr, size: usize) -> Result<CloneArgs, Errno> {
-    let space = thread.space();
-    let own = size_of::<CloneArgs>();
-    if size > PAGE_SIZE {
-        return Err(Errno::E2BIG);
-    }
-    if size < CLONE_ARGS_SIZE_MIN {
-        return Err(Errno::EINVAL);
-    }
-    let mut rest = [0u8; 64];
-    let mut done = own;
-    while done < size {
-        let step = (size - done).min(rest.len());
-        space.read_bytes(at.checked_add(done).ok_or(Errno::EFAULT)?, &mut rest[..step])?;
-        if rest[..step].iter().any(|byte| *byte != 0) {
-            return Err(Errno::E2BIG);
-        }
-        done += step;
-    }
-    let mut args = CloneArgs::default();
-    space.read_bytes(at, &mut args.as_mut_bytes()[..size.min(own)])?;
-    Ok(args)
 }

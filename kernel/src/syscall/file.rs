@@ -64,7 +64,7 @@ pub async fn openat2(
     size: usize,
 ) -> Result<usize, Errno> {
     let mut how_bytes = [0; size_of::<OpenHow>()];
-    extensible(thread, how, size, &mut how_bytes)?;
+    extensible(thread, how, size, size_of::<OpenHow>(), &mut how_bytes)?;
     let how = OpenHow::read_from_bytes(&how_bytes).map_err(|_| Errno::EINVAL)?;
     let flags = u32::try_from(how.flags).ok().and_then(OpenFlags::from_bits).ok_or(Errno::EINVAL)?;
     let resolve = u32::try_from(how.resolve).ok().and_then(Resolve::from_bits).ok_or(Errno::EINVAL)?;

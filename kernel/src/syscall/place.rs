@@ -64,10 +64,16 @@ pub(super) fn id(raw: u32) -> Option<u32> {
     (raw != u32::MAX).then_some(raw)
 }
 
-/// Reads a structure that may grow in later versions into `known`: `size` bytes at `at`. EINVAL when it is shorter than the
-/// first version, E2BIG when it is longer than known and says something there.
-pub(super) fn extensible(thread: &Thread, at: UserAddr, size: usize, known: &mut [u8]) -> Result<(), Errno> {
-    if size < known.len() {
+/// Reads a structure that may grow in later versions into `known`: `size` bytes at `at`; what is not given stays as it is.
+/// EINVAL when it is shorter than its `first` version, E2BIG when it is longer than known and says something there.
+pub(super) fn extensible(
+    thread: &Thread,
+    at: UserAddr,
+    size: usize,
+    first: usize,
+    known: &mut [u8],
+) -> Result<(), Errno> {
+    if size < first {
         return Err(Errno::EINVAL);
     }
     if size > PAGE_SIZE {
@@ -83,5 +89,6 @@ pub(super) fn extensible(thread: &Thread, at: UserAddr, size: usize, known: &mut
         }
         done += step;
     }
-    thread.space().read_bytes(at, known)
+    let given = size.min(known.len());
+    thread.space().read_bytes(at, &mut known[..given])
 }

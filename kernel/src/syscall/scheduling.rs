@@ -117,7 +117,8 @@ pub async fn sched_setattr(thread: &Arc<Thread>, pid: i32, from: UserAddr, flags
     };
     let fits = (known..=PAGE_SIZE).contains(&size);
     let mut bytes = [0; size_of::<Attributes>()];
-    let read = if fits { super::place::extensible(thread, from, size, &mut bytes) } else { Err(Errno::E2BIG) };
+    let read =
+        if fits { super::place::extensible(thread, from, size, bytes.len(), &mut bytes) } else { Err(Errno::E2BIG) };
     if let Err(errno) = read {
         if errno == Errno::E2BIG {
             space.write(from, &(known as u32))?;
