@@ -350,11 +350,11 @@ impl Drop for PageTable {
         const AT_ONCE: usize = 8;
         fn release(table: PhysAddr, level: usize, entries: usize) {
             let start = arch::phys_to_virt(table).cast::<u64>();
-            // SAFETY: the table is ours alone, and has at least so many entries.
+            // SAFETY: the table is ours alone, and has at least so many entries: a multiple of AT_ONCE.
             let entries = unsafe { core::slice::from_raw_parts(start.cast_const(), entries) };
-            let groups = entries
-                .chunks(AT_ONCE)
-                .filter(|group| Format::is_present(group.iter().fold(0, |all, entry| all | entry)));
+            let (groups, _) = entries.as_chunks::<AT_ONCE>();
+            let groups =
+                groups.iter().filter(|group| Format::is_present(group.iter().fold(0, |all, entry| all | entry)));
             for &entry in groups.flatten().filter(|entry| Format::is_present(**entry)) {
                 if level > 0 {
                     release(Format::address(entry), level - 1, TABLE_ENTRIES);
