@@ -41,7 +41,7 @@ bitflags! {
         const SYNC = linux::O_SYNC;
         /// Transfers without a cache: there is none.
         const DIRECT = linux::O_DIRECT;
-        /// Large files, which all are.
+        /// Large files: told of all that were opened by a name.
         const LARGEFILE = linux::O_LARGEFILE;
         /// It must be a directory.
         const DIRECTORY = linux::O_DIRECTORY;
@@ -60,7 +60,12 @@ impl OpenFlags {
     /// Flags that F_SETFL may change, of those that there are.
     pub const SETTABLE: Self = Self::APPEND.union(Self::NONBLOCK).union(Self::NOATIME).union(Self::DIRECT);
     /// Flags that F_GETFL tells, with the way of access.
-    const KEPT: Self = Self::SETTABLE.union(Self::WRONLY).union(Self::RDWR).union(Self::SYNC).union(Self::PATH);
+    const KEPT: Self = Self::SETTABLE
+        .union(Self::WRONLY)
+        .union(Self::RDWR)
+        .union(Self::SYNC)
+        .union(Self::PATH)
+        .union(Self::LARGEFILE);
 
     /// What is asked for: EINVAL for both ways of writing at once.
     pub(super) fn access(self) -> Result<Access, Errno> {

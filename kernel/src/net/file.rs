@@ -5,7 +5,7 @@ use crate::{
     fs::{FileObject, Readiness, io::Sink},
     task::Thread,
 };
-use alloc::sync::Arc;
+use alloc::{format, string::String, sync::Arc};
 use core::task::{Context, Poll};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
@@ -36,7 +36,9 @@ impl FileObject for Socket {
                 peer.inbox.room.register(cx);
                 let room = peer.inbox.room();
                 ready.set(Readiness::WRITABLE, room.map_or(true, |room| room >= CAPACITY / 4) || write_shut);
-                ready.set(Readiness::HUP, !self.kind.is_datagram() && ended && (write_shut || room.is_err()));
+                // Who has closed its end of TCP has said only that it sends no more.
+                let gone = write_shut || room.is_err() && (self.is_unix() || error);
+                ready.set(Readiness::HUP, !self.kind.is_datagram() && ended && gone);
             }
             None if self.kind.is_datagram() => ready |= Readiness::WRITABLE,
             // Never connected (tcp(7), as Linux tells it).
@@ -51,5 +53,9 @@ impl FileObject for Socket {
 
     fn readable_bytes(&self) -> Option<usize> {
         Some(self.readable_now())
+    }
+
+    fn description(&self, inode: u64) -> String {
+        format!("socket:[{inode}]")
     }
 }

@@ -125,7 +125,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Reads into `sink`: of a stream as much as there is up to the next packet with files, else one packet. `None` when
+    /// Reads into `sink`: of a stream as much as there is up to the end of a packet with files, else one packet. `None` when
     /// there is nothing yet; a pending error first.
     pub fn take(&self, sink: &mut dyn Sink, look: Look) -> Result<Option<Taken>, Errno> {
         let mut gone: Vec<Packet> = Vec::new();
@@ -152,9 +152,8 @@ impl Inbox {
         let mut taken = Taken::default();
         let mut at = 0;
         while let Some(packet) = state.packets.get_mut(at) {
-            // What came with files, or from somebody else, is read apart from what was before.
-            let apart = packet.passed.is_some() || taken.passed.is_some();
-            if at + gone.len() > 0 && (!look.stream || apart) {
+            // What came with files ends a read (unix(7), "Ancillary messages").
+            if at + gone.len() > 0 && (!look.stream || taken.passed.is_some()) {
                 break;
             }
             let left = &packet.bytes[packet.read..];

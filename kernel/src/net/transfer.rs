@@ -56,7 +56,9 @@ impl Socket {
         if shut {
             return Poll::Ready(Err(Errno::EPIPE));
         }
-        let Some(peer) = peer else { return Poll::Ready(Err(Errno::ENOTCONN)) };
+        let Some(peer) = peer else {
+            return Poll::Ready(Err(if self.is_unix() { Errno::ENOTCONN } else { Errno::EPIPE }));
+        };
         let whole = source.remaining();
         peer.inbox.room.register(cx);
         let length = if self.kind == Kind::Stream {

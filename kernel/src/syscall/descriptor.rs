@@ -79,7 +79,7 @@ pub async fn fcntl(thread: &Thread, fd: i32, command: u32, argument: usize) -> R
         }
         general::F_GETFL => {
             let file = thread.with_files(|files| files.get(fd))?;
-            Ok((file.flags() | OpenFlags::LARGEFILE).bits() as usize)
+            Ok(file.flags().bits() as usize)
         }
         general::F_SETFL => {
             // As fcntl(2): the way of access, what belongs to opening alone and what is no flag are passed over.

@@ -32,6 +32,9 @@ async fn open_path(
     resolve: Resolve,
 ) -> Result<usize, Errno> {
     let mode = (mode & 0o7777) as u16;
+    // As of every program of 64 bits.
+    let large = if flags.contains(OpenFlags::PATH) { OpenFlags::empty() } else { OpenFlags::LARGEFILE };
+    let flags = flags | large;
     let open = |caller: &Caller<'_>, base: &Location| caller.open_within(base, path, flags, mode, resolve);
     // (RESOLVE_IN_ROOT makes an absolute path begin at the directory.)
     let file = if resolve.contains(Resolve::IN_ROOT) {

@@ -126,10 +126,10 @@ table! {
     legacy::PAUSE => signal::pause, (), once;
     number::__NR_signalfd4 => signalfd::signalfd4, (i32, UserAddr, usize, u32), "gives the signals of the process that made it, also to a child that reads";
     legacy::SIGNALFD => signalfd::signalfd, (i32, UserAddr, usize);
-    number::__NR_setitimer => timers::setitimer, (u32, UserAddr, UserAddr), "ITIMER_REAL alone: EINVAL for timers of CPU time";
-    number::__NR_getitimer => timers::getitimer, (u32, UserAddr), "ITIMER_REAL alone";
+    number::__NR_setitimer => timers::setitimer, (u32, UserAddr, UserAddr);
+    number::__NR_getitimer => timers::getitimer, (u32, UserAddr);
     legacy::ALARM => timers::alarm, (u32);
-    number::__NR_timer_create => timers::timer_create, (i32, UserAddr, UserAddr), "no clocks of CPU time: EOPNOTSUPP";
+    number::__NR_timer_create => timers::timer_create, (i32, UserAddr, UserAddr), "of CPU time, clocks of the caller's own process alone: EOPNOTSUPP";
     number::__NR_timer_settime => timers::timer_settime, (u32, u32, UserAddr, UserAddr);
     number::__NR_timer_gettime => timers::timer_gettime, (u32, UserAddr);
     number::__NR_timer_getoverrun => timers::timer_getoverrun, (u32);
@@ -178,7 +178,7 @@ table! {
     legacy::SYSFS => system::sysfs, (u32, usize, UserAddr);
     number::__NR_clock_gettime => time::clock_gettime, (i32, UserAddr);
     number::__NR_clock_getres => time::clock_getres, (i32, UserAddr);
-    number::__NR_clock_nanosleep => time::clock_nanosleep, (i32, u32, UserAddr, UserAddr), once, "no clocks of CPU time: EOPNOTSUPP";
+    number::__NR_clock_nanosleep => time::clock_nanosleep, (i32, u32, UserAddr, UserAddr), once, "of CPU time, what was left is not told";
     number::__NR_nanosleep => time::nanosleep, (UserAddr, UserAddr), once;
     number::__NR_gettimeofday => time::gettimeofday, (UserAddr, UserAddr);
     legacy::TIME => time::time, (UserAddr);

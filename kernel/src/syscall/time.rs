@@ -1,7 +1,11 @@
 //! Clocks and sleep.
 
 use super::timespec::{TimeSpec, TimeVal};
-use crate::{namespace::time::Clock, sched, task::Thread};
+use crate::{
+    namespace::time::Clock,
+    sched,
+    task::{CpuClock, Thread},
+};
 use alloc::sync::Arc;
 use core::{
     future::{Future, poll_fn},
@@ -10,10 +14,12 @@ use core::{
 };
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::{UserAddr, clock, cpu};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 const NS_PER_S: u64 = 1_000_000_000;
+/// What coarse clocks promise; they are as fine as the others.
+const TICK_NS: u64 = 4_000_000;
 
 /// What the clock shows in the caller's time namespace. EINVAL for a clock that is not there.
 pub(super) fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
@@ -26,7 +32,7 @@ pub(super) fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
             Ok(thread.time().now_ns(Clock::Monotonic))
         }
         general::CLOCK_BOOTTIME | general::CLOCK_BOOTTIME_ALARM => Ok(thread.time().now_ns(Clock::Boottime)),
-        _ => super::usage::cpu_clock(thread, clock),
+        _ => CpuClock::of_number(thread, clock).map(|clock| clock.now_ns()),
     }
 }
 
@@ -56,8 +62,12 @@ pub async fn clock_gettime(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Re
 
 pub async fn clock_getres(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Result<usize, Errno> {
     read(thread, clock)?;
+    let resolution_ns = match clock as u32 {
+        general::CLOCK_REALTIME_COARSE | general::CLOCK_MONOTONIC_COARSE => TICK_NS,
+        _ => 1,
+    };
     if to != UserAddr(0) {
-        thread.space().write(to, &TimeSpec::from_ns(1))?;
+        thread.space().write(to, &TimeSpec::from_ns(resolution_ns))?;
     }
     Ok(0)
 }
@@ -116,16 +126,33 @@ pub async fn clock_nanosleep(
     if flags & !general::TIMER_ABSTIME != 0 {
         return Err(Errno::EINVAL);
     }
-    read(thread, clock)?;
-    if clock < 0 || matches!(clock as u32, general::CLOCK_PROCESS_CPUTIME_ID | general::CLOCK_THREAD_CPUTIME_ID) {
-        // A sleep of CPU time: no such timers.
-        return Err(Errno::EOPNOTSUPP);
+    let absolute = flags & general::TIMER_ABSTIME != 0;
+    if clock == general::CLOCK_THREAD_CPUTIME_ID as i32 {
+        return Err(Errno::EINVAL);
     }
+    let shown = read(thread, clock)?;
     let time = thread.space().read::<TimeSpec>(time)?.to_ns()?;
-    if flags & general::TIMER_ABSTIME != 0 {
+    if clock < 0 || clock == general::CLOCK_PROCESS_CPUTIME_ID as i32 {
+        let clock = CpuClock::of_number(thread, clock)?;
+        return sleep_cpu_time(&clock, if absolute { time } else { shown.saturating_add(time) }).await;
+    }
+    if absolute {
         return sleep(thread, machine_ns(thread, clock, time)?, UserAddr(0)).await;
     }
     sleep(thread, thread.call_began_ns().saturating_add(time), left).await
+}
+
+/// Sleeps until a process has had that much CPU time. It is looked at when all CPUs together could have given it, a tick
+/// later at the earliest.
+async fn sleep_cpu_time(clock: &CpuClock, until_ns: u64) -> Result<usize, Errno> {
+    loop {
+        let left = until_ns.saturating_sub(clock.now_ns());
+        if left == 0 {
+            return Ok(0);
+        }
+        let pause = (left / cpu::count() as u64).max(TICK_NS);
+        sched::sleep_until(clock::now_ns().saturating_add(pause)).await;
+    }
 }
 
 /// clock_settime(2): no clock of the machine is a program's to set.

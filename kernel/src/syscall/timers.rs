@@ -5,13 +5,13 @@ use super::{
     timespec::{TimeSpec, TimeVal},
 };
 use crate::task::{
-    Thread,
-    timers::{Notice, Schedule, Timer},
+    CpuClock, Thread,
+    timers::{Interval, Left, Notice, Timer, TimerClock},
 };
 use alloc::sync::Arc;
 use linux_raw_sys::general;
 use veridian_containers::{Signal, abi::Errno};
-use veridian_hal::{UserAddr, clock};
+use veridian_hal::UserAddr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 const NS_PER_S: u64 = 1_000_000_000;
@@ -20,45 +20,44 @@ const NS_PER_US: u64 = 1000;
 /// `struct itimerval`: interval and value.
 type IntervalValue = [TimeVal; 2];
 
-fn shown((value, interval): (u64, u64)) -> IntervalValue {
+fn shown(left: Left) -> IntervalValue {
     // What is left is at least a microsecond while it is armed.
-    [interval, value].map(|ns| TimeVal::from_ns(ns.saturating_add(NS_PER_US - 1)))
+    [left.interval_ns, left.value_ns].map(|ns| TimeVal::from_ns(ns.saturating_add(NS_PER_US - 1)))
 }
 
-/// The interval timer of real time; EINVAL for another one. (Timers of CPU time are not there.)
-fn real_timer(thread: &Thread, which: u32) -> Result<Arc<Timer>, Errno> {
-    if which != general::ITIMER_REAL {
-        return Err(Errno::EINVAL);
-    }
-    thread.process().timers().lock().real(thread)
-}
-
-fn armed(value_ns: u64, interval_ns: u64) -> Schedule {
-    Schedule { next_ns: (value_ns > 0).then(|| clock::now_ns().saturating_add(value_ns)), interval_ns }
+/// An interval timer; EINVAL for what is none.
+fn interval_timer(thread: &Thread, which: u32) -> Result<Arc<Timer>, Errno> {
+    let which = match which {
+        general::ITIMER_REAL => Interval::Real,
+        general::ITIMER_VIRTUAL => Interval::Virtual,
+        general::ITIMER_PROF => Interval::Profiling,
+        _ => return Err(Errno::EINVAL),
+    };
+    thread.process().timers().lock().interval(thread, which)
 }
 
 pub async fn setitimer(thread: &Thread, which: u32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
     let space = thread.space();
     let [interval, value]: IntervalValue =
         if new == UserAddr(0) { [TimeVal::from_ns(0); 2] } else { space.read(new)? };
-    let (interval, value) = (interval.to_ns()?, value.to_ns()?);
-    let before = real_timer(thread, which)?.set(armed(value, interval));
+    let asked = Left { value_ns: value.to_ns()?, interval_ns: interval.to_ns()? };
+    let before = interval_timer(thread, which)?.set(asked);
     if old != UserAddr(0) {
-        space.write(old, &shown(before.left()))?;
+        space.write(old, &shown(before))?;
     }
     Ok(0)
 }
 
 pub async fn getitimer(thread: &Thread, which: u32, to: UserAddr) -> Result<usize, Errno> {
-    let left = real_timer(thread, which)?.schedule().left();
+    let left = interval_timer(thread, which)?.left();
     thread.space().write(to, &shown(left))?;
     Ok(0)
 }
 
 /// alarm(2): tells the seconds that were left, rounded, but not down to none.
 pub async fn alarm(thread: &Thread, seconds: u32) -> Result<usize, Errno> {
-    let before = real_timer(thread, general::ITIMER_REAL)?.set(armed(u64::from(seconds) * NS_PER_S, 0));
-    let (left, _) = before.left();
+    let asked = Left { value_ns: u64::from(seconds) * NS_PER_S, interval_ns: 0 };
+    let left = interval_timer(thread, general::ITIMER_REAL)?.set(asked).value_ns;
     let rounded = (left + NS_PER_S / 2) / NS_PER_S;
     Ok(if left > 0 { rounded.max(1) as usize } else { 0 })
 }
@@ -78,12 +77,20 @@ const SIGEV_SIGNAL: u32 = 0;
 const SIGEV_NONE: u32 = 1;
 const SIGEV_THREAD_ID: u32 = 4;
 
-/// timer_create(2), on the clocks that time passes by on. (Timers of CPU time are not there: EOPNOTSUPP.)
-pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to: UserAddr) -> Result<usize, Errno> {
-    time::read(thread, clock)?;
-    if clock < 0 || matches!(clock as u32, general::CLOCK_PROCESS_CPUTIME_ID | general::CLOCK_THREAD_CPUTIME_ID) {
-        return Err(Errno::EOPNOTSUPP);
+/// The clock of that number, for a timer. (Of CPU time, the caller's own process alone has such clocks: EOPNOTSUPP.)
+fn timer_clock(thread: &Arc<Thread>, clock: i32) -> Result<TimerClock, Errno> {
+    let is_cpu_time = clock < 0
+        || matches!(clock as u32, general::CLOCK_PROCESS_CPUTIME_ID | general::CLOCK_THREAD_CPUTIME_ID);
+    if !is_cpu_time {
+        return time::read(thread, clock).map(|_| TimerClock::Machine(clock));
     }
+    let clock = CpuClock::of_number(thread, clock)?;
+    if clock.is_of_process(thread) { Ok(TimerClock::Cpu(clock)) } else { Err(Errno::EOPNOTSUPP) }
+}
+
+/// timer_create(2).
+pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+    let clock = timer_clock(thread, clock)?;
     let space = thread.space();
     let asked: Option<SignalEvent> = if event == UserAddr(0) { None } else { Some(space.read(event)?) };
     let id = thread.process().timers().lock().free_id()?;
@@ -109,7 +116,7 @@ pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to:
     };
     let timer = Timer::new(notice, clock, thread)?;
     space.write(to, &id)?;
-    thread.process().timers().lock().add(id, timer);
+    thread.process().timers().lock().add(id, timer, thread);
     Ok(0)
 }
 
@@ -123,32 +130,39 @@ pub async fn timer_settime(
 ) -> Result<usize, Errno> {
     let space = thread.space();
     let [interval, value]: [TimeSpec; 2] = space.read(new)?;
-    let (interval, value) = (interval.to_ns()?, value.to_ns()?);
+    let (interval_ns, mut value_ns) = (interval.to_ns()?, value.to_ns()?);
     let timer = thread.process().timers().lock().get(id)?;
-    let next_ns = time::expiry_ns(thread, timer.clock(), value, flags & general::TIMER_ABSTIME != 0)?;
-    let before = timer.set(Schedule { next_ns, interval_ns: interval });
+    if flags & general::TIMER_ABSTIME != 0 && value_ns > 0 {
+        let now = match timer.clock() {
+            TimerClock::Machine(number) => time::read(thread, *number)?,
+            TimerClock::Cpu(clock) => clock.now_ns(),
+        };
+        value_ns = value_ns.saturating_sub(now).max(1);
+    }
+    let before = timer.set(Left { value_ns, interval_ns });
     if old != UserAddr(0) {
-        space.write(old, &timespecs(before.left()))?;
+        space.write(old, &timespecs(before))?;
     }
     Ok(0)
 }
 
-fn timespecs((value, interval): (u64, u64)) -> [TimeSpec; 2] {
-    [interval, value].map(TimeSpec::from_ns)
+fn timespecs(left: Left) -> [TimeSpec; 2] {
+    [left.interval_ns, left.value_ns].map(TimeSpec::from_ns)
 }
 
 pub async fn timer_gettime(thread: &Thread, id: u32, to: UserAddr) -> Result<usize, Errno> {
-    let left = thread.process().timers().lock().get(id)?.schedule().left();
+    let left = thread.process().timers().lock().get(id)?.left();
     thread.space().write(to, &timespecs(left))?;
     Ok(0)
 }
 
 pub async fn timer_getoverrun(thread: &Thread, id: u32) -> Result<usize, Errno> {
-    Ok(thread.process().timers().lock().get(id)?.overruns().min(i32::MAX as u32) as usize)
+    let timer = thread.process().timers().lock().get(id)?;
+    Ok(timer.overruns().min(i32::MAX as u32) as usize)
 }
 
 pub async fn timer_delete(thread: &Thread, id: u32) -> Result<usize, Errno> {
     let timer = thread.process().timers().lock().remove(id)?;
-    timer.set(Schedule::default());
+    timer.set(Left::default());
     Ok(0)
 }

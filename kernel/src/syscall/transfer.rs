@@ -76,6 +76,9 @@ pub(super) async fn read_some<S: Sink + Send>(
 ) -> Result<usize, Errno> {
     let Some(offset) = offset else {
         admitted(thread, file, Attempt::Read).await?;
+        if let Some(socket) = socket::socket_of(file) {
+            return socket::message::read(thread, file, &socket, waits, sink).await;
+        }
         return patient(waits, |cx| file.poll_read(cx, sink)).await;
     };
     patient(waits, |cx| file.poll_read_at(cx, offset, sink)).await

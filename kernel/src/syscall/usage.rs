@@ -49,7 +49,8 @@ pub async fn getrusage(thread: &Thread, who: i32, to: UserAddr) -> Result<usize,
     const RUSAGE_CHILDREN: i32 = -1;
     const RUSAGE_THREAD: i32 = 1;
     let usage = match who {
-        RUSAGE_SELF | RUSAGE_THREAD => ResourceUsage::new(thread.times(), thread.peak_resident_bytes()),
+        RUSAGE_SELF => ResourceUsage::new(thread.times(), thread.peak_resident_bytes()),
+        RUSAGE_THREAD => ResourceUsage::new(thread.own_times(), thread.peak_resident_bytes()),
         RUSAGE_CHILDREN => ResourceUsage::new(thread.children_times(), thread.children_peak_resident_bytes()),
         _ => return Err(Errno::EINVAL),
     };
@@ -162,28 +163,4 @@ pub async fn sched_getaffinity(thread: &Arc<Thread>, pid: u32, length: usize, to
     let mask = target.task().map_or(machine(), |task| task.cpus()) & machine();
     thread.space().write(to, &u64::from(mask))?;
     Ok(WORD)
-}
-
-/// CPU time of a process or thread by its clock's number (clock_getcpuclockid(3)); EINVAL for what is no such clock.
-pub fn cpu_clock(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
-    const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
-    const CLOCK_THREAD_CPUTIME_ID: i32 = 3;
-    /// The low bits of a clock made from a pid: which times, and whether of one thread.
-    const KIND: i32 = 0b11;
-    const USER_AND_SYSTEM: i32 = 2;
-    const PROFILING: i32 = 0;
-    const USER: i32 = 1;
-    if matches!(clock, CLOCK_PROCESS_CPUTIME_ID | CLOCK_THREAD_CPUTIME_ID) {
-        return Ok(thread.times().total_ns());
-    }
-    if clock >= 0 {
-        return Err(Errno::EINVAL);
-    }
-    let target = by_pid(thread, !(clock >> 3) as u32).map_err(|_| Errno::EINVAL)?;
-    let times = target.times();
-    match clock & KIND {
-        USER_AND_SYSTEM | PROFILING => Ok(times.total_ns()),
-        USER => Ok(times.user_ns),
-        _ => Err(Errno::EINVAL),
-    }
 }

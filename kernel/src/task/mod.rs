@@ -7,6 +7,7 @@
 //! wait. Lock order: a parent's children before a child's own fields; nothing is woken under a lock.
 
 mod body;
+mod cpu_clock;
 mod exec;
 mod exit;
 mod fork;
@@ -25,6 +26,7 @@ pub mod timers;
 mod usage;
 mod wait;
 
+pub use cpu_clock::{Counted, CpuClock};
 pub use exec::{LoadError, Program, load, prepare};
 pub use exit::{abandon, exit, free_zombies};
 pub use fork::{CloneFlags, CloneRequest, clone};

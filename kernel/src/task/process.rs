@@ -3,7 +3,10 @@
 //! A process is known by its leader, the thread that it began with: that one is its parent's child, has its number,
 //! and stays until the last thread is gone, for others to look at.
 
-use super::{Event, ExitObserver, Guard, Thread, timers::Timers};
+use super::{
+    Event, ExitObserver, Guard, Thread,
+    timers::{CpuTimers, Timer, Timers},
+};
 use crate::{
     namespace::Pid,
     sched::{Times, WaitQueue},
@@ -46,6 +49,7 @@ pub struct Process {
     peak_resident_bytes: AtomicUsize,
     observer: SpinLock<Option<ExitObserver>>,
     timers: SpinLock<Timers>,
+    cpu_timers: CpuTimers,
 }
 
 struct Leader {
@@ -119,6 +123,7 @@ impl Process {
             peak_resident_bytes: AtomicUsize::new(0),
             observer: SpinLock::new(new.observer),
             timers: SpinLock::default(),
+            cpu_timers: CpuTimers::default(),
         })
     }
 
@@ -271,6 +276,15 @@ impl Process {
     /// Its timers.
     pub fn timers(&self) -> &SpinLock<Timers> {
         &self.timers
+    }
+
+    pub(super) fn cpu_timers(&self) -> &CpuTimers {
+        &self.cpu_timers
+    }
+
+    /// Is told of a timer that it is to have.
+    pub(super) fn note_timer(&self, timer: &Timer) {
+        self.cpu_timers.note(timer);
     }
 
     /// What is to be told of its end.

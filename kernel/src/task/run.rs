@@ -3,7 +3,7 @@
 use super::{
     Action, Program, SignalAction, SignalFlags, SignalInfo, SignalSet, Thread, exec, exit, group_is_orphaned, handler,
     oom::{self, Relief},
-    send, send_info,
+    send, send_info, timers,
     wait::{Event, report_to_parent},
 };
 use crate::{cgroup::memory, mm::FaultError, sched, syscall};
@@ -108,6 +108,7 @@ async fn live(thread: &Arc<Thread>, context: &mut UserContext) -> WaitStatus {
                 if let Some(signal) = thread.cpu_time_signal() {
                     send(thread, signal);
                 }
+                timers::look_at_cpu_time(thread);
                 if sched::slice_is_over() {
                     thread.usage().count_slice();
                     sched::yield_now().await;

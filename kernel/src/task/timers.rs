@@ -1,9 +1,10 @@
 //! Timers of a process that send signals when they run out (setitimer(2), timer_create(2)).
 //!
 //! A timer that is armed has a task of the kernel's that sleeps until its time. The task ends when the timer is disarmed, so
-//! that a process has at most as many of these as timers.
+//! that a process has at most as many of these as timers. A timer of CPU time has none: the threads of its process look at
+//! it when the CPU's timer has interrupted them, so that it runs out within a slice of its time.
 
-use super::{SignalInfo, Thread, queue};
+use super::{Counted, CpuClock, SignalInfo, Thread, queue};
 use crate::{
     cgroup::KernelCharge,
     sched::{self, WaitQueue},
@@ -11,10 +12,12 @@ use crate::{
 use alloc::{
     collections::BTreeMap,
     sync::{Arc, Weak},
+    vec::Vec,
 };
 use core::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
     task::Poll,
 };
 use linux_raw_sys::general::CLOCK_REALTIME;
@@ -25,6 +28,9 @@ use veridian_hal::{clock, sync::SpinLock};
 const TIMERS_MAX: usize = 128;
 /// What one takes of the kernel's heap while it is armed.
 const TIMER_BYTES: usize = 1024;
+const SIGALRM: u32 = 14;
+const SIGVTALRM: u32 = 26;
+const SIGPROF: u32 = 27;
 
 /// Whom a timer tells that it ran out.
 #[derive(Clone)]
@@ -39,27 +45,37 @@ pub struct Notice {
     pub cause: Option<(u32, u64)>,
 }
 
-/// When a timer runs out, in nanoseconds of the machine's clock; and how much later again, 0 for never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Schedule {
-    /// `None`: it is not armed.
-    pub next_ns: Option<u64>,
-    /// From one time to the next.
-    pub interval_ns: u64,
+/// By which time a timer runs out.
+#[derive(Clone)]
+pub enum TimerClock {
+    /// The machine's; programs know it by this number.
+    Machine(i32),
+    /// CPU time that was had.
+    Cpu(CpuClock),
 }
 
-impl Schedule {
-    /// What is left of it now: until it runs out, at least a nanosecond when it is armed, and the interval.
-    pub fn left(&self) -> (u64, u64) {
-        (self.next_ns.map_or(0, |next| next.saturating_sub(clock::now_ns()).max(1)), self.interval_ns)
+impl TimerClock {
+    fn now_ns(&self) -> u64 {
+        match self {
+            Self::Machine(_) => clock::now_ns(),
+            Self::Cpu(clock) => clock.now_ns(),
+        }
     }
+}
+
+/// What is left of a timer, and how much later it runs out again; 0 for never. In nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Until it runs out, at least 1 while it is armed.
+    pub value_ns: u64,
+    /// From one time to the next.
+    pub interval_ns: u64,
 }
 
 /// A timer.
 pub struct Timer {
     notice: Notice,
-    /// The number of the clock that times are given by.
-    clock: i32,
+    clock: TimerClock,
     state: SpinLock<State>,
     changed: WaitQueue,
     _charge: KernelCharge,
@@ -67,41 +83,54 @@ pub struct Timer {
 
 #[derive(Default)]
 struct State {
-    schedule: Schedule,
+    /// By its clock (the machine's own, for one of the machine's); `None`: it is not armed.
+    next_ns: Option<u64>,
+    interval_ns: u64,
     /// It has a task.
     has_task: bool,
-    /// Times that it ran out while its signal was still pending.
+    /// Times that it ran out since it sent its last signal, and those before that.
     overruns: u32,
+    overruns_before: u32,
 }
 
 impl Timer {
-    /// One that is not armed, of a clock. ENOMEM.
-    pub fn new(notice: Notice, clock: i32, payer: &Thread) -> Result<Arc<Self>, Errno> {
+    /// One that is not armed. ENOMEM.
+    pub fn new(notice: Notice, clock: TimerClock, payer: &Thread) -> Result<Arc<Self>, Errno> {
         let charge = payer.memory().charge_kernel(TIMER_BYTES)?;
         Ok(Arc::new(Self { notice, clock, state: SpinLock::default(), changed: WaitQueue::new(), _charge: charge }))
     }
 
-    /// The number of its clock.
-    pub fn clock(&self) -> i32 {
-        self.clock
+    /// Its clock.
+    pub fn clock(&self) -> &TimerClock {
+        &self.clock
     }
 
-    /// When it runs out.
-    pub fn schedule(&self) -> Schedule {
-        self.state.lock().schedule
+    /// What is left of it.
+    pub fn left(&self) -> Left {
+        self.left_in(&self.state.lock())
     }
 
-    /// How often it ran out and nobody had taken its last signal.
+    fn left_in(&self, state: &State) -> Left {
+        let value_ns = state.next_ns.map_or(0, |next| next.saturating_sub(self.clock.now_ns()).max(1));
+        Left { value_ns, interval_ns: state.interval_ns }
+    }
+
+    /// How often it ran out and nobody had taken its last signal that was taken.
     pub fn overruns(&self) -> u32 {
-        self.state.lock().overruns
+        let waits = self.receiver().is_some_and(|(to, signal)| self.is_pending(&to, signal, 0));
+        let state = self.state.lock();
+        if waits { state.overruns_before } else { state.overruns }
     }
 
-    /// Arms it, or disarms it; gives the schedule before.
-    pub fn set(self: &Arc<Self>, schedule: Schedule) -> Schedule {
+    /// Arms it, or disarms it with a value of 0; tells what was left of it.
+    pub fn set(self: &Arc<Self>, Left { value_ns, interval_ns }: Left) -> Left {
+        let now = self.clock.now_ns();
         let mut state = self.state.lock();
-        let before = core::mem::replace(&mut state.schedule, schedule);
+        let before = self.left_in(&state);
+        state.next_ns = (value_ns > 0).then(|| now.saturating_add(value_ns));
+        state.interval_ns = interval_ns;
         state.overruns = 0;
-        let needs_task = schedule.next_ns.is_some() && !state.has_task;
+        let needs_task = state.next_ns.is_some() && !state.has_task && matches!(self.clock, TimerClock::Machine(_));
         state.has_task |= needs_task;
         drop(state);
         self.changed.wake_all();
@@ -112,12 +141,25 @@ impl Timer {
         before
     }
 
+    /// Whom it tells, and by what.
+    fn receiver(&self) -> Option<(Arc<Thread>, Signal)> {
+        self.notice.to.upgrade().zip(self.notice.signal)
+    }
+
+    /// Whether a signal of its own waits, which is told of `more` times that it ran out.
+    fn is_pending(&self, to: &Thread, signal: Signal, more: u32) -> bool {
+        match self.notice.cause {
+            Some((id, _)) => to.signals().overrun(signal, id, more, self.notice.alone),
+            None => to.signals().pending().contains(signal),
+        }
+    }
+
     async fn run(self: Arc<Self>) {
         while let Some(next) = self.next_or_end() {
             let mut sleep = pin!(sched::sleep_until(next));
             let is_due = poll_fn(|cx| {
                 self.changed.register(cx);
-                if self.schedule().next_ns != Some(next) {
+                if self.state.lock().next_ns != Some(next) {
                     return Poll::Ready(false);
                 }
                 sleep.as_mut().poll(cx).map(|()| true)
@@ -132,28 +174,42 @@ impl Timer {
     /// The next time; when there is none, the task ends.
     fn next_or_end(&self) -> Option<u64> {
         let mut state = self.state.lock();
-        state.has_task = state.schedule.next_ns.is_some();
-        state.schedule.next_ns
+        state.has_task = state.next_ns.is_some();
+        state.next_ns
+    }
+
+    /// Runs out, if it is of CPU time and that has been had.
+    fn look(&self) {
+        let due = self.state.lock().next_ns;
+        if let (Some(due), TimerClock::Cpu(clock)) = (due, &self.clock)
+            && clock.now_ns() >= due
+        {
+            self.run_out(due);
+        }
     }
 
     fn run_out(&self, due: u64) {
+        let now = self.clock.now_ns();
         let mut state = self.state.lock();
-        if state.schedule.next_ns != Some(due) {
+        if state.next_ns != Some(due) {
             return;
         }
-        let interval = state.schedule.interval_ns;
+        let interval = state.interval_ns;
         // Times that were missed are skipped: the next one is to come.
-        let missed = clock::now_ns().saturating_sub(due).checked_div(interval).unwrap_or(0);
-        state.schedule.next_ns = (interval > 0).then(|| due.saturating_add((missed + 1).saturating_mul(interval)));
-        let Some((to, signal)) = self.notice.to.upgrade().zip(self.notice.signal) else { return };
-        if to.signals().pending().contains(signal) {
-            state.overruns = state.overruns.saturating_add(1 + missed as u32);
+        let missed = now.saturating_sub(due).checked_div(interval).unwrap_or(0);
+        state.next_ns = (interval > 0).then(|| due.saturating_add((missed + 1).saturating_mul(interval)));
+        drop(state);
+        let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+        let Some((to, signal)) = self.receiver() else { return };
+        if self.is_pending(&to, signal, missed.saturating_add(1)) {
+            let mut state = self.state.lock();
+            state.overruns = state.overruns.saturating_add(missed).saturating_add(1);
             return;
         }
-        state.overruns = missed as u32;
+        let mut state = self.state.lock();
+        state.overruns_before = core::mem::replace(&mut state.overruns, missed);
         drop(state);
-        let info =
-            self.notice.cause.map_or(SignalInfo::kernel(), |(id, value)| SignalInfo::timer(id, missed as u32, value));
+        let info = self.notice.cause.map_or(SignalInfo::kernel(), |(id, value)| SignalInfo::timer(id, missed, value));
         // A queue that is full is an overrun.
         if queue(&to, signal, info, self.notice.alone).is_err() {
             self.state.lock().overruns += 1;
@@ -161,24 +217,44 @@ impl Timer {
     }
 }
 
+/// Which of the timers of setitimer(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interval {
+    /// Real time (SIGALRM).
+    Real = 0,
+    /// The process's time in user mode (SIGVTALRM).
+    Virtual = 1,
+    /// All of its CPU time (SIGPROF).
+    Profiling = 2,
+}
+
 /// The timers of a process.
 #[derive(Default)]
 pub struct Timers {
-    /// That of setitimer(2) and alarm(2), in real time.
-    real: Option<Arc<Timer>>,
+    /// Those of setitimer(2) and alarm(2).
+    intervals: [Option<Arc<Timer>>; 3],
     /// Those of timer_create(2), by their ids.
     made: BTreeMap<u32, Arc<Timer>>,
 }
 
 impl Timers {
-    /// The real-time interval timer, made when it is first asked for.
-    pub fn real(&mut self, thread: &Thread) -> Result<Arc<Timer>, Errno> {
-        if let Some(timer) = &self.real {
+    /// An interval timer, made when it is first asked for.
+    pub fn interval(&mut self, thread: &Thread, which: Interval) -> Result<Arc<Timer>, Errno> {
+        let place = &mut self.intervals[which as usize];
+        if let Some(timer) = place {
             return Ok(timer.clone());
         }
+        let counted = |counted| TimerClock::Cpu(CpuClock::of_process(thread.process(), counted));
+        let (signal, clock) = match which {
+            Interval::Real => (SIGALRM, TimerClock::Machine(CLOCK_REALTIME as i32)),
+            Interval::Virtual => (SIGVTALRM, counted(Counted::User)),
+            Interval::Profiling => (SIGPROF, counted(Counted::All)),
+        };
         let to = Arc::downgrade(&thread.leader());
-        let notice = Notice { to, alone: false, signal: Some(Signal::SIGALRM), cause: None };
-        Ok(self.real.insert(Timer::new(notice, CLOCK_REALTIME as i32, thread)?).clone())
+        let notice = Notice { to, alone: false, signal: Signal::new(signal), cause: None };
+        let timer = Timer::new(notice, clock, thread)?;
+        thread.process().note_timer(&timer);
+        Ok(place.insert(timer).clone())
     }
 
     /// The id that the next timer gets; EAGAIN when there are too many.
@@ -186,8 +262,9 @@ impl Timers {
         (0..TIMERS_MAX as u32).find(|id| !self.made.contains_key(id)).ok_or(Errno::EAGAIN)
     }
 
-    /// Adds one.
-    pub fn add(&mut self, id: u32, timer: Arc<Timer>) {
+    /// Adds one to those of `thread`'s process.
+    pub fn add(&mut self, id: u32, timer: Arc<Timer>, thread: &Thread) {
+        thread.process().note_timer(&timer);
         self.made.insert(id, timer);
     }
 
@@ -201,10 +278,37 @@ impl Timers {
         self.made.remove(&id).ok_or(Errno::EINVAL)
     }
 
+    /// Those of CPU time.
+    fn of_cpu_time(&self) -> Vec<Arc<Timer>> {
+        let all = self.intervals.iter().flatten().chain(self.made.values());
+        all.filter(|timer| matches!(timer.clock, TimerClock::Cpu(_))).cloned().collect()
+    }
+
     /// Takes out those that a new program does not have, or all; to be [disarmed](Timer::set) without any lock.
-    pub(super) fn take(&mut self, all: bool) -> impl Iterator<Item = Arc<Timer>> + use<> {
-        let real = if all { self.real.take() } else { None };
-        core::mem::take(&mut self.made).into_values().chain(real)
+    fn take(&mut self, all: bool) -> impl Iterator<Item = Arc<Timer>> + use<> {
+        let intervals = if all { core::mem::take(&mut self.intervals) } else { Default::default() };
+        core::mem::take(&mut self.made).into_values().chain(intervals.into_iter().flatten())
+    }
+}
+
+/// Whether a process has ever had timers of CPU time.
+#[derive(Debug, Default)]
+pub(super) struct CpuTimers(AtomicBool);
+
+impl CpuTimers {
+    /// It has `timer`.
+    pub fn note(&self, timer: &Timer) {
+        if matches!(timer.clock, TimerClock::Cpu(_)) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The running `thread` looks whether timers of its process have run out that count CPU time.
+pub(super) fn look_at_cpu_time(thread: &Thread) {
+    if thread.process().cpu_timers().0.load(Ordering::Relaxed) {
+        let timers = thread.process().timers().lock().of_cpu_time();
+        timers.iter().for_each(|timer| timer.look());
     }
 }
 
@@ -212,6 +316,6 @@ impl Timers {
 pub(super) fn disarm(thread: &Thread, all: bool) {
     let gone = thread.process().timers().lock().take(all);
     gone.for_each(|timer| {
-        timer.set(Schedule::default());
+        timer.set(Left::default());
     });
 }

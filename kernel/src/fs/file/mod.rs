@@ -171,7 +171,7 @@ impl File {
 
     /// What `/proc/<pid>/fdinfo` tells of the flags of a descriptor that is closed on exec, or not.
     pub(super) fn told_flags(&self, close_on_exec: bool) -> u32 {
-        let mut flags = self.flags() | OpenFlags::LARGEFILE;
+        let mut flags = self.flags();
         flags.set(OpenFlags::CLOEXEC, close_on_exec);
         flags.bits()
     }

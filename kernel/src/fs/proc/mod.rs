@@ -109,7 +109,7 @@ impl Instance {
     fn shows(&self, thread: &Thread, viewer: Option<&Thread>, credentials: &Credentials, least: Hide) -> bool {
         let hidden = self.options.hide == Hide::Ptraceable || self.options.hide as u8 >= least as u8;
         let excepted = self.options.hide != Hide::Ptraceable && credentials.in_group(self.options.group);
-        let own = viewer.is_some_and(|viewer| core::ptr::eq(viewer, thread));
+        let own = viewer.is_some_and(|viewer| viewer.is_sibling(thread));
         !hidden || excepted || own || process::permit(credentials, thread).is_ok()
     }
 }
@@ -144,13 +144,19 @@ const ROWS_OF_PROCESSES: usize = 2;
 const FIRST_PROCESS: u64 = 0x100;
 
 fn link_to_self(instance: &Instance, caller: &Caller<'_>) -> Result<Vec<u8>, Errno> {
-    let number = caller.thread.and_then(|thread| thread.pid().number_in(&instance.namespace));
-    Ok(format!("{}", number.ok_or(Errno::ENOENT)?).into_bytes())
+    Ok(format!("{}", own_numbers(instance, caller)?.0).into_bytes())
+}
+
+/// The numbers of the caller's process and of the thread itself.
+fn own_numbers(instance: &Instance, caller: &Caller<'_>) -> Result<(u32, u32), Errno> {
+    let thread = caller.thread.ok_or(Errno::ENOENT)?;
+    let process = thread.process().leader_pid().number_in(&instance.namespace);
+    process.zip(thread.pid().number_in(&instance.namespace)).ok_or(Errno::ENOENT)
 }
 
 fn link_to_thread_self(instance: &Instance, caller: &Caller<'_>) -> Result<Vec<u8>, Errno> {
-    let number = caller.thread.and_then(|thread| thread.pid().number_in(&instance.namespace)).ok_or(Errno::ENOENT)?;
-    Ok(format!("{number}/task/{number}").into_bytes())
+    let (process, thread) = own_numbers(instance, caller)?;
+    Ok(format!("{process}/task/{thread}").into_bytes())
 }
 
 /// The root directory.
@@ -183,6 +189,14 @@ impl Directory for Root {
             return Err(Errno::EPERM);
         }
         Ok(Node::Directory(Process::new(&thread, &self.0.namespace).directory()))
+    }
+
+    fn make_directory(&self, _: &[u8], _: u16, _: &Caller<'_>) -> Result<Node, Errno> {
+        Err(Errno::ENOENT)
+    }
+
+    fn make_file(&self, _: &[u8], _: u16, _: &Caller<'_>) -> Result<Node, Errno> {
+        Err(Errno::ENOENT)
     }
 
     fn list(&self, from: u64, opener: &Opener, tell: &mut dyn FnMut(Listed<'_>) -> bool) -> Result<(), Errno> {

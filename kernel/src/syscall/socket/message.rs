@@ -258,11 +258,11 @@ fn check_credentials(thread: &Thread, body: &[u8]) -> Result<(), Errno> {
 }
 
 /// Receives: of a stream all that is asked, if it is to.
-async fn receive(
+async fn receive<S: Sink + Send>(
     thread: &Thread,
     file: &File,
     socket: &Arc<Socket>,
-    sink: &mut UserBuffer,
+    sink: &mut S,
     flags: MessageFlags,
     begun: bool,
 ) -> Result<Received, Errno> {
@@ -271,7 +271,7 @@ async fn receive(
     let peek = flags.contains(MessageFlags::PEEK);
     let all = flags.contains(MessageFlags::WAITALL) && socket.kind() == Kind::Stream && !peek;
     let mut received = wait(thread, begun, nonblocking, timeout, |cx| socket.poll_receive(cx, sink, peek)).await?;
-    while all && Sink::remaining(sink) > 0 && received.bytes > 0 && received.passed.is_none() {
+    while all && sink.remaining() > 0 && received.bytes > 0 && received.passed.is_none() {
         match wait(thread, true, nonblocking, timeout, |cx| socket.poll_receive(cx, sink, false)).await {
             Ok(more) if more.bytes > 0 => {
                 received.bytes += more.bytes;
@@ -281,6 +281,21 @@ async fn receive(
         }
     }
     Ok(received)
+}
+
+/// read(2) of a socket, and readv(2).
+pub async fn read<S: Sink + Send>(
+    thread: &Thread,
+    file: &File,
+    socket: &Arc<Socket>,
+    waits: bool,
+    sink: &mut S,
+) -> Result<usize, Errno> {
+    if sink.remaining() == 0 {
+        return Ok(0);
+    }
+    let flags = if waits { MessageFlags::empty() } else { MessageFlags::DONTWAIT };
+    Ok(receive(thread, file, socket, sink, flags, false).await?.bytes)
 }
 
 /// The count that the call gives, and whether a packet was cut.
@@ -375,6 +390,8 @@ async fn receive_message(
     if control.cut {
         out |= net::MSG_CTRUNC;
     }
+    // As Linux: what was asked for of what comes along is told too.
+    out |= (flags & MessageFlags::CMSG_CLOEXEC).bits();
     space.write_bytes(UserAddr(header.control), &control.bytes)?;
     header.control_length = control.bytes.len();
     header.flags = out;

@@ -37,11 +37,12 @@ const fn number(level: u32, name: u32, default: i32, most: i32) -> Kept {
 }
 
 /// What has nothing to act upon here: a connection over the loopback never idles out, no packet is delayed, routed or sent
-/// to many.
-const KEPT: [Kept; 10] = [
+/// to many, none is urgent.
+const KEPT: [Kept; 11] = [
     switch(net::SOL_SOCKET, net::SO_KEEPALIVE),
     switch(net::SOL_SOCKET, net::SO_BROADCAST),
     switch(net::SOL_SOCKET, net::SO_DONTROUTE),
+    switch(net::SOL_SOCKET, net::SO_OOBINLINE),
     switch(TCP, net::TCP_NODELAY),
     switch(TCP, net::TCP_CORK),
     number(TCP, net::TCP_KEEPIDLE, 7200, 32767),

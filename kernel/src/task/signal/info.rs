@@ -56,6 +56,17 @@ impl SignalInfo {
         Self { code: SI_TIMER, fields: [pair(id, overrun), value, 0, 0], ..Self::default() }
     }
 
+    /// Whether the timer `id` is the cause.
+    pub fn is_of_timer(&self, id: u32) -> bool {
+        self.code == SI_TIMER && self.fields[0] as u32 == id
+    }
+
+    /// A timer has run out `more` times since.
+    pub fn overrun(&mut self, more: u32) {
+        let (id, count) = self.sender();
+        self.fields[0] = pair(id, count.saturating_add(more).min(i32::MAX as u32));
+    }
+
     /// A system call that a filter has trapped (seccomp(2)); `data` is the filter's.
     pub fn seccomp(address: usize, number: u32, architecture: u32, data: u16) -> Self {
         Self { errno: data.into(), code: SYS_SECCOMP, fields: [address as u64, pair(number, architecture), 0, 0] }

@@ -364,6 +364,12 @@ impl Signals {
         }
     }
 
+    /// Whether the signal of the timer `id` waits, for this thread alone or for its process; it is told of `more` overruns.
+    pub(super) fn overrun(&self, signal: Signal, id: u32, more: u32, alone: bool) -> bool {
+        let queue = if alone { &self.pending } else { &self.shared.pending };
+        queue.overrun(signal, id, more)
+    }
+
     /// Forgets what a coming SIGCONT or stop undoes.
     fn cancel(&self, signals: SignalSet) {
         self.pending.remove(signals);

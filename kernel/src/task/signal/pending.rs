@@ -39,6 +39,21 @@ impl Pending {
         Ok(())
     }
 
+    /// Whether `signal` waits for the timer `id`, or is one that waits once and has another cause. The timer's own is told
+    /// of `more` times that it ran out.
+    pub fn overrun(&self, signal: Signal, id: u32, more: u32) -> bool {
+        if !self.set().contains(signal) {
+            return false;
+        }
+        let mut causes = self.causes.lock();
+        let mut own = causes.iter_mut().filter(|(number, _)| u32::from(*number) == signal.number());
+        if let Some((_, info)) = own.find(|(_, info)| info.is_of_timer(id)) {
+            info.overrun(more);
+            return true;
+        }
+        signal.number() < FIRST_QUEUED
+    }
+
     /// Takes the lowest of `wanted`, the first that came.
     pub fn take_of(&self, wanted: SignalSet) -> Option<(Signal, SignalInfo)> {
         if self.set().0 & wanted.0 == 0 {

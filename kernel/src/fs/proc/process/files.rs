@@ -51,7 +51,7 @@ impl Directory for Descriptors {
 
     fn list(&self, from: u64, opener: &Opener, tell: &mut dyn FnMut(Listed<'_>) -> bool) -> Result<(), Errno> {
         let thread = self.process.live()?;
-        let own = opener.thread.upgrade().is_some_and(|opener| Arc::ptr_eq(&opener, &thread));
+        let own = opener.thread.upgrade().is_some_and(|opener| opener.is_sibling(&thread));
         if !own {
             super::permit(&opener.credentials, &thread)?;
         }

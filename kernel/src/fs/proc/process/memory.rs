@@ -62,8 +62,7 @@ pub fn maps(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     told_maps(process, opener, |_, _, _| Ok(()))
 }
 
-/// `smaps`: as `maps`, and behind each line what of it is in memory. All is there at once, so that nothing is dirty that
-/// would have to be written back.
+/// `smaps`: as `maps`, and behind each line what of it is in memory. What is nowhere else is dirty.
 pub fn detailed_maps(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     told_maps(process, opener, |to, stretch, residence| {
         let line = |to: &mut String, name: &str, bytes: usize| writeln!(to, "{name:<16}{:8} kB", bytes / 1024);
@@ -89,13 +88,16 @@ pub fn summed_maps(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
 }
 
 fn residence_lines(to: &mut String, residence: &Residence) -> fmt::Result {
+    let private = residence.resident - residence.shared;
+    let private_dirty = residence.anonymous.min(private);
+    let shared_dirty = residence.anonymous - private_dirty;
     let lines = [
         ("Rss:", residence.resident),
         ("Pss:", residence.proportional),
-        ("Shared_Clean:", residence.shared),
-        ("Shared_Dirty:", 0),
-        ("Private_Clean:", residence.resident - residence.shared),
-        ("Private_Dirty:", 0),
+        ("Shared_Clean:", residence.shared - shared_dirty),
+        ("Shared_Dirty:", shared_dirty),
+        ("Private_Clean:", private - private_dirty),
+        ("Private_Dirty:", private_dirty),
         ("Anonymous:", residence.anonymous),
         ("Swap:", 0),
         ("SwapPss:", 0),

@@ -15,13 +15,15 @@ use crate::{
     boot,
     fs::{
         Caller, FileType, Location,
-        synthetic::{Directory, Entry, Listed, Node, Opener, Ownership, list_names},
+        synthetic::{Directory, Entry, Listed, Node, Opener, Ownership},
     },
     namespace::{IdKind, PidNamespace},
+    sched::Times,
     security::{Capabilities, Credentials, write_map, write_set_groups},
     task::Thread,
 };
 use alloc::{
+    collections::BTreeMap,
     format,
     sync::{Arc, Weak},
     vec::Vec,
@@ -32,7 +34,9 @@ use veridian_containers::abi::Errno;
 /// A process as an instance of procfs shows it.
 #[derive(Clone, Debug)]
 pub struct Process {
+    /// The leader; or one thread, if it is that which is shown.
     thread: Weak<Thread>,
+    of_thread: bool,
     /// Whose numbers are shown.
     namespace: Arc<PidNamespace>,
 }
@@ -44,12 +48,17 @@ pub fn permit(credentials: &Credentials, thread: &Thread) -> Result<(), Errno> {
 
 impl Process {
     pub fn new(thread: &Arc<Thread>, namespace: &Arc<PidNamespace>) -> Self {
-        Self { thread: Arc::downgrade(thread), namespace: namespace.clone() }
+        Self { thread: Arc::downgrade(thread), of_thread: false, namespace: namespace.clone() }
     }
 
     /// The process; ESRCH once it has been waited for.
     pub fn live(&self) -> Result<Arc<Thread>, Errno> {
         self.thread.upgrade().filter(|thread| !thread.pid().is_released()).ok_or(Errno::ESRCH)
+    }
+
+    /// CPU time of the process, or of the one thread that is shown.
+    fn times(&self, thread: &Thread) -> Times {
+        if self.of_thread { thread.own_times() } else { thread.times() }
     }
 
     /// The number that `thread` has in this instance; 0 for none.
@@ -80,7 +89,7 @@ impl Shown for Process {
 
     fn permit(&self, caller: &Caller<'_>) -> Result<(), Errno> {
         let thread = self.live()?;
-        let own = caller.thread.is_some_and(|asker| core::ptr::eq(asker, &*thread));
+        let own = caller.thread.is_some_and(|asker| asker.is_sibling(&thread));
         if own { Ok(()) } else { permit(caller.credentials, &thread) }
     }
 }
@@ -126,9 +135,18 @@ static ROWS: [Row<Process>; 29] = [
     Row::directory("task", |process| Arc::new(Tasks(process.clone()))),
 ];
 
-/// `/proc/<pid>/task`: the process's threads, of which there is one.
+/// `/proc/<pid>/task`: the process's threads.
 #[derive(Debug)]
 struct Tasks(Process);
+
+impl Tasks {
+    /// The threads by their numbers. The leader is there until the last of them has ended.
+    fn threads(&self) -> Result<BTreeMap<u32, Arc<Thread>>, Errno> {
+        let leader = self.0.live()?;
+        let others = leader.process().threads();
+        Ok(others.into_iter().chain([leader]).map(|thread| (self.0.number(&thread), thread)).collect())
+    }
+}
 
 impl Entry for Tasks {
     fn ownership(&self) -> Ownership {
@@ -142,16 +160,21 @@ impl Entry for Tasks {
 
 impl Directory for Tasks {
     fn look_up(&self, name: &[u8], _: &Caller<'_>) -> Result<Node, Errno> {
-        let thread = self.0.live()?;
-        if super::number(name) != Some(self.0.number(&thread)) {
-            return Err(Errno::ENOENT);
-        }
-        Ok(Node::Directory(Arc::new(Table { shown: self.0.clone(), rows: &ROWS[..ROWS.len() - 1] })))
+        let number = super::number(name).ok_or(Errno::ENOENT)?;
+        let thread = self.threads()?.remove(&number).ok_or(Errno::ENOENT)?;
+        let shown = Process { of_thread: true, ..Process::new(&thread, &self.0.namespace) };
+        Ok(Node::Directory(Arc::new(Table { shown, rows: &ROWS[..ROWS.len() - 1] })))
     }
 
     fn list(&self, from: u64, _: &Opener, tell: &mut dyn FnMut(Listed<'_>) -> bool) -> Result<(), Errno> {
-        let name = format!("{}", self.0.number(&*self.0.live()?));
-        list_names([(name.as_bytes(), FileType::Directory)], from, tell);
+        let first = u32::try_from(from).unwrap_or(u32::MAX);
+        for number in self.threads()?.into_keys().filter(|number| *number >= first) {
+            let name = format!("{number}");
+            let next = u64::from(number) + 1;
+            if !tell(Listed { name: name.as_bytes(), file_type: FileType::Directory, next }) {
+                break;
+            }
+        }
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     fs::synthetic::Opener,
     namespace::Pid,
     sched::{ALL_CPUS, Times},
+    security::Seccomp,
     task::Thread,
 };
 use alloc::{
@@ -41,7 +42,7 @@ pub fn comm(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
 /// A write to `comm`: only the process itself may (proc_pid_comm(5): a thread of the same process).
 pub fn set_comm(process: &Process, bytes: &[u8], opener: &Opener) -> Result<(), Errno> {
     let thread = process.live()?;
-    if !opener.thread.upgrade().is_some_and(|opener| alloc::sync::Arc::ptr_eq(&opener, &thread)) {
+    if !opener.thread.upgrade().is_some_and(|opener| opener.is_sibling(&thread)) {
         return Err(Errno::EINVAL);
     }
     let end = bytes.iter().position(|&byte| byte == 0 || byte == b'\n').unwrap_or(bytes.len());
@@ -52,7 +53,7 @@ pub fn set_comm(process: &Process, bytes: &[u8], opener: &Opener) -> Result<(), 
 /// The 52 fields of proc_pid_stat(5).
 pub fn stat(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let thread = process.live()?;
-    let own = opener.thread.upgrade().is_some_and(|opener| alloc::sync::Arc::ptr_eq(&opener, &thread));
+    let own = opener.thread.upgrade().is_some_and(|opener| opener.is_sibling(&thread));
     let guarded = own || super::permit(&opener.credentials, &thread).is_ok();
     let space = thread.try_space();
     let sizes = space.as_deref().map(|space| (space.mapped_bytes(), space.resident_bytes())).unwrap_or_default();
@@ -60,7 +61,7 @@ pub fn stat(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let (landmarks, heap) = marks;
     let (usage, signals) = (thread.usage(), thread.signals());
     let ticks = |time: Times| [time.user_ns, time.system_ns].map(|ns| ns / NS_PER_TICK);
-    let ([user, system], [children_user, children_system]) = (ticks(thread.times()), ticks(thread.children_times()));
+    let ([user, system], [children_user, children_system]) = (ticks(process.times(&thread)), ticks(thread.children_times()));
     let shifted_ns = i128::from(usage.started_ns()) + boot_offset_ns(opener);
     let [pending, blocked, ignored, caught] = masks(signals).map(|mask| mask & 0x7fff_ffff);
     let parent = thread.parent().map_or(0, |parent| process.number(&parent));
@@ -115,6 +116,7 @@ pub fn status(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let (letter, word) = state(&thread);
     let parent = thread.parent().map_or(0, |parent| process.number(&parent));
     let number = process.number(&thread);
+    let leader_number = thread.process().leader_pid().number_in(&process.namespace).unwrap_or(0);
     let umask = thread.try_with_fs(|fs| fs.umask);
     let numbers = |of: &Pid| -> String {
         let numbers = of.numbers_from(&process.namespace).unwrap_or_default();
@@ -127,10 +129,10 @@ pub fn status(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
         if let Some(umask) = umask {
             writeln!(to, "Umask:\t{umask:04o}")?;
         }
-        writeln!(to, "State:\t{letter} ({word})\nTgid:\t{number}\nNgid:\t0\nPid:\t{number}\nPPid:\t{parent}")?;
+        writeln!(to, "State:\t{letter} ({word})\nTgid:\t{leader_number}\nNgid:\t0\nPid:\t{number}\nPPid:\t{parent}")?;
         writeln!(to, "TracerPid:\t0")?;
         identity(to, &thread, opener)?;
-        writeln!(to, "NStgid:{0}\nNSpid:{0}", numbers(thread.pid()))?;
+        writeln!(to, "NStgid:{}\nNSpid:{}", numbers(thread.process().leader_pid()), numbers(thread.pid()))?;
         writeln!(to, "NSpgid:{}\nNSsid:{}", leader(thread.group()), leader(thread.session()))?;
         if let Some(space) = thread.try_space() {
             memory(to, &Sizes::of(&space))?;
@@ -187,7 +189,13 @@ fn rights(to: &mut String, thread: &Thread) -> fmt::Result {
         ("Amb", who.ambient),
     ];
     sets.iter().try_for_each(|(name, set)| writeln!(to, "Cap{name}:\t{:016x}", set.bits()))?;
-    writeln!(to, "NoNewPrivs:\t{}", u8::from(who.no_new_privileges))
+    writeln!(to, "NoNewPrivs:\t{}", u8::from(who.no_new_privileges))?;
+    let filters = match thread.confinement().seccomp() {
+        Seccomp::Disabled => 0,
+        Seccomp::Strict => 1,
+        Seccomp::Filtered(_) => 2,
+    };
+    writeln!(to, "Seccomp:\t{filters}")
 }
 
 /// The CPUs that it may run on.
