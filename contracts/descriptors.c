@@ -169,6 +169,20 @@ CONTRACT(pipe_in_packet_mode_keeps_packets_apart) {
     HOLDS(read(ends[0], text, 2) == 2 && read(ends[0], text, 8) == 2 && text[0] == 'd');
 }
 
+CONTRACT(pipe_packets_are_a_page_at_most_and_can_be_turned_on) {
+    int ends[2];
+    static char bytes[8192];
+    DO(pipe(ends));
+    DO(fcntl(ends[1], F_SETFL, O_DIRECT));
+    HOLDS(fcntl(ends[1], F_GETFL) == (O_WRONLY | O_DIRECT));
+    HOLDS(write(ends[1], bytes, 5000) == 5000);
+    HOLDS(read(ends[0], bytes, 8192) == 4096 && read(ends[0], bytes, 8192) == 904);
+    DO(fcntl(ends[1], F_SETFL, 0));
+    DO(write(ends[1], "ab", 2));
+    DO(write(ends[1], "cd", 2));
+    HOLDS(read(ends[0], bytes, 8192) == 4);
+}
+
 CONTRACT(poll_tells_of_bad_and_ignores_negative_descriptors) {
     struct pollfd waits[2] = {{.fd = 99, .events = POLLIN}, {.fd = -1, .events = POLLIN, .revents = 7}};
     HOLDS(poll(waits, 2, -1) == 1 && waits[0].revents == POLLNVAL && waits[1].revents == 0);

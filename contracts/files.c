@@ -147,6 +147,33 @@ CONTRACT(open_tmpfile_has_no_name_until_it_is_linked) {
     HOLDS(status_of("name").st_ino == found.st_ino && status_of("name").st_nlink == 1);
 }
 
+CONTRACT(open_tmpfile_refuses_what_makes_no_sense) {
+    own_directory();
+    file_of("a", "text");
+    FAILS(EINVAL, open(".", O_TMPFILE | O_RDONLY, 0600));
+    FAILS(EINVAL, open(".", O_TMPFILE | O_RDWR | O_CREAT, 0600));
+    FAILS(EINVAL, open(".", (O_TMPFILE & ~O_DIRECTORY) | O_RDWR, 0600));
+    FAILS(ENOTDIR, open("a", O_TMPFILE | O_RDWR, 0600));
+    FAILS(ENOENT, open("none", O_TMPFILE | O_RDWR, 0600));
+    DO(chmod(".", 0555));
+    without_rights();
+    FAILS(EACCES, open(".", O_TMPFILE | O_RDWR, 0600));
+}
+
+CONTRACT(open_tmpfile_is_linked_by_its_descriptor_unless_it_is_exclusive) {
+    own_directory();
+    int file = DO(open(".", O_TMPFILE | O_WRONLY, 0640)), other = DO(open(".", O_TMPFILE | O_WRONLY | O_EXCL, 0600));
+    DO(write(file, "text", 4));
+    DO(linkat(file, "", AT_FDCWD, "name", AT_EMPTY_PATH));
+    HOLDS(size_of("name") == 4 && (status_of("name").st_mode & 07777) == 0640);
+    DO(linkat(file, "", AT_FDCWD, "second", AT_EMPTY_PATH));
+    HOLDS(status_of("name").st_nlink == 2);
+    FAILS(ENOENT, linkat(other, "", AT_FDCWD, "third", AT_EMPTY_PATH));
+    DO(unlink("name"));
+    DO(unlink("second"));
+    FAILS(ENOENT, linkat(file, "", AT_FDCWD, "again", AT_EMPTY_PATH));
+}
+
 CONTRACT(open_status_flags_are_shared_by_duplicates_and_not_by_openings) {
     own_directory();
     int file = file_of("a", "text"), copy = DO(dup(file)), other = DO(open("a", O_RDWR));

@@ -268,11 +268,43 @@ CONTRACT(memory_of_others_is_read_and_written_by_process_vm) {
     char byte, copy[8] = "";
     DO(read(ends[0], &byte, 1));
     struct iovec { void *at; size_t length; } local = {copy, 6}, remote = {mine, 6};
-    HOLDS(syscall(SYS_process_vm_readv, child, &local, 1, &remote, 1, 0) == 6 && strcmp(copy, "child") == 0);
+    HOLDS(syscall(SYS_process_vm_readv, child, &local, 1, &remote, 1L, 0L) == 6 && strcmp(copy, "child") == 0);
     strcpy(copy, "given");
-    HOLDS(syscall(SYS_process_vm_writev, child, &local, 1, &remote, 1, 0) == 6);
+    HOLDS(syscall(SYS_process_vm_writev, child, &local, 1, &remote, 1L, 0L) == 6);
     remote.at = (void *)8;
-    FAILS(EFAULT, syscall(SYS_process_vm_readv, child, &local, 1, &remote, 1, 0));
+    FAILS(EFAULT, syscall(SYS_process_vm_readv, child, &local, 1, &remote, 1L, 0L));
     DO(write(done[1], "x", 1));
     finishes(child);
+}
+
+CONTRACT(memory_of_others_is_copied_as_far_as_it_is_there) {
+    char *two = map(2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE), *copy = map(2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    memset(two, 7, 2 * PAGE);
+    DO(mprotect(two + PAGE, PAGE, PROT_NONE));
+    struct iovec { void *at; size_t length; } local[2] = {{copy, 10}, {copy + 10, 2 * PAGE - 10}}, remote = {two, 2 * PAGE};
+    HOLDS(syscall(SYS_process_vm_readv, getpid(), local, 2, &remote, 1L, 0L) == PAGE && copy[PAGE - 1] == 7);
+    FAILS(EINVAL, syscall(SYS_process_vm_readv, getpid(), local, 2, &remote, 1L, 1L));
+    FAILS(EINVAL, syscall(SYS_process_vm_readv, getpid(), local, 1025, &remote, 1L, 0L));
+    FAILS(EFAULT, syscall(SYS_process_vm_readv, getpid(), 8, 2, &remote, 1L, 0L));
+    FAILS(ESRCH, syscall(SYS_process_vm_readv, 4000000, local, 2, &remote, 1L, 0L));
+    DO(mprotect(two, PAGE, PROT_READ));
+    FAILS(EFAULT, syscall(SYS_process_vm_writev, getpid(), local, 2, &remote, 1L, 0L));
+    pid_t child = START(for (;;) pause());
+    without_rights();
+    FAILS(EPERM, syscall(SYS_process_vm_readv, child, local, 2, &remote, 1L, 0L));
+}
+
+CONTRACT(memory_at_fork_is_said_of_what_is_mapped) {
+    char *at = map(2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE), *shared = map(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);
+    FAILS(EINVAL, madvise(shared, PAGE, MADV_WIPEONFORK));
+    FAILS(EINVAL, madvise(at + 1, PAGE, MADV_DONTFORK));
+    DO(madvise(at, 2 * PAGE, MADV_DONTFORK));
+    DO(madvise(at, 2 * PAGE, MADV_DOFORK));
+    *at = 1;
+    HOLDS(IN_CHILD({ HOLDS(*at == 1); }) == 0);
+    DO(madvise(at, 2 * PAGE, MADV_WIPEONFORK));
+    DO(madvise(at, 2 * PAGE, MADV_KEEPONFORK));
+    HOLDS(IN_CHILD({ HOLDS(*at == 1); }) == 0);
+    DO(munmap(at + PAGE, PAGE));
+    FAILS(ENOMEM, madvise(at, 2 * PAGE, MADV_DONTFORK));
 }

@@ -245,6 +245,59 @@ CONTRACT(exec_by_descriptor) {
     FAILS(ENOENT, syscall(SYS_execveat, program, "", arguments, environ, 0));
 }
 
+CONTRACT(exec_at_a_descriptor_s_directory) {
+    own_directory();
+    DO(symlink(itself(), "link"));
+    int here = DO(open(".", O_PATH | O_DIRECTORY));
+    char *arguments[] = {"contracts", "--number", NULL};
+    HOLDS(IN_CHILD({ syscall(SYS_execveat, here, "link", arguments, environ, 0); _exit(9); }) == 0);
+    FAILS(ELOOP, syscall(SYS_execveat, here, "link", arguments, environ, AT_SYMLINK_NOFOLLOW));
+    FAILS(EINVAL, syscall(SYS_execveat, here, "link", arguments, environ, 1));
+    FAILS(ENOENT, syscall(SYS_execveat, here, "none", arguments, environ, 0));
+    FAILS(EBADF, syscall(SYS_execveat, 777, "link", arguments, environ, 0));
+    FAILS(EACCES, syscall(SYS_execveat, here, "", arguments, environ, AT_EMPTY_PATH));
+}
+
+CONTRACT(exec_of_a_file_without_a_name) {
+    int program = DO(open(itself(), O_RDONLY)), memory = DO(syscall(SYS_memfd_create, "program", 1));
+    char bytes[65536];
+    for (long count; (count = DO(read(program, bytes, sizeof bytes))) > 0;) HOLDS(write(memory, bytes, count) == count);
+    char *arguments[] = {"contracts", "--number", NULL};
+    HOLDS(IN_CHILD({ syscall(SYS_execveat, memory, "", arguments, environ, AT_EMPTY_PATH); _exit(9); }) == 0);
+}
+
+CONTRACT(exec_of_a_script_by_descriptor_needs_it_after_exec) {
+    own_directory();
+    char text[300];
+    snprintf(text, sizeof text, "#!%s --number\n", itself());
+    close(file_of("script", text));
+    DO(chmod("script", 0755));
+    int script = DO(open("script", O_RDONLY | O_CLOEXEC));
+    char *arguments[] = {"script", NULL};
+    FAILS(ENOENT, syscall(SYS_execveat, script, "", arguments, environ, AT_EMPTY_PATH));
+}
+
+CONTRACT(pidfd_gives_descriptors_of_its_process) {
+    own_directory();
+    int ends[2], file = file_of("a", "text");
+    DO(pipe(ends));
+    pid_t child = START({
+        DO(lseek(file, 2, SEEK_SET));
+        DO(dup2(file, 77));
+        DO(write(ends[1], "x", 1));
+        for (;;) pause();
+    });
+    char byte;
+    DO(read(ends[0], &byte, 1));
+    int process = DO(syscall(SYS_pidfd_open, child, 0)), got = DO(syscall(SYS_pidfd_getfd, process, 77, 0));
+    HOLDS(fcntl(got, F_GETFD) == FD_CLOEXEC && read(got, &byte, 1) == 1 && byte == 'x');
+    FAILS(EBADF, syscall(SYS_pidfd_getfd, process, 78, 0));
+    FAILS(EBADF, syscall(SYS_pidfd_getfd, got, 77, 0));
+    FAILS(EINVAL, syscall(SYS_pidfd_getfd, process, 77, 1));
+    without_rights();
+    FAILS(EPERM, syscall(SYS_pidfd_getfd, process, 77, 0));
+}
+
 CONTRACT(exec_keeps_what_is_the_process_s) {
     own_directory();
     DO(umask(0123));

@@ -13,7 +13,7 @@ use super::{
     tmpfs::Data,
 };
 use crate::{cgroup::devices::DeviceAccess, security::Capabilities};
-use alloc::sync::Arc;
+use alloc::{format, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
 
@@ -115,10 +115,11 @@ impl Caller<'_> {
         {
             let mut attributes = inode.attributes.lock();
             match attributes.links {
-                0 => return Err(Errno::ENOENT),
+                0 if !attributes.is_linkable => return Err(Errno::ENOENT),
                 LINKS_MAX.. => return Err(Errno::EMLINK),
                 _ => attributes.links += 1,
             }
+            attributes.is_linkable = false;
         }
         entries.insert(name, dentry);
         inode.touch_changed();
@@ -253,22 +254,7 @@ impl Caller<'_> {
     ) -> Result<Arc<Dentry>, Errno> {
         let _change = directory.mount.begin_change()?;
         let parent = directory.inode();
-        parent.permit(self.credentials, Access::WRITE | Access::EXECUTE)?;
-        if !parent.superblock().owner().maps(self.credentials.fsuid, self.credentials.fsgid) {
-            return Err(Errno::EOVERFLOW);
-        }
-        let above = parent.attributes();
-        let is_directory = matches!(content, Content::Directory(_));
-        let mode = if matches!(content, Content::Symlink(_)) { mode } else { mode & !self.context.umask };
-        let mut attributes = Attributes::new(mode, self.credentials.fsuid, self.credentials.fsgid);
-        if above.mode & SET_GID != 0 {
-            attributes.gid = above.gid;
-            if is_directory {
-                attributes.mode |= SET_GID;
-            } else if !self.may_keep_set_gid(above.uid, above.gid) {
-                attributes.mode &= !SET_GID;
-            }
-        }
+        let attributes = self.attributes_below(parent, &content, mode)?;
         if let Some(Node::Directory(node)) = parent.node() {
             return synthetic::make(&directory.dentry, name, self, || match content {
                 Content::Directory(_) => node.make_directory(name, attributes.mode, self),
@@ -283,6 +269,53 @@ impl Caller<'_> {
         };
         inotify::notify_name(parent, name, made.inode(), Events::CREATE);
         Ok(made)
+    }
+
+    /// What a new inode with `content` in the directory `parent` is given; EACCES, EOVERFLOW.
+    fn attributes_below(&self, parent: &Inode, content: &Content, mode: u16) -> Result<Attributes, Errno> {
+        parent.permit(self.credentials, Access::WRITE | Access::EXECUTE)?;
+        if !parent.superblock().owner().maps(self.credentials.fsuid, self.credentials.fsgid) {
+            return Err(Errno::EOVERFLOW);
+        }
+        let above = parent.attributes();
+        let mode = if matches!(content, Content::Symlink(_)) { mode } else { mode & !self.context.umask };
+        let mut attributes = Attributes::new(mode, self.credentials.fsuid, self.credentials.fsgid);
+        if above.mode & SET_GID != 0 {
+            attributes.gid = above.gid;
+            if matches!(content, Content::Directory(_)) {
+                attributes.mode |= SET_GID;
+            } else if !self.may_keep_set_gid(above.uid, above.gid) {
+                attributes.mode &= !SET_GID;
+            }
+        }
+        Ok(attributes)
+    }
+
+    /// A new file without a name (open(2), O_TMPFILE), which linkat(2) may give one if it `is_linkable`: ENOTDIR;
+    /// EOPNOTSUPP where the file system has no such files.
+    pub(super) fn make_unnamed(
+        &self,
+        directory: &Location,
+        mode: u16,
+        is_linkable: bool,
+    ) -> Result<Arc<Dentry>, Errno> {
+        let parent = directory.inode();
+        if !parent.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        let _change = directory.mount.begin_change()?;
+        let content = Content::Regular(Data::new());
+        let mut attributes = self.attributes_below(parent, &content, mode)?;
+        if parent.node().is_some() || parent.overlay_node().is_some() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        attributes.links = 0;
+        attributes.is_linkable = is_linkable;
+        let inode = Inode::new(parent.superblock(), attributes, content, self.memory)?;
+        let name = format!("#{}", inode.number());
+        let dentry = Dentry::new(&directory.dentry, name.as_bytes().into(), inode, self.memory)?;
+        dentry.unlink();
+        Ok(dentry)
     }
 
     /// Whether a set-group-id file of `gid` may be this caller's making: CAP_FSETID counts over `uid` and `gid`.

@@ -110,6 +110,8 @@ pub(super) struct Attributes {
     pub uid: u32,
     pub gid: u32,
     pub links: u32,
+    /// It never had a name, and may be given one.
+    pub is_linkable: bool,
     pub accessed: Timestamp,
     pub modified: Timestamp,
     pub changed: Timestamp,
@@ -120,7 +122,7 @@ impl Attributes {
     /// Of a new inode with one name.
     pub fn new(mode: u16, uid: u32, gid: u32) -> Self {
         let now = Timestamp::now();
-        Self { mode, uid, gid, links: 1, accessed: now, modified: now, changed: now, born: now }
+        Self { mode, uid, gid, links: 1, is_linkable: false, accessed: now, modified: now, changed: now, born: now }
     }
 }
 
@@ -346,6 +348,7 @@ impl Inode {
     /// What it is, where it has no name.
     pub(super) fn description(&self) -> Vec<u8> {
         match &self.content {
+            Content::Socket(_) => format!("socket:[{}]", self.number).into_bytes(),
             Content::Fifo(_) => format!("pipe:[{}]", self.number).into_bytes(),
             Content::Synthetic(Node::Object(object)) => object.description(),
             Content::Regular(data) => [b"/memfd:", data.name().unwrap_or_default(), b" (deleted)"].concat(),
@@ -356,7 +359,7 @@ impl Inode {
     /// Sets mode, owner and times to those of `attributes`.
     pub(super) fn set_attributes(&self, attributes: &Attributes) {
         let mut own = self.attributes.lock();
-        *own = Attributes { links: own.links, born: own.born, ..*attributes };
+        *own = Attributes { links: own.links, is_linkable: own.is_linkable, born: own.born, ..*attributes };
     }
 
     /// The content has changed.

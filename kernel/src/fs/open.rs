@@ -53,6 +53,8 @@ bitflags! {
         const CLOEXEC = linux::O_CLOEXEC;
         /// A place only: nothing is opened.
         const PATH = linux::O_PATH;
+        /// With `DIRECTORY`: a new file of that directory's file system, without a name.
+        const TMPFILE = linux::__O_TMPFILE;
     }
 }
 
@@ -60,12 +62,8 @@ impl OpenFlags {
     /// Flags that F_SETFL may change, of those that there are.
     pub const SETTABLE: Self = Self::APPEND.union(Self::NONBLOCK).union(Self::NOATIME).union(Self::DIRECT);
     /// Flags that F_GETFL tells, with the way of access.
-    const KEPT: Self = Self::SETTABLE
-        .union(Self::WRONLY)
-        .union(Self::RDWR)
-        .union(Self::SYNC)
-        .union(Self::PATH)
-        .union(Self::LARGEFILE);
+    const KEPT: Self =
+        Self::SETTABLE.union(Self::WRONLY).union(Self::RDWR).union(Self::SYNC).union(Self::PATH).union(Self::LARGEFILE);
 
     /// What is asked for: EINVAL for both ways of writing at once.
     pub(super) fn access(self) -> Result<Access, Errno> {
@@ -116,6 +114,18 @@ impl Caller<'_> {
             return self.open_path(walk.reach_end(follow)?, flags);
         }
         let access = flags.access()?;
+        if flags.contains(OpenFlags::TMPFILE) {
+            if !flags.contains(OpenFlags::DIRECTORY)
+                || flags.contains(OpenFlags::CREAT)
+                || !access.contains(Access::WRITE)
+            {
+                return Err(Errno::EINVAL);
+            }
+            let directory = walk.reach_end(follow)?;
+            let dentry = self.make_unnamed(&directory, mode & 0o7777, !flags.contains(OpenFlags::EXCL))?;
+            let location = Location { mount: directory.mount, dentry };
+            return self.open_location(location, flags - (OpenFlags::DIRECTORY | OpenFlags::TRUNC), access, true);
+        }
         if !flags.contains(OpenFlags::CREAT) {
             let location = walk.reach_end(follow)?;
             return self.open_location(location, flags, access, false);

@@ -11,6 +11,7 @@ use crate::{
 use alloc::{collections::VecDeque, sync::Arc};
 use core::{
     ops::Range,
+    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll},
 };
 use veridian_containers::abi::Errno;
@@ -55,6 +56,8 @@ pub struct Buffer {
     filled: Range<usize>,
     /// Whether what comes next may be put behind: nobody else has a part of the frame.
     grows: bool,
+    /// It is read alone and whole, or cut to what the reader has room for (pipe(2), O_DIRECT).
+    is_packet: bool,
 }
 
 impl Buffer {
@@ -62,7 +65,7 @@ impl Buffer {
     pub fn of(bytes: &[u8], memory: &MemoryGroup) -> Result<Self, Errno> {
         let frame = memory.zeroed_frame(Kind::Kernel)?;
         frame.write(0, bytes);
-        Ok(Self { frame, filled: 0..bytes.len(), grows: true })
+        Ok(Self { frame, filled: 0..bytes.len(), grows: true, is_packet: false })
     }
 
     fn len(&self) -> usize {
@@ -77,7 +80,8 @@ impl Buffer {
     /// Takes the first `count` bytes out.
     fn split_off_front(&mut self, count: usize) -> Self {
         let middle = self.filled.start + count;
-        let front = Self { frame: self.frame.clone(), filled: self.filled.start..middle, grows: false };
+        let filled = self.filled.start..middle;
+        let front = Self { frame: self.frame.clone(), filled, grows: false, is_packet: self.is_packet };
         self.filled.start = middle;
         front
     }
@@ -143,6 +147,8 @@ pub struct PipeEnd {
     writes: bool,
     /// How often the other end had been opened when this one was.
     peer_opens: u64,
+    /// What is written through it are packets.
+    packets: AtomicBool,
 }
 
 impl Pipe {
@@ -280,7 +286,7 @@ impl Pipe {
         };
         self.readers.wake_all();
         self.writers.wake_all();
-        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, peer_opens })
+        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, peer_opens, packets: AtomicBool::new(false) })
     }
 
     /// Whether anyone has it open for reading.
@@ -307,10 +313,32 @@ impl State {
             let done = before - sink.remaining();
             buffer.filled.start += done;
             self.bytes -= done;
-            if buffer.filled.is_empty() {
+            let ends = buffer.is_packet && result.is_ok();
+            if ends {
+                self.bytes -= buffer.len();
+            }
+            if ends || buffer.filled.is_empty() {
                 self.buffers.pop_front();
             }
             result?;
+            if ends {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes packets of a page at most.
+    fn write_packets(&mut self, count: usize, source: &mut dyn Source, memory: &MemoryGroup) -> Result<(), Errno> {
+        let mut left = count;
+        while left > 0 {
+            let length = left.min(PAGE_SIZE);
+            let mut packet = Buffer { is_packet: true, grows: false, ..Buffer::of(&[], memory)? };
+            source.take_to_frame(&packet.frame, 0..length)?;
+            packet.filled = 0..length;
+            self.bytes += length;
+            self.buffers.push_back(packet);
+            left -= length;
         }
         Ok(())
     }
@@ -342,6 +370,11 @@ impl PipeEnd {
     /// Whether bytes can be taken from it, and put into it.
     pub fn ways(&self) -> (bool, bool) {
         (self.reads, self.writes)
+    }
+
+    /// Has what is written be packets, or a stream again.
+    pub fn set_packets(&self, packets: bool) {
+        self.packets.store(packets, Ordering::Relaxed);
     }
 
     /// What it is an end of.
@@ -394,7 +427,12 @@ impl FileObject for PipeEnd {
                 self.pipe.writers.register(cx);
                 return Poll::Pending;
             }
-            state.write(before.min(room), source, memory)
+            let count = before.min(room);
+            if self.packets.load(Ordering::Relaxed) {
+                state.write_packets(count, source, memory)
+            } else {
+                state.write(count, source, memory)
+            }
         };
         let done = before - source.remaining();
         if done > 0 {

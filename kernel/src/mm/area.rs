@@ -20,6 +20,18 @@ pub(super) enum Backing {
     Source { source: Arc<dyn PageSource>, first: u64 },
 }
 
+/// What a child of fork(2) gets of an area (madvise(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtFork {
+    /// Its pages, or copies.
+    #[default]
+    Shared,
+    /// Nothing (MADV_DONTFORK).
+    Left,
+    /// Zeros (MADV_WIPEONFORK).
+    Wiped,
+}
+
 /// What is the same over a stretch of pages.
 #[derive(Clone)]
 pub(super) struct Area {
@@ -32,6 +44,7 @@ pub(super) struct Area {
     pub shared: bool,
     /// A stack: a fault below it makes it grow.
     pub grows_down: bool,
+    pub at_fork: AtFork,
 }
 
 impl Area {
@@ -45,8 +58,8 @@ impl Area {
             _ => false,
         };
         backing
-            && (self.protection, self.allowed, self.shared, self.grows_down)
-                == (other.protection, other.allowed, other.shared, other.grows_down)
+            && (self.protection, self.allowed, self.shared, self.grows_down, self.at_fork)
+                == (other.protection, other.allowed, other.shared, other.grows_down, other.at_fork)
     }
 
     /// Whether it counts as data: what the program may write alone, stacks aside.
@@ -183,6 +196,15 @@ impl Areas {
             return;
         }
         self.by_start.insert(start, Entry { end, area });
+    }
+
+    /// Those that a child of fork(2) has.
+    pub fn forked(&self) -> Self {
+        let mut all = self.clone();
+        let left = all.by_start.extract_if(.., |_, entry| entry.area.at_fork == AtFork::Left);
+        let bytes: usize = left.map(|(start, entry)| entry.end - start).sum();
+        all.bytes -= bytes;
+        all
     }
 
     /// Takes `range` out, splitting the areas at its edges; gives what was there, in order.

@@ -10,7 +10,7 @@ use veridian_hal::{
 
 use super::{
     AddressSpace, PageSource,
-    area::{Area, Backing},
+    area::{Area, AtFork, Backing},
     layout,
     space::{State, readable},
 };
@@ -68,6 +68,29 @@ impl AddressSpace {
                 area.protection = protection;
             }
             state.areas.insert(piece, area);
+        }
+        Ok(())
+    }
+
+    /// Says what a child of fork(2) gets of a range.
+    ///
+    /// # Errors
+    /// EINVAL: unaligned, or to be wiped and not private memory of no file. ENOMEM: not all of it is mapped; too many
+    /// areas.
+    pub fn set_at_fork(&self, start: UserAddr, length: usize, at_fork: AtFork) -> Result<(), Errno> {
+        let range = mapped_range(start, length)?;
+        let mut state = self.state.lock();
+        let can_be_wiped = |area: &Area| matches!(area.backing, Backing::Anonymous) && !area.shared;
+        if at_fork == AtFork::Wiped && !state.areas.within(range.clone()).all(|(_, area)| can_be_wiped(area)) {
+            return Err(Errno::EINVAL);
+        }
+        if !state.areas.covers(&range) {
+            return Err(Errno::ENOMEM);
+        }
+        state.areas.check_changing(&range)?;
+        state.cover_areas()?;
+        for (piece, area) in state.areas.carve(range) {
+            state.areas.insert(piece, Area { at_fork, ..area });
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use veridian_hal::{
 
 use super::{
     AddressSpace, FaultError, PageSource,
-    area::{AREA_BYTES, Area, Backing},
+    area::{AREA_BYTES, Area, AtFork, Backing},
     layout,
     space::State,
 };
@@ -52,14 +52,15 @@ impl AddressSpace {
         let state = self.state.lock();
         let mut books = memory.kernel_charge();
         books.cover(state.areas.count() * AREA_BYTES)?;
-        let ranges = state.areas.iter().map(|(r, area)| (UserAddr(r.start)..UserAddr(r.end), !area.shared));
+        let kept = state.areas.iter().filter(|(_, area)| area.at_fork == AtFork::Shared);
+        let ranges = kept.map(|(r, area)| (UserAddr(r.start)..UserAddr(r.end), !area.shared));
         // Where this fails on the way, pages of ours have lost the right to write: the next write claims it
         // back, as nobody else holds the frames then.
         let resident = self.table.share_with(&table, ranges).map_err(|_| Errno::ENOMEM)?;
         let copy = State {
             memory: memory.clone(),
-            areas: state.areas.clone(),
-            parked: state.parked.clone(),
+            areas: state.areas.forked(),
+            parked: state.forked_parked(),
             limits: state.limits,
             mmap_top: state.mmap_top,
             books,
@@ -185,6 +186,12 @@ impl FileRange<'_> {
 }
 
 impl State {
+    /// Of the frames that PROT_NONE keeps from the program, those that a child of fork(2) has.
+    fn forked_parked(&self) -> BTreeMap<usize, Frame> {
+        let is_kept = |page: usize| self.areas.find(page).is_some_and(|(_, area)| area.at_fork == AtFork::Shared);
+        self.parked.iter().filter(|(page, _)| is_kept(**page)).map(|(page, frame)| (*page, frame.clone())).collect()
+    }
+
     /// Grows the stack above `page`, if there is one, down to it.
     fn grow_stack(&mut self, page: usize) -> Result<(), FaultError> {
         let (stack, area) = self.areas.next_above(page).ok_or(FaultError::NotMapped)?;

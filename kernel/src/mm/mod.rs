@@ -28,6 +28,7 @@ mod tests;
 mod user_access;
 mod user_buffer;
 
+pub use area::AtFork;
 pub use change::{Destination, Discard};
 pub use describe::{Landmarks, Residence, Stretch};
 pub use layout::Layout;

@@ -15,7 +15,7 @@ use veridian_hal::{
 
 use super::{
     Landmarks, PageSource,
-    area::{AREA_BYTES, Area, Areas, Backing},
+    area::{AREA_BYTES, Area, Areas, AtFork, Backing},
     layout,
     shared::SharedPages,
 };
@@ -171,6 +171,7 @@ impl Mapping {
             backing,
             shared: matches!(self.content, Content::Shared | Content::SharedFile { .. }),
             grows_down: matches!(self.content, Content::Stack),
+            at_fork: AtFork::Shared,
         })
     }
 }
@@ -455,6 +456,7 @@ impl State {
                 backing: Backing::Anonymous,
                 shared: false,
                 grows_down: false,
+                at_fork: AtFork::Shared,
             };
             let room = self.areas.is_free(&(old..new + PAGE_SIZE)) && layout::machine_holds(grown.len());
             if !room || self.check_growth(&grown, &area, 1).is_err() {

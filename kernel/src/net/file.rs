@@ -5,7 +5,7 @@ use crate::{
     fs::{FileObject, Readiness, io::Sink},
     task::Thread,
 };
-use alloc::{format, string::String, sync::Arc};
+use alloc::sync::Arc;
 use core::task::{Context, Poll};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
@@ -53,9 +53,5 @@ impl FileObject for Socket {
 
     fn readable_bytes(&self) -> Option<usize> {
         Some(self.readable_now())
-    }
-
-    fn description(&self, inode: u64) -> String {
-        format!("socket:[{inode}]")
     }
 }

@@ -307,7 +307,9 @@ impl Drop for Socket {
         if let Some(peer) = state.peer.take()
             && !self.kind.is_datagram()
         {
-            if unread && self.kind == Kind::Stream {
+            // Who lingers for no time takes back what was sent (socket(7)).
+            let resets = self.family != Family::Unix && state.options.linger == Some(0);
+            if (unread || resets) && self.kind == Kind::Stream {
                 peer.inbox.set_error(Errno::ECONNRESET);
             }
             peer.inbox.end();

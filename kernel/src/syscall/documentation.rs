@@ -17,6 +17,7 @@ const ELSEWHERE: &[(&str, Option<&str>)] = &[
     ("clone", Some("no tracing; CLONE_IO has nothing to share")),
     ("clone3", Some("no tracing; CLONE_IO has nothing to share")),
     ("execve", None),
+    ("execveat", None),
     ("exit", None),
     ("exit_group", None),
     ("fork", None),

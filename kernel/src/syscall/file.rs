@@ -177,7 +177,7 @@ pub async fn syncfs(thread: &Thread, fd: i32) -> Result<usize, Errno> {
 
 pub async fn pipe2(thread: &Thread, to: UserAddr, flags: u32) -> Result<usize, Errno> {
     let flags = OpenFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
+    if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT).contains(flags) {
         return Err(Errno::EINVAL);
     }
     let credentials = thread.credentials();

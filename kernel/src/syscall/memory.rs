@@ -8,7 +8,7 @@ use veridian_hal::{PAGE_SIZE, UserAddr, mem::Protection};
 
 use crate::{
     fs::Access,
-    mm::{Content, Destination, Discard, FaultError, Mapping, Place},
+    mm::{AtFork, Content, Destination, Discard, FaultError, Mapping, Place},
     sched,
     security::Capabilities,
     task::Thread,
@@ -184,6 +184,9 @@ pub async fn madvise(thread: &Thread, address: UserAddr, length: usize, advice: 
         general::MADV_DONTNEED => space.discard(address, length, Discard::Any),
         // Linux may take its time; the pages are zero from now on here.
         general::MADV_FREE => space.discard(address, length, Discard::PrivateAnonymous),
+        general::MADV_DONTFORK => space.set_at_fork(address, length, AtFork::Left),
+        general::MADV_WIPEONFORK => space.set_at_fork(address, length, AtFork::Wiped),
+        general::MADV_DOFORK | general::MADV_KEEPONFORK => space.set_at_fork(address, length, AtFork::Shared),
         _ => Err(Errno::EINVAL),
     }
     .map(|()| 0)

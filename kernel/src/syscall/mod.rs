@@ -24,6 +24,7 @@ mod layout;
 mod limits;
 mod lock;
 mod memory;
+mod memory_of_others;
 mod mount;
 mod mount_attributes;
 mod namespace;
@@ -104,6 +105,12 @@ async fn judged(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outco
         legacy::VFORK => clone::vfork(thread, context),
         number::__NR_execve => {
             let program = process::execve(thread, UserAddr(words[0]), UserAddr(words[1]), UserAddr(words[2]))?;
+            Ok(Outcome::Begins(Box::new(program)))
+        }
+        number::__NR_execveat => {
+            let [dirfd, path, arguments, environment, flags, _] = words;
+            let [path, arguments, environment] = [path, arguments, environment].map(UserAddr);
+            let program = process::execveat(thread, dirfd as i32, path, arguments, environment, flags as u32)?;
             Ok(Outcome::Begins(Box::new(program)))
         }
         number::__NR_rt_sigreturn => {

@@ -51,6 +51,17 @@ pub async fn pidfd_send_signal(
     signal::to_process(thread, &target, number, info)
 }
 
+/// pidfd_getfd(2): a descriptor, closed on exec, for a file that another process has open.
+pub async fn pidfd_getfd(thread: &Thread, descriptor: i32, fd: i32, flags: u32) -> Result<usize, Errno> {
+    place::check_flags(flags, 0)?;
+    let target = process_of(&*thread.with_files(|files| files.get(descriptor))?)?;
+    if !target.is_sibling(thread) {
+        target.permit_access(thread)?;
+    }
+    let file = target.try_with_files(|files| files.get(fd)).ok_or(Errno::ESRCH)??;
+    Ok(thread.with_files(|files| files.insert(file, true))? as usize)
+}
+
 /// A descriptor of the caller, closed on exec, for a process that is still to be named.
 pub fn unnamed(thread: &Thread, flags: OpenFlags) -> Result<(i32, Arc<PidFd>), Errno> {
     let who = thread.credentials();

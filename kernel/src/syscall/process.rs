@@ -1,12 +1,12 @@
 //! Processes: who they are, where they come from, how they are waited for.
 
-use super::{pidfd, privileges, seccomp, usage::ResourceUsage};
+use super::{pidfd, place, privileges, seccomp, usage::ResourceUsage};
 use crate::{
     mm::image::Arguments,
     sched,
-    task::{self, Event, Program, Thread, WaitFor, WaitOptions},
+    task::{self, Event, Origin, Program, Thread, WaitFor, WaitOptions},
 };
-use alloc::sync::Arc;
+use alloc::{format, sync::Arc};
 use linux_raw_sys::{
     general,
     prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_NAME, PR_GET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NAME, PR_SET_SECCOMP},
@@ -186,13 +186,39 @@ pub fn execve(
     arguments: UserAddr,
     environment: UserAddr,
 ) -> Result<Program, Errno> {
+    execveat(thread, general::AT_FDCWD, path, arguments, environment, 0)
+}
+
+/// execveat(2): a program below a directory, or (AT_EMPTY_PATH) the one that is open.
+pub fn execveat(
+    thread: &Arc<Thread>,
+    dirfd: i32,
+    path: UserAddr,
+    arguments: UserAddr,
+    environment: UserAddr,
+    flags: u32,
+) -> Result<Program, Errno> {
+    place::check_flags(flags, general::AT_EMPTY_PATH | general::AT_SYMLINK_NOFOLLOW)?;
     let space = thread.space();
     let path = space.read_c_string(path, PATH_MAX - 1)?;
+    if path.is_empty() && flags & general::AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
     let mut budget = Arguments::MAX_BYTES;
     let arguments = Arguments::read(&space, arguments, &mut budget)?;
     let environment = Arguments::read(&space, environment, &mut budget)?;
     drop(space);
-    task::prepare(thread, &path, &arguments, &environment)
+    let follow = flags & general::AT_SYMLINK_NOFOLLOW == 0;
+    if dirfd == general::AT_FDCWD || path.first() == Some(&b'/') {
+        return task::prepare(thread, Origin { base: None, path: &path, follow }, &path, &arguments, &environment);
+    }
+    let (file, closes) =
+        thread.with_files(|files| Ok::<_, Errno>((files.get(dirfd)?, files.is_closed_on_exec(dirfd)?)))?;
+    // What the program is told that it is; a script is read by this name.
+    let slash = if path.is_empty() { "" } else { "/" };
+    let name = [format!("/dev/fd/{dirfd}{slash}").as_bytes(), &path].concat();
+    let origin = Origin { base: Some((&file, closes)), path: &path, follow };
+    task::prepare(thread, origin, &name, &arguments, &environment)
 }
 
 /// The process group that is known as `number`, by its number in the first pid namespace; ECHILD when there is none.

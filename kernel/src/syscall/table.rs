@@ -5,8 +5,8 @@
 use super::{
     allocation, anonymous,
     argument::{self, Argument, Arguments, Text},
-    attribute, descriptor, directory, epoll, file, futex, identity, inotify, ipc, limits, lock, memory, mount,
-    mount_attributes, namespace,
+    attribute, descriptor, directory, epoll, file, futex, identity, inotify, ipc, limits, lock, memory,
+    memory_of_others, mount, mount_attributes, namespace,
     number::{self, legacy},
     pidfd, poll, privileges, process, scheduling, seccomp, select, signal, signalfd, socket, splice, system, time,
     timers, usage, vectored, xattr,
@@ -80,6 +80,7 @@ table! {
     number::__NR_wait4 => process::wait4, (i32, UserAddr, u32, UserAddr);
     number::__NR_waitid => process::waitid, (u32, u32, UserAddr, u32, UserAddr);
     number::__NR_pidfd_open => pidfd::pidfd_open, (i32, u32), "no PIDFD_THREAD";
+    number::__NR_pidfd_getfd => pidfd::pidfd_getfd, (i32, i32, u32);
     number::__NR_pidfd_send_signal => pidfd::pidfd_send_signal, (i32, u32, UserAddr, u32);
     number::__NR_set_tid_address => process::set_tid_address, (UserAddr);
     number::__NR_set_robust_list => futex::set_robust_list, (UserAddr, usize);
@@ -155,7 +156,7 @@ table! {
     number::__NR_mprotect => memory::mprotect, (UserAddr, usize, usize);
     number::__NR_mremap => memory::mremap, (UserAddr, usize, usize, usize, UserAddr);
     number::__NR_brk => memory::brk, (UserAddr);
-    number::__NR_madvise => memory::madvise, (UserAddr, usize, u32), "hints, DONTNEED and FREE; others EINVAL";
+    number::__NR_madvise => memory::madvise, (UserAddr, usize, u32), "hints, DONTNEED, FREE and what concerns fork; others EINVAL";
     number::__NR_msync => memory::msync, (UserAddr, usize, u32);
     number::__NR_mlock => memory::mlock, (UserAddr, usize);
     number::__NR_mlock2 => memory::mlock2, (UserAddr, usize, u32);
@@ -163,6 +164,8 @@ table! {
     number::__NR_mlockall => memory::mlockall, (u32), "nothing is swapped out";
     number::__NR_munlockall => memory::munlockall, ();
     number::__NR_mincore => memory::mincore, (UserAddr, usize, UserAddr);
+    number::__NR_process_vm_readv => memory_of_others::process_vm_readv, (i32, UserAddr, usize, UserAddr, usize, usize);
+    number::__NR_process_vm_writev => memory_of_others::process_vm_writev, (i32, UserAddr, usize, UserAddr, usize, usize);
     number::__NR_membarrier => system::membarrier, (u32, u32, u32), "QUERY, which tells that there are no commands";
     number::__NR_uname => system::uname, (UserAddr);
     number::__NR_sethostname => system::sethostname, (UserAddr, isize);
@@ -186,10 +189,10 @@ table! {
     number::__NR_settimeofday => time::settimeofday, (UserAddr, UserAddr), "EPERM for everybody";
     number::__NR_adjtimex => time::adjtimex, (UserAddr), "EPERM for who would change it";
     number::__NR_clock_adjtime => time::clock_adjtime, (i32, UserAddr), "EPERM for who would change it";
-    number::__NR_openat => file::openat, (i32, Text, u32, u32), "O_TMPFILE and O_ASYNC do nothing";
-    legacy::OPEN => file::open, (Text, u32, u32), "O_TMPFILE and O_ASYNC do nothing";
+    number::__NR_openat => file::openat, (i32, Text, u32, u32), "O_TMPFILE on tmpfs alone; O_ASYNC does nothing";
+    legacy::OPEN => file::open, (Text, u32, u32), "O_TMPFILE on tmpfs alone; O_ASYNC does nothing";
     legacy::CREAT => file::creat, (Text, u32);
-    number::__NR_openat2 => file::openat2, (i32, Text, UserAddr, usize), "no O_TMPFILE; RESOLVE_CACHED never misses but for O_CREAT and O_TRUNC";
+    number::__NR_openat2 => file::openat2, (i32, Text, UserAddr, usize), "O_TMPFILE on tmpfs alone; RESOLVE_CACHED never misses but for O_CREAT and O_TRUNC";
     number::__NR_name_to_handle_at => system::name_to_handle_at, (), "EOPNOTSUPP always";
     number::__NR_close => file::close, (i32);
     number::__NR_read => file::read, (i32, UserAddr, usize);
@@ -228,7 +231,7 @@ table! {
     number::__NR_syncfs => file::syncfs, (i32);
     number::__NR_fsync => file::fsync, (i32);
     number::__NR_fdatasync => file::fsync, (i32);
-    number::__NR_pipe2 => file::pipe2, (UserAddr, u32), "no O_DIRECT";
+    number::__NR_pipe2 => file::pipe2, (UserAddr, u32);
     legacy::PIPE => file::pipe, (UserAddr);
     number::__NR_dup => descriptor::dup, (i32);
     legacy::DUP2 => descriptor::dup2, (i32, i32);

@@ -79,8 +79,8 @@ const SIGEV_THREAD_ID: u32 = 4;
 
 /// The clock of that number, for a timer. (Of CPU time, the caller's own process alone has such clocks: EOPNOTSUPP.)
 fn timer_clock(thread: &Arc<Thread>, clock: i32) -> Result<TimerClock, Errno> {
-    let is_cpu_time = clock < 0
-        || matches!(clock as u32, general::CLOCK_PROCESS_CPUTIME_ID | general::CLOCK_THREAD_CPUTIME_ID);
+    let is_cpu_time =
+        clock < 0 || matches!(clock as u32, general::CLOCK_PROCESS_CPUTIME_ID | general::CLOCK_THREAD_CPUTIME_ID);
     if !is_cpu_time {
         return time::read(thread, clock).map(|_| TimerClock::Machine(clock));
     }

@@ -5,7 +5,11 @@ use super::{
     place::open_file,
     transfer::{admitted, answered, most_bytes, patient, read_some, write_all, write_some},
 };
-use crate::{fs::Attempt, mm::UserBuffer, task::Thread};
+use crate::{
+    fs::Attempt,
+    mm::{AddressSpace, UserBuffer},
+    task::Thread,
+};
 use alloc::{sync::Arc, vec::Vec};
 use bitflags::bitflags;
 use linux_raw_sys::general;
@@ -34,6 +38,16 @@ bitflags! {
 
 /// The `count` stretches that an array of `struct iovec` at `at` names (readv(2)).
 pub(super) fn vectored(thread: &Thread, at: UserAddr, count: i32) -> Result<UserBuffer, Errno> {
+    vectored_in(thread, thread.space(), at, count)
+}
+
+/// The same, of stretches in `of`, which may be another process's memory.
+pub(super) fn vectored_in(
+    thread: &Thread,
+    of: Arc<AddressSpace>,
+    at: UserAddr,
+    count: i32,
+) -> Result<UserBuffer, Errno> {
     let count = usize::try_from(count).ok().filter(|&count| count <= STRETCHES_MAX).ok_or(Errno::EINVAL)?;
     let space = thread.space();
     let mut stretches = Vec::with_capacity(count);
@@ -41,7 +55,7 @@ pub(super) fn vectored(thread: &Thread, at: UserAddr, count: i32) -> Result<User
         let vector: IoVec = space.read(at.checked_add(index * size_of::<IoVec>()).ok_or(Errno::EFAULT)?)?;
         stretches.push((UserAddr(vector.base), vector.length));
     }
-    UserBuffer::vectored(space, &stretches)
+    UserBuffer::vectored(of, &stretches)
 }
 
 pub async fn readv(thread: &Thread, fd: i32, vector: UserAddr, count: i32) -> Result<usize, Errno> {

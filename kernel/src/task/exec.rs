@@ -4,7 +4,7 @@ use super::{Guard, Thread, futex, timers};
 use crate::{
     cgroup::MemoryGroup,
     device::random,
-    fs::{self, Caller},
+    fs::{self, Caller, File, FileType},
     log,
     mm::{
         AddressSpace, Layout, Limits, PageSource,
@@ -60,7 +60,20 @@ pub fn load(
     arguments: &Arguments,
     environment: &Arguments,
 ) -> Result<Program, LoadError> {
-    let chosen = Chosen::find(caller, path, arguments)?;
+    let executable = caller.open_executable(&caller.context.cwd, path)?;
+    load_opened(caller, executable, path, true, arguments, environment)
+}
+
+/// Loads a program that has been found, and is told that it is `path`; whether it can find itself by that.
+fn load_opened(
+    caller: &Caller<'_>,
+    executable: fs::Executable,
+    path: &[u8],
+    is_found: bool,
+    arguments: &Arguments,
+    environment: &Arguments,
+) -> Result<Program, LoadError> {
+    let chosen = Chosen::find(caller, executable, path, is_found, arguments)?;
     let Executed { credentials: after, secure } = caller.credentials.at_exec(chosen.set_ids);
     let namespace = &after.user_namespace;
     let identity = Identity {
@@ -114,13 +127,22 @@ impl<'a> Chosen<'a> {
     /// Scripts that may name each other as interpreters.
     const SCRIPTS_MAX: usize = 5;
 
-    fn find(caller: &Caller<'_>, path: &[u8], arguments: &'a Arguments) -> Result<Self, LoadError> {
+    fn find(
+        caller: &Caller<'_>,
+        mut executable: fs::Executable,
+        path: &[u8],
+        is_found: bool,
+        arguments: &'a Arguments,
+    ) -> Result<Self, LoadError> {
         let open = |path: &[u8]| caller.open_executable(&caller.context.cwd, path);
-        let mut executable = open(path)?;
         let (mut path, mut arguments) = (Cow::Borrowed(path), Cow::Borrowed(arguments));
         for _ in 0..=Self::SCRIPTS_MAX {
             let elf = match image::Executable::read(executable.source, caller.memory)? {
                 image::Executable::Elf(elf) => elf,
+                // Its descriptor is closed before it could be read.
+                image::Executable::Script(_) if !is_found => {
+                    return Err(LoadError { errno: Errno::ENOENT, reason: "a script that is closed on exec".into() });
+                }
                 image::Executable::Script(script) => {
                     arguments = Cow::Owned(script.arguments(&path, &arguments));
                     path = Cow::Owned(script.interpreter);
@@ -159,9 +181,35 @@ pub(super) fn comm(name: &[u8]) -> String {
     String::from_utf8_lossy(&name[..name.len().min(15)]).into_owned()
 }
 
-/// Loads the program that execve(2) asks for: nothing of the process has changed yet.
+/// Where execveat(2) finds a program.
+pub struct Origin<'a> {
+    /// The open file that a path begins at, or that is the program, and whether its descriptor is closed on exec; `None`
+    /// for the working directory.
+    pub base: Option<(&'a File, bool)>,
+    /// The path; empty for the open file itself.
+    pub path: &'a [u8],
+    /// Whether a symbolic link at its end is followed.
+    pub follow: bool,
+}
+
+impl Origin<'_> {
+    fn open(&self, caller: &Caller<'_>) -> Result<fs::Executable, Errno> {
+        let location = match self.base {
+            Some((file, _)) if self.path.is_empty() => file.place(),
+            Some((file, _)) => caller.resolve(file.directory()?, self.path, self.follow)?,
+            None => caller.resolve(&caller.context.cwd, self.path, self.follow)?,
+        };
+        if location.inode().file_type() == FileType::Symlink {
+            return Err(Errno::ELOOP);
+        }
+        caller.executable(location)
+    }
+}
+
+/// Loads the program that execve(2) asks for, by the name `path`: nothing of the process has changed yet.
 pub fn prepare(
     thread: &Arc<Thread>,
+    origin: Origin<'_>,
     path: &[u8],
     arguments: &Arguments,
     environment: &Arguments,
@@ -169,7 +217,9 @@ pub fn prepare(
     let (context, credentials, memory) = (thread.with_fs(|fs| fs.clone()), thread.credentials(), thread.memory());
     thread.confinement().permit_exec(&credentials)?;
     let caller = Caller { context: &context, credentials: &credentials, memory: &memory, thread: Some(thread) };
-    let loaded = load(&caller, path, arguments, environment);
+    let is_found = origin.base.is_none_or(|(_, closes)| !closes);
+    let executable = origin.open(&caller).map_err(LoadError::from);
+    let loaded = executable.and_then(|found| load_opened(&caller, found, path, is_found, arguments, environment));
     let program = loaded.map_err(|error| {
         static RATE: log::Rate = log::Rate::new();
         if !error.reason.is_empty() && RATE.allows() {

@@ -27,7 +27,7 @@ mod usage;
 mod wait;
 
 pub use cpu_clock::{Counted, CpuClock};
-pub use exec::{LoadError, Program, load, prepare};
+pub use exec::{LoadError, Origin, Program, load, prepare};
 pub use exit::{abandon, exit, free_zombies};
 pub use fork::{CloneFlags, CloneRequest, clone};
 pub use guard::Guard;

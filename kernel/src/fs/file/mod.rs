@@ -14,6 +14,7 @@ use super::{
     inode::{Attributes, Content},
     inotify::{self, Events},
     locks::Owner,
+    pipe::PipeEnd,
 };
 use crate::{
     cgroup::MemoryGroup,
@@ -109,6 +110,7 @@ impl File {
     pub fn pipe(flags: OpenFlags, uid: u32, gid: u32) -> Result<(Arc<Self>, Arc<Self>), Errno> {
         let pipe = super::pipe::Pipe::new();
         let (read, write) = (pipe.open(true, false), pipe.open(false, true));
+        write.set_packets(flags.contains(OpenFlags::DIRECT));
         let read = Self::nameless(read, Content::Fifo(pipe.clone()), flags, uid, gid)?;
         let inode = read.inode.clone();
         let write = Self::of(inode, Some(write), Access::WRITE, (flags | OpenFlags::WRONLY).kept());
@@ -148,7 +150,7 @@ impl File {
 
     /// Where it was opened, or for an object that has no name a place outside of all namespaces: where a magic link to
     /// the file leads.
-    pub(super) fn place(&self) -> Location {
+    pub fn place(&self) -> Location {
         static MOUNT: Once<Arc<Mount>> = Once::new();
         self.location.clone().unwrap_or_else(|| Location {
             mount: MOUNT
@@ -227,6 +229,9 @@ impl File {
     pub fn set_flags(&self, flags: OpenFlags) {
         let kept = self.flags() - OpenFlags::SETTABLE;
         self.flags.store((kept | flags & OpenFlags::SETTABLE).bits(), Ordering::Relaxed);
+        if let Some(end) = self.object::<PipeEnd>() {
+            end.set_packets(flags.contains(OpenFlags::DIRECT));
+        }
     }
 
     /// Whether operations that would have to wait fail with EAGAIN instead.

@@ -61,7 +61,8 @@ pub fn stat(process: &Process, opener: &Opener) -> Result<Vec<u8>, Errno> {
     let (landmarks, heap) = marks;
     let (usage, signals) = (thread.usage(), thread.signals());
     let ticks = |time: Times| [time.user_ns, time.system_ns].map(|ns| ns / NS_PER_TICK);
-    let ([user, system], [children_user, children_system]) = (ticks(process.times(&thread)), ticks(thread.children_times()));
+    let ([user, system], [children_user, children_system]) =
+        (ticks(process.times(&thread)), ticks(thread.children_times()));
     let shifted_ns = i128::from(usage.started_ns()) + boot_offset_ns(opener);
     let [pending, blocked, ignored, caught] = masks(signals).map(|mask| mask & 0x7fff_ffff);
     let parent = thread.parent().map_or(0, |parent| process.number(&parent));
