@@ -46,7 +46,7 @@ impl Pending {
             return false;
         }
         let mut causes = self.causes.lock();
-        let mut own = causes.iter_mut().filter(|(number, _)| u32::from(*number) == signal.number());
+        let mut own = causes.iter_mut().filter(|(other, _)| *other == signal);
         if let Some((_, info)) = own.find(|(_, info)| info.is_of_timer(id)) {
             info.overrun(more);
             return true;
