@@ -17,6 +17,8 @@ pub const TESTS: &[Test] = &[
     ("busybox_looks_at_the_machine_and_its_network", machine),
     ("busyboxs_shell_edits_lines_and_controls_jobs_in_a_container", shell),
     ("what_a_program_lacks_is_named", lacking),
+    ("debians_programs_run_in_its_own_tree", debian),
+    ("debians_python_has_threads_processes_sockets_and_files", python),
 ];
 
 /// Longest time for a machine that runs a script.
@@ -64,6 +66,34 @@ fn files(guest: &Guest) {
 
 fn machine(guest: &Guest) {
     passes(&run_script(guest, include_str!("programs/machine.sh")));
+}
+
+/// Runs a command in Debian's tree, over which `/tmp`, `/run` and `/dev/shm` are file systems in memory.
+fn run_debian(guest: &Guest, files: &[(&str, String)], args: &str) -> Run {
+    let mut initrd = Initrd::small(guest.arch, &["init"]).unwrap_or_else(|error| panic!("{error}"));
+    initrd.remove("bundle");
+    let tree = program(guest.arch, "debian");
+    initrd.tree(&tree, "bundle/rootfs").unwrap_or_else(|error| panic!("{error}; scripts/programs.sh fetches it"));
+    for (path, text) in files {
+        initrd.file(&format!("bundle/rootfs/root/{path}"), 0o755, text.as_str());
+    }
+    let config = CONFIG.replace("PATH=/bin", "PATH=/usr/sbin:/usr/bin");
+    initrd.config(&format!(
+        "{config}mount=/dev/shm:tmpfs:tmpfs:nosuid,nodev\nmount=/run:tmpfs:tmpfs:nosuid,nodev\nprocess_cwd=/tmp\n\
+         process_env=LC_ALL=C.UTF-8\nprocess_args={args}\n"
+    ));
+    let vm = guest.vm().memory("1G").time_limit(Some(TIME_LIMIT)).initrd(initrd.archive());
+    guest.boot(vm.command_line(&format!("{} loglevel=warn", Initrd::RUN_CONFIG)))
+}
+
+fn debian(guest: &Guest) {
+    let script = format!("{CHECKS}{}\nfinish\n", include_str!("programs/debian.sh"));
+    passes(&run_debian(guest, &[("script", script)], "[\"/bin/bash\",\"/root/script\"]"));
+}
+
+fn python(guest: &Guest) {
+    let script = include_str!("programs/debian.py").to_owned();
+    passes(&run_debian(guest, &[("checks.py", script)], "[\"/usr/bin/python3\",\"/root/checks.py\"]"));
 }
 
 /// A person at the console.
