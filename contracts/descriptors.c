@@ -95,6 +95,23 @@ CONTRACT(pipe_gives_an_end_of_file_when_nobody_writes) {
     HOLDS(ready(ends[0], POLLIN) == POLLHUP);
 }
 
+CONTRACT(pipe_is_opened_again_without_its_other_end) {
+    int ends[2];
+    char path[40];
+    DO(pipe(ends));
+    DO(write(ends[1], "ab", 2));
+    close(ends[1]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    int reader = DO(open(path, O_RDONLY));
+    char text[4];
+    HOLDS(read(reader, text, 4) == 2 && read(reader, text, 4) == 0);
+    close(ends[0]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", reader);
+    int writer = DO(open(path, O_WRONLY | O_NONBLOCK));
+    DO(write(writer, "c", 1));
+    HOLDS(read(reader, text, 4) == 1 && text[0] == 'c');
+}
+
 CONTRACT(pipe_that_nobody_reads_is_epipe_and_sigpipe) {
     int ends[2];
     DO(pipe(ends));

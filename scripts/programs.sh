@@ -10,8 +10,8 @@ debian_for=programs
 
 SUITE=trixie
 BUSYBOX=(busybox-static)
-DEBIAN=(base-files base-passwd bash coreutils dash diffutils dpkg findutils grep gzip libc-bin mawk mount perl-base procps
-    python3 python3-minimal sed tar util-linux)
+DEBIAN=(base-files base-passwd bash coreutils dash diffutils dpkg findutils grep gzip libc-bin mawk mount ncurses-base
+    perl-base procps python3 python3-minimal sed tar util-linux)
 # What no program here reads.
 UNREAD=(usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/zoneinfo usr/share/bug)
 

@@ -40,7 +40,7 @@ impl Caller<'_> {
     ) -> Result<(), Errno> {
         let content = match file_type {
             FileType::Regular => Content::Regular(Data::new()),
-            FileType::Fifo => Content::Fifo(Pipe::new()),
+            FileType::Fifo => Content::Fifo(Pipe::fifo()),
             FileType::CharacterDevice | FileType::BlockDevice => {
                 if !self.credentials.capable(Capabilities::MKNOD) {
                     return Err(Errno::EPERM);

@@ -270,7 +270,7 @@ impl Caller<'_> {
                 // A layer's fifo is one for each overlay: nobody meets in a lower layer.
                 let pipe = location.inode().overlay_node().map_or(pipe, |node| node.pipe());
                 let (reads, writes) = (access.contains(Access::READ), access.contains(Access::WRITE));
-                if writes && !reads && flags.contains(OpenFlags::NONBLOCK) && !pipe.has_readers() {
+                if writes && !reads && flags.contains(OpenFlags::NONBLOCK) && pipe.awaits_readers() {
                     return Err(Errno::ENXIO);
                 }
                 Some(pipe.open(reads, writes))

@@ -30,6 +30,8 @@ pub const ATOMIC_BYTES: usize = 4096;
 #[derive(Debug)]
 pub struct Pipe {
     state: SpinLock<State>,
+    /// Whether who opens an end waits for the other.
+    meets: bool,
     /// Who waits for bytes, or for a writer.
     readers: WaitQueue,
     /// Who waits for room, or for a reader.
@@ -152,8 +154,18 @@ pub struct PipeEnd {
 }
 
 impl Pipe {
+    /// The pipe behind a fifo, where who opens an end waits for the other.
+    pub fn fifo() -> Arc<Self> {
+        Self::new(true)
+    }
+
+    /// The pipe of pipe(2). One who opens an end again, by `/proc/PID/fd`, finds it open whoever has the other.
+    pub fn unnamed() -> Arc<Self> {
+        Self::new(false)
+    }
+
     /// An empty pipe without open ends.
-    pub fn new() -> Arc<Self> {
+    fn new(meets: bool) -> Arc<Self> {
         let state = State {
             capacity: CAPACITY,
             buffers: VecDeque::new(),
@@ -163,7 +175,7 @@ impl Pipe {
             reader_opens: 0,
             writer_opens: 0,
         };
-        Arc::new(Self { state: SpinLock::new(state), readers: WaitQueue::new(), writers: WaitQueue::new() })
+        Arc::new(Self { state: SpinLock::new(state), meets, readers: WaitQueue::new(), writers: WaitQueue::new() })
     }
 
     /// Takes up to `most` bytes, at least one; none at the end (no writer is left).
@@ -289,9 +301,9 @@ impl Pipe {
         Arc::new(PipeEnd { pipe: self.clone(), reads, writes, peer_opens, packets: AtomicBool::new(false) })
     }
 
-    /// Whether anyone has it open for reading.
-    pub(super) fn has_readers(&self) -> bool {
-        self.state.lock().readers > 0
+    /// Whether an end for writing cannot be opened without waiting: nobody has a fifo open for reading.
+    pub(super) fn awaits_readers(&self) -> bool {
+        self.meets && self.state.lock().readers == 0
     }
 }
 
@@ -477,7 +489,7 @@ impl FileObject for PipeEnd {
         } else {
             (state.readers, state.reader_opens, &self.pipe.writers)
         };
-        if self.reads && self.writes || peers > 0 || opens != self.peer_opens {
+        if !self.pipe.meets || self.reads && self.writes || peers > 0 || opens != self.peer_opens {
             return Poll::Ready(());
         }
         queue.register(cx);

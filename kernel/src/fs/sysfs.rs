@@ -77,11 +77,17 @@ static NODES: [Row<Machine>; 3] = [
     Row::text("possible", |_, _| Ok(b"0\n".to_vec())),
 ];
 
-static NODE: [Row<Machine>; 1] = [Row::text("cpulist", all_cpus)];
+static NODE: [Row<Machine>; 2] = [Row::text("cpulist", all_cpus), Row::text("cpumap", cpu_map)];
 
 /// Every CPU that was brought up stays so, and no other can come.
 fn all_cpus(_: &Machine, _: &Opener) -> Result<Vec<u8>, Errno> {
     Ok(text(|to| writeln!(to, "{}", cpu_list((1 << cpu::count()) - 1))))
+}
+
+/// The same as [`all_cpus`], a bit for each CPU, in hexadecimal.
+fn cpu_map(_: &Machine, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let digits = cpu::count().div_ceil(4);
+    Ok(text(|to| writeln!(to, "{:0digits$x}", (1_u64 << cpu::count()) - 1)))
 }
 
 /// `/sys/devices/system/cpu`: the lists, and a directory for each CPU.

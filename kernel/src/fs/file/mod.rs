@@ -108,7 +108,7 @@ impl File {
 
     /// pipe2(2): the end for reading and the end for writing.
     pub fn pipe(flags: OpenFlags, uid: u32, gid: u32) -> Result<(Arc<Self>, Arc<Self>), Errno> {
-        let pipe = super::pipe::Pipe::new();
+        let pipe = super::pipe::Pipe::unnamed();
         let (read, write) = (pipe.open(true, false), pipe.open(false, true));
         write.set_packets(flags.contains(OpenFlags::DIRECT));
         let read = Self::nameless(read, Content::Fifo(pipe.clone()), flags, uid, gid)?;

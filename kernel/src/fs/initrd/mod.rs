@@ -116,7 +116,7 @@ impl Unpacking<'_> {
             FileType::Directory => Content::Directory(RwLock::new(Entries::new())),
             FileType::Symlink if entry.data.is_empty() => return Err(Errno::EINVAL),
             FileType::Symlink => Content::Symlink(entry.data.into()),
-            FileType::Fifo => Content::Fifo(Pipe::new()),
+            FileType::Fifo => Content::Fifo(Pipe::fifo()),
             FileType::CharacterDevice | FileType::BlockDevice => {
                 Content::Device(file_type, DeviceNumber::new(entry.special.0, entry.special.1))
             }

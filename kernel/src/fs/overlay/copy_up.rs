@@ -82,7 +82,7 @@ fn duplicate(
         Content::Directory(_) => Content::Directory(RwLock::new(Entries::new())),
         Content::Symlink(target) => Content::Symlink(target.clone()),
         Content::Device(file_type, number) => Content::Device(*file_type, *number),
-        Content::Fifo(_) => Content::Fifo(Pipe::new()),
+        Content::Fifo(_) => Content::Fifo(Pipe::fifo()),
         // A socket is where it was bound: nobody listens at the copy.
         Content::Socket(_) => Content::Socket(Arc::default()),
         Content::Anonymous | Content::Synthetic(_) | Content::Overlay(_) => return Err(Errno::EOPNOTSUPP),

@@ -89,7 +89,7 @@ impl Node {
 
     /// The pipe behind a fifo, as long as somebody has it open.
     pub fn pipe(&self) -> &Arc<Pipe> {
-        self.pipe.call_once(Pipe::new)
+        self.pipe.call_once(Pipe::fifo)
     }
 
     /// Whether it is in the upper layer.

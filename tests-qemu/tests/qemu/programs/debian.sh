@@ -1,5 +1,7 @@
 # Debian's own programs, dynamically linked with its C library, in its own tree.
 cd /tmp || exit 1
+mkdir -p /mnt
+export TERM=linux
 for directory in $(seq 0 9); do
     mkdir -p "tree/d$directory"
     for file in $(seq 0 9); do
