@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 export ARCH CONFIG SMP MEM MACHINE APPEND TIMEOUT TEST
 ARCHES := $(or $(ARCH),x86_64 aarch64 riscv64)
 
-.PHONY: help setup run debug shell console test bench bench-check lint fmt build clean
+.PHONY: help setup run debug shell console test test-linux bench bench-check lint fmt build clean
 
 help:
 	@cat scripts/help.txt
@@ -31,6 +31,9 @@ debug:
 
 test: setup
 	@scripts/test.sh $(ARCHES)
+
+test-linux: setup
+	@scripts/test-linux.sh $(ARCHES)
 
 lint: setup
 	@scripts/lint.sh fmt host $(ARCHES)

@@ -19,6 +19,9 @@ need libc6-dev /usr/include/stdlib.h
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 need lld ld.lld
+# They unpack busybox's sources.
+need bzip2 bzip2
+need xz-utils xz
 # It fetches the C compiler of contracts/.
 need python3-pip pip3
 need qemu-system-x86 qemu-system-x86_64

@@ -55,6 +55,7 @@ for arch; do
     fi
     check "build: images, $arch" scripts/image.sh --tests "$arch"
     check "programs: Debian's busybox, $arch" scripts/programs.sh busybox "$arch"
+    check "programs: Debian's tree, $arch" scripts/programs.sh debian "$arch"
     check "build: contracts, $arch" scripts/contracts.sh "$arch"
     tests "QEMU tests, $arch" env VERIDIAN_TEST_ARCH="$arch" VERIDIAN_IMAGES="$images" \
         cargo test --locked -p veridian-tests-qemu --test qemu -- ${filter:+"$filter"}

@@ -14,7 +14,7 @@ mod linux;
 mod outcome;
 mod vm;
 
-pub use arch::{Arch, Images};
+pub use arch::{Arch, Images, target};
 pub use initrd::Initrd;
 pub use linux::Linux;
 pub use outcome::{Exit, Outcome, status};

@@ -75,7 +75,7 @@ is "gzip at its best" "" 'gzip -9k all; gzip -dc all.gz | cmp - all'
 is "zgrep" "7777" 'zgrep -x 7777 all.gz'
 is "diff -u" "-line 3 4
 +row 3 4" 'diff -u tree/d3/f4 e | tail -n 2'
-is "cmp tells where" "e tree/d3/f4 differ: char 1, line 1" 'cmp e tree/d3/f4'
+is "cmp tells where" "e tree/d3/f4 differ: byte 1, line 1" 'cmp e tree/d3/f4'
 
 is "perl matches" "b=2 a=1" 'perl -e "\$_ = \"a=1,b=2\"; print join \" \", reverse /\w=\d/g"'
 is "perl edits in place" "ROW 3 4" 'perl -pi -e "s/row/ROW/" e; cat e'
