@@ -164,7 +164,10 @@ fn compare(
             }
             (_, Some(reason)) => println!("  {name}: not here: {reason}"),
             (result, None) => {
-                println!("  {name}: {} here, and that is not listed", if result.is_some() { "fails" } else { "did not run" });
+                println!(
+                    "  {name}: {} here, and that is not listed",
+                    if result.is_some() { "fails" } else { "did not run" }
+                );
                 right = false;
             }
         }
