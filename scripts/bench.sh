@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 # Measures this kernel and Debian's Linux side by side in QEMU, for the architectures named (x86_64 when none is), and
 # prints the tables. Without options the results are written to bench/results, with the chart of all of them.
-# Usage: scripts/bench.sh [--check | --quick] [ARCH]...
+# Usage: scripts/bench.sh [--check | --quick | --profile WORK] [ARCH]...
 #   --quick   this kernel's figures of record alone, which are instructions: equal on every run
+#   --profile   the kernel's functions in which a micro-benchmark, or the container `cycle`, spends its instructions
 #   --check   the same, compared with those in bench/results: fails when one is more than 2 % worse
 . "$(dirname "$0")/build.sh"
 
-mode=
+mode=()
 case ${1:-} in
     --check | --quick)
-        mode=$1
+        mode=("$1")
         shift
+        ;;
+    --profile)
+        mode=("$1" "$2")
+        shift 2
         ;;
 esac
 [ $# -gt 0 ] || set -- x86_64
@@ -21,7 +26,7 @@ for arch; do
     echo "bench: $arch: building the kernel and what is measured"
     scripts/image.sh "$arch"
     scripts/bench-programs.sh "$arch"
-    [ -n "$mode" ] || scripts/linux.sh "$arch"
-    VERIDIAN_IMAGES=$images "$CARGO_TARGET_DIR/debug/veridian-bench" ${mode:+"$mode"} --arch "$arch" || failed=yes
+    [ ${#mode[@]} -gt 0 ] || scripts/linux.sh "$arch"
+    VERIDIAN_IMAGES=$images "$CARGO_TARGET_DIR/debug/veridian-bench" ${mode[@]+"${mode[@]}"} --arch "$arch" || failed=yes
 done
 [ -z "$failed" ]

@@ -1,4 +1,4 @@
-/* Runs the subjects named by the arguments, or all of them. */
+/* Runs the measurements named by the arguments, or all of them. */
 #include "micro.h"
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -60,21 +60,28 @@ static void prepare(void) {
     close(any);
 }
 
-int main(int count, char **arguments) {
-    if (count == 2 && strcmp(arguments[1], "exit") == 0) return 0;
-    prepare();
-    const char *self = getenv("micro_self") ? getenv("micro_self") : "/bin/micro";
-    int all = count < 2;
-    for (int at = all ? 0 : 1; at < count; at++) {
-        const char *wanted = arguments[at];
-        if (all || strcmp(wanted, "calls") == 0) calls();
-        if (all || strcmp(wanted, "pipes") == 0) pipes();
-        if (all || strcmp(wanted, "processes") == 0) processes(self);
-        if (all || strcmp(wanted, "memory") == 0) memory();
-        if (all || strcmp(wanted, "signals") == 0) signals();
-        if (all || strcmp(wanted, "threads") == 0) threads();
-        if (all || strcmp(wanted, "sockets") == 0) sockets();
+static int count;
+static char **names;
+
+int wanted(const char *name) {
+    for (int at = 1; at < count; at++) {
+        if (strcmp(names[at], name) == 0) return 1;
     }
+    return count < 2;
+}
+
+int main(int words, char **word) {
+    if (words == 2 && strcmp(word[1], "exit") == 0) return 0;
+    count = words;
+    names = word;
+    prepare();
+    calls();
+    pipes();
+    processes("/bin/micro");
+    memory();
+    signals();
+    threads();
+    sockets();
     printf("micro: done\n");
     return 0;
 }

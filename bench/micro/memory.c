@@ -34,8 +34,9 @@ void memory(void) {
     touch(contents);
     unmap(contents);
     enum { ROUNDS = 5 };
+    int faults = wanted("page-faults");
     /* The first round warms up. */
-    for (int round = 0; round <= ROUNDS; round++) {
+    for (int round = 0; faults && round <= ROUNDS; round++) {
         if (round == 1) zero = gone = copied = file = shared = 0;
         char *start = region(MAP_PRIVATE | MAP_ANONYMOUS, -1);
         uint64_t begin = now();
@@ -69,11 +70,13 @@ void memory(void) {
         unmap(start);
     }
     close(backing);
-    tell("page-fault-zero", zero, ROUNDS * PAGES);
-    tell("page-fault-copy", copied, ROUNDS * PAGES);
-    tell("page-fault-file", file, ROUNDS * PAGES);
-    tell("page-fault-shared", shared, ROUNDS * PAGES);
-    tell("unmap-page", gone, ROUNDS * PAGES);
+    if (faults) {
+        tell("page-fault-zero", zero, ROUNDS * PAGES);
+        tell("page-fault-copy", copied, ROUNDS * PAGES);
+        tell("page-fault-file", file, ROUNDS * PAGES);
+        tell("page-fault-shared", shared, ROUNDS * PAGES);
+        tell("unmap-page", gone, ROUNDS * PAGES);
+    }
     char *start = region(MAP_PRIVATE | MAP_ANONYMOUS, -1);
     touch(start);
     MEASURE("mprotect-4m", 100, ({

@@ -28,17 +28,19 @@ _Noreturn void failed(const char *what, int line);
 
 /* Nanoseconds of the monotonic clock. */
 uint64_t now(void);
+/* Whether this one is asked for. */
+int wanted(const char *name);
 /* Prints a line. */
 void tell(const char *name, uint64_t nanoseconds, uint64_t count);
 
-/* What one operation costs, in tenths of a nanosecond; also printed unless `name` is NULL. */
-#define MEASURE(name, count, ...) ({ \
+/* What one operation costs, in tenths of a nanosecond; also printed. */
+#define MEASURE(name, count, ...) (!wanted(name) ? 0 : ({ \
     for (unsigned at_ = 0; at_ < (count) / 10 + 1; at_++) { __VA_ARGS__; } \
     uint64_t begin_ = now(); \
     for (unsigned at_ = 0; at_ < (count); at_++) { __VA_ARGS__; } \
     uint64_t spent_ = now() - begin_; \
-    if (name) tell(name, spent_, count); \
-    spent_ * 10 / (count); })
+    tell(name, spent_, count); \
+    spent_ * 10 / (count); }))
 
 /* Runs `...` in a child; its number. */
 #define CHILD(...) ({ pid_t child_ = DO(fork()); if (child_ == 0) { __VA_ARGS__; _exit(0); } child_; })

@@ -143,6 +143,15 @@ impl Bench {
         Ok(())
     }
 
+    /// The machine whose instructions are looked at: it does one of the micro-benchmarks, or the container `cycle`.
+    pub fn profiled(&self, work: &str) -> Vm {
+        let vm = match work {
+            "cycle" => self.cycle(Measure::Instructions, 0),
+            name => self.veridian(Measure::Instructions, PROGRAM, "probe=micro").add_words(&format!("-- {name}")),
+        };
+        vm.time_limit(Some(TIME_LIMIT))
+    }
+
     /// A machine of ours whose container has these arguments.
     fn veridian(&self, measure: Measure, arguments: &str, words: &str) -> Vm {
         let mut initrd = Initrd::small(self.arch, &[]).unwrap_or_default();
@@ -174,7 +183,9 @@ impl Bench {
             root.file(&format!("{directory}/micro"), 0o755, self.micro.clone());
             root.file(&format!("{directory}/floor"), 0o755, self.floor.clone());
         }
-        root.directory("bundle/rootfs/proc").directory("bundle/rootfs/tmp");
+        for directory in ["dev", "proc", "sys", "tmp"] {
+            root.directory(&format!("bundle/rootfs/{directory}"));
+        }
         root.file("bundle/config.json", 0o644, CONFIG);
         Ok(counted(self.linux.vm(root, command).memory(MEMORY), measure))
     }

@@ -26,6 +26,8 @@ pub struct Vm {
     command_line: String,
     time_limit: Option<Duration>,
     instruction_shift: Option<u32>,
+    /// Where QEMU logs the blocks of code that it translates and executes.
+    block_log: Option<PathBuf>,
     interactive: bool,
     all_keys: bool,
     dialogue: Vec<(String, String)>,
@@ -47,6 +49,7 @@ impl Vm {
             command_line: String::new(),
             time_limit: Some(Duration::from_secs(60)),
             instruction_shift: None,
+            block_log: None,
             interactive: false,
             all_keys: false,
             dialogue: Vec::new(),
@@ -122,6 +125,13 @@ impl Vm {
     /// long and does little.
     pub fn slow_instructions(mut self, shift: u32) -> Self {
         self.instruction_shift = Some(shift);
+        self
+    }
+
+    /// Has QEMU log each block of code to a file: its instructions when it is translated, and a line whenever it is executed.
+    /// That is about as many bytes as the machine executes instructions, ten times over.
+    pub fn log_blocks(mut self, file: &Path) -> Self {
+        self.block_log = Some(file.to_owned());
         self
     }
 
@@ -206,6 +216,9 @@ impl Vm {
         if let Some(shift) = self.instruction_shift {
             // What the machine offers as random is the same on every run too: where programs lie costs instructions.
             add(&["-icount", &format!("shift={shift},sleep=off"), "-seed", "1"]);
+        }
+        if let Some(file) = &self.block_log {
+            add(&["-d", "exec,nochain,in_asm", "-D", &file.to_string_lossy()]);
         }
         match self.arch {
             Arch::X86_64 => {
