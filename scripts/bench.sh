@@ -1,20 +1,28 @@
 #!/usr/bin/env bash
 # Measures this kernel and Debian's Linux side by side in QEMU, for the architectures named (x86_64 when none is), and
 # prints the tables. Without options the results are written to bench/results, with the chart of all of them.
-# Usage: scripts/bench.sh [--check | --quick | --profile WORK] [ARCH]...
+# Usage: scripts/bench.sh [--counted | --check | --quick | --profile WORK] [ARCH]...
+#   --counted without wall times, which on a busy host say nothing
 #   --quick   this kernel's figures of record alone, which are instructions: equal on every run
 #   --profile   the kernel's functions in which a micro-benchmark, or the container `cycle`, spends its instructions
 #   --check   the same, compared with those in bench/results: fails when one is more than 2 % worse
 . "$(dirname "$0")/build.sh"
 
 mode=()
+peers=yes
 case ${1:-} in
+    --counted)
+        mode=("$1")
+        shift
+        ;;
     --check | --quick)
         mode=("$1")
+        peers=
         shift
         ;;
     --profile)
         mode=("$1" "$2")
+        peers=
         shift 2
         ;;
 esac
@@ -26,7 +34,7 @@ for arch; do
     echo "bench: $arch: building the kernel and what is measured"
     scripts/image.sh "$arch"
     scripts/bench-programs.sh "$arch"
-    [ ${#mode[@]} -gt 0 ] || scripts/linux.sh "$arch"
+    [ -z "$peers" ] || scripts/linux.sh "$arch"
     VERIDIAN_IMAGES=$images "$CARGO_TARGET_DIR/debug/veridian-bench" ${mode[@]+"${mode[@]}"} --arch "$arch" || failed=yes
 done
 [ -z "$failed" ]

@@ -90,7 +90,9 @@ impl Blocks {
                     *length = 0;
                 }
                 // The bytes of a long instruction go on in a line of their own.
-                *length += u64::from(instruction.split_whitespace().any(|word| word.len() != 2 || hexadecimal(word).is_none()));
+                *length += u64::from(
+                    instruction.split_whitespace().any(|word| word.len() != 2 || hexadecimal(word).is_none()),
+                );
             }
             line.clear();
         }

@@ -18,7 +18,7 @@ const ALIVE_ON_LINUX: [u32; 3] = [10, 100, 1_000];
 /// How many containers tell what one takes of memory.
 const IDLE: u32 = 100;
 /// Sizes of memory, in MiB, of which the least that suffices is found.
-const SIZES: [u32; 20] = [5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 256];
+const SIZES: [u32; 22] = [3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 256];
 
 /// The memory of machines that are not measured for it.
 const MEMORY: &str = "512M";
@@ -64,17 +64,19 @@ impl Bench {
                 put(&format!("cycle: {part}"), number(&run, &format!("{part} "))?);
             }
         }
+        let run =
+            self.boot(&step("micro-benchmarks, here", measure), self.veridian(measure, PROGRAM, "probe=micro"))?;
+        micro(&run, &mut put)?;
         if measure == Measure::Instructions {
             for alive in ALIVE {
                 let run =
                     self.boot(&format!("container cycle with {alive} alive, here"), self.cycle(measure, alive))?;
-                put(&format!("cycle, {alive} alive"), number(&run, " alive\nveridian: bench cycle: ")?);
+                number(&run, "bench alive: ")?;
+                put(&format!("cycle, {alive} alive"), number(&run, "bench cycle: ")?);
                 put(&format!("create, {alive} alive"), number(&run, "bench cycle: create ")?);
             }
         }
-        let run =
-            self.boot(&step("micro-benchmarks, here", measure), self.veridian(measure, PROGRAM, "probe=micro"))?;
-        micro(&run, |name, value| put(name, value))
+        Ok(())
     }
 
     /// The same of Linux and its runtimes.
@@ -115,7 +117,7 @@ impl Bench {
     /// The least memory for one container, and what each further one takes.
     pub fn memory(&self, results: &mut Results) -> io::Result<()> {
         let run = self.boot("idle containers, here", self.cycle(Measure::Instructions, IDLE))?;
-        results.put("idle container", Measure::Bytes, "veridian", number(&run, "bench cycle: ")?);
+        results.put("idle container", Measure::Bytes, "veridian", number(&run, "bench alive: ")?);
         let run = self.boot(
             "idle containers, floor",
             self.on_linux(Measure::Instructions, &format!("floor memory {IDLE}"), false)?,

@@ -245,7 +245,7 @@ fn populate(start: &Start) -> Result<(), u8> {
         container.start().map_err(|reason| told(&reason))?;
         container.close().map_err(|errno| refused("close", errno))?;
     }
-    println!("veridian: bench cycle: {} bytes for each of {count} alive", (free - world().0) / count);
+    println!("veridian: bench alive: {} bytes for each of {count}", (free - world().0) / count);
     Ok(())
 }
 
