@@ -4,6 +4,7 @@ use super::{process::find, vectored::vectored_in};
 use crate::{
     fs::io::{Sink, Source},
     mm::UserBuffer,
+    sched,
     task::Thread,
 };
 use alloc::sync::Arc;
@@ -23,7 +24,7 @@ pub async fn process_vm_readv(
     flags: usize,
 ) -> Result<usize, Errno> {
     let (mut own, mut other) = stretches(thread, pid, (own, own_count), (other, other_count), flags)?;
-    copy(&mut other, &mut own)
+    copy(thread, &mut other, &mut own).await
 }
 
 pub async fn process_vm_writev(
@@ -36,7 +37,7 @@ pub async fn process_vm_writev(
     flags: usize,
 ) -> Result<usize, Errno> {
     let (mut own, mut other) = stretches(thread, pid, (own, own_count), (other, other_count), flags)?;
-    copy(&mut own, &mut other)
+    copy(thread, &mut own, &mut other).await
 }
 
 /// The caller's own memory and the other's: ESRCH, EPERM.
@@ -62,8 +63,9 @@ fn stretches(
     Ok((own, other))
 }
 
-/// Copies until either is used up, or something is not there: an error only if nothing was copied.
-fn copy(from: &mut UserBuffer, to: &mut UserBuffer) -> Result<usize, Errno> {
+/// Copies until either is used up, or something is not there: an error only if nothing was copied. A signal ends what takes
+/// long.
+async fn copy(thread: &Thread, from: &mut UserBuffer, to: &mut UserBuffer) -> Result<usize, Errno> {
     let whole = Sink::remaining(to);
     let mut chunk = [0; CHUNK];
     let result = loop {
@@ -76,6 +78,12 @@ fn copy(from: &mut UserBuffer, to: &mut UserBuffer) -> Result<usize, Errno> {
         let put = to.put(&chunk[..before - Source::remaining(from)]);
         if let Err(errno) = put.and(taken) {
             break Err(errno);
+        }
+        if sched::slice_is_over() {
+            if thread.signals().wants_attention() {
+                break Ok(());
+            }
+            sched::yield_now().await;
         }
     };
     match whole - Sink::remaining(to) {

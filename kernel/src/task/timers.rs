@@ -28,9 +28,6 @@ use veridian_hal::{clock, sync::SpinLock};
 const TIMERS_MAX: usize = 128;
 /// What one takes of the kernel's heap while it is armed.
 const TIMER_BYTES: usize = 1024;
-const SIGALRM: u32 = 14;
-const SIGVTALRM: u32 = 26;
-const SIGPROF: u32 = 27;
 
 /// Whom a timer tells that it ran out.
 #[derive(Clone)]
@@ -246,12 +243,12 @@ impl Timers {
         }
         let counted = |counted| TimerClock::Cpu(CpuClock::of_process(thread.process(), counted));
         let (signal, clock) = match which {
-            Interval::Real => (SIGALRM, TimerClock::Machine(CLOCK_REALTIME as i32)),
-            Interval::Virtual => (SIGVTALRM, counted(Counted::User)),
-            Interval::Profiling => (SIGPROF, counted(Counted::All)),
+            Interval::Real => (Signal::SIGALRM, TimerClock::Machine(CLOCK_REALTIME as i32)),
+            Interval::Virtual => (Signal::SIGVTALRM, counted(Counted::User)),
+            Interval::Profiling => (Signal::SIGPROF, counted(Counted::All)),
         };
         let to = Arc::downgrade(&thread.leader());
-        let notice = Notice { to, alone: false, signal: Signal::new(signal), cause: None };
+        let notice = Notice { to, alone: false, signal: Some(signal), cause: None };
         let timer = Timer::new(notice, clock, thread)?;
         thread.process().note_timer(&timer);
         Ok(place.insert(timer).clone())

@@ -1,6 +1,7 @@
 //! Plain: system calls with arguments drawn at random, `calls=` of them (100,000 unless said) from `seed=` (1 unless said).
-//! `from=` and `to=` draw the calls from a range of numbers. Every call and every number is drawn from the seed, so that the same seed makes the same calls. No call may stop the
-//! machine, or leave anything behind.
+//! `from=` and `to=` draw the calls from a range of numbers; with `together=1` two make them at the same time that share
+//! memory, open files and places. Every call and every number is drawn from the seed, so that the same seed makes the same
+//! calls. No call may stop the machine, or leave anything behind.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -9,7 +10,7 @@ use core::ops::Range;
 
 use linux_raw_sys::general as linux;
 use linux_raw_sys::general::{
-    MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE, RLIMIT_AS, RLIMIT_NOFILE, SIGKILL, WNOHANG,
+    MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, RLIMIT_AS, RLIMIT_NOFILE, SIGKILL, WNOHANG,
 };
 use veridian_userland::check::{Checks, enter_scratch, read_text};
 use veridian_userland::sys::{self, PAGE, Region, Start};
@@ -103,10 +104,18 @@ fn fill(random: &mut Random, memory: &Region) {
     }
 }
 
+/// Which calls are made, and how.
+struct Plan {
+    numbers: Range<u64>,
+    /// By two that share what they have.
+    together: bool,
+}
+
 /// Makes a child's calls; `progress` counts them.
-fn make_calls(seed: u64, numbers: &Range<u64>, progress: &Region) -> i32 {
+fn make_calls(seed: u64, Plan { numbers, together }: &Plan, progress: &Region) -> i32 {
     let mut random = Random(seed | 1);
-    let memory = Region::anonymous(4 * PAGE).expect("memory");
+    let kind = MAP_ANONYMOUS | if *together { MAP_SHARED } else { MAP_PRIVATE };
+    let memory = Region::map(4 * PAGE, PROT_READ | PROT_WRITE, kind, None).expect("memory");
     // A page that is not there, behind the last one.
     let _ = memory.unmap(3 * PAGE, PAGE);
     for file in [c"/dev/null", c"/dev/zero", c"/tmp", c"/proc/self/status"] {
@@ -116,8 +125,13 @@ fn make_calls(seed: u64, numbers: &Range<u64>, progress: &Region) -> i32 {
     if sys::chroot(c"/tmp").is_err() || sys::chdir(c"/").is_err() {
         return 1;
     }
+    // The other one goes when this one does, which is the first of its namespace.
+    let other = *together && sys::fork_sharing(linux::CLONE_FILES | linux::CLONE_FS) == Ok(0);
+    if other {
+        random = Random(!seed | 1);
+    }
     for call in 0..CALLS_OF_A_CHILD {
-        progress.set(0, call as u8);
+        progress.set(usize::from(other), call as u8);
         if call % 16 == 0 {
             fill(&mut random, &memory);
         }
@@ -132,7 +146,7 @@ fn make_calls(seed: u64, numbers: &Range<u64>, progress: &Region) -> i32 {
 }
 
 /// One child in its own namespaces, to its end or until it makes no more calls.
-fn round(seed: u64, numbers: &Range<u64>, progress: &Region) -> sys::Result {
+fn round(seed: u64, plan: &Plan, progress: &Region) -> sys::Result {
     let outer = sys::spawn(|| {
         if sys::unshare(NEW).is_err() {
             return 1;
@@ -152,7 +166,7 @@ fn round(seed: u64, numbers: &Range<u64>, progress: &Region) -> sys::Result {
                 return 1;
             }
         }
-        let Ok(child) = sys::spawn(|| make_calls(seed, numbers, progress)) else { return 1 };
+        let Ok(child) = sys::spawn(|| make_calls(seed, plan, progress)) else { return 1 };
         let (mut last, mut patience) = (progress.get(0), PATIENCE);
         while sys::wait4(child, WNOHANG) == Ok((0, 0)) {
             let _ = sys::sleep(1_000_000);
@@ -174,7 +188,7 @@ fn round(seed: u64, numbers: &Range<u64>, progress: &Region) -> sys::Result {
 fn main(start: &Start) -> i32 {
     let number = |name, otherwise| start.var(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let (seed, calls): (u64, u64) = (number("seed", 1), number("calls", 100_000));
-    let numbers = number("from", 0)..number("to", NUMBERS);
+    let plan = Plan { numbers: number("from", 0)..number("to", NUMBERS), together: number("together", 0) != 0 };
     let mut checks = Checks::new();
     enter_scratch();
     sys::mkdir(c"proc", 0o755).and_then(|()| sys::mount(c"proc", c"proc", c"proc", 0, None)).expect("proc");
@@ -182,13 +196,13 @@ fn main(start: &Start) -> i32 {
     let rounds = calls.div_ceil(CALLS_OF_A_CHILD);
     // For what the kernel makes when it is first asked for.
     for index in 0..WARM_UP {
-        let _ = round(!seed.wrapping_add(index), &numbers, &progress);
+        let _ = round(!seed.wrapping_add(index), &plan, &progress);
     }
     let before = heap_bytes();
     let (free_before, processes) = world();
     let mut failed = 0;
     for index in 0..rounds {
-        if round(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index), &numbers, &progress).is_err() {
+        if round(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index), &plan, &progress).is_err() {
             failed += 1;
         }
         if index > 0 && index % 4000 == 0 {

@@ -20,6 +20,10 @@ pub fn exit(status: i32) -> ! {
 pub fn fork() -> Result<Pid> {
     call!(__NR_clone, SIGCHLD, 0, 0, 0, 0).map(|pid| pid as Pid)
 }
+/// clone(2) of a child that shares what `flags` say, but for memory: 0 in the child.
+pub fn fork_sharing(flags: u32) -> Result<Pid> {
+    call!(__NR_clone, flags | SIGCHLD, 0, 0, 0, 0).map(|pid| pid as Pid)
+}
 /// Runs `body` in a forked child, which exits with its result.
 pub fn spawn(body: impl FnOnce() -> i32) -> Result<Pid> {
     match fork()? {
