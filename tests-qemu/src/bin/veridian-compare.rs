@@ -28,9 +28,10 @@ struct Subject {
     differences: BTreeMap<&'static str, &'static str>,
 }
 
-/// All of busybox's tests but those of its calculators, which ask nothing of a kernel and take most of the time.
+/// All of busybox's tests but those that only compute (calculators and hashes), which ask nothing of a kernel and take most
+/// of the time.
 const BUSYBOX: &str = "mount -t tmpfs none /tmp; cp -a /tests /tmp/; cp /bin/busybox /tmp/tests/busybox\n\
-     cd /tmp/tests/testsuite && ./runtest $(busybox --list | grep -vx -e bc -e dc) </dev/null 2>&1\n";
+     cd /tmp/tests/testsuite && ./runtest $(busybox --list | grep -vxE 'bc|dc|md5sum|sha[0-9]*sum') </dev/null 2>&1\n";
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
