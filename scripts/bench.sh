@@ -7,6 +7,7 @@
 #   --profile   the kernel's functions in which a micro-benchmark, or the container `cycle`, spends its instructions
 #   --check   the same, compared with those in bench/results: fails when one is more than 2 % worse
 . "$(dirname "$0")/build.sh"
+images=${VERIDIAN_IMAGES:-$CARGO_TARGET_DIR/image-shipped}
 
 mode=()
 peers=yes
@@ -32,7 +33,7 @@ cargo build --locked --quiet -p veridian-bench
 failed=
 for arch; do
     echo "bench: $arch: building the kernel and what is measured"
-    scripts/image.sh "$arch"
+    scripts/image.sh --shipped "$arch"
     scripts/bench-programs.sh "$arch"
     [ -z "$peers" ] || scripts/linux.sh "$arch"
     VERIDIAN_IMAGES=$images "$CARGO_TARGET_DIR/debug/veridian-bench" ${mode[@]+"${mode[@]}"} --arch "$arch" || failed=yes

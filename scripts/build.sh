@@ -12,7 +12,9 @@ find_toolchain || {
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 images=${VERIDIAN_IMAGES:-$CARGO_TARGET_DIR/image}
-# The kernel is always optimised; what changed is compiled again, not the whole crate.
+# The kernel's profile in Cargo.toml: `release`, or `shipped` as scripts/image.sh says.
+profile=release
+# The kernel is always optimised; for tests what changed is compiled again, not the whole crate.
 export CARGO_PROFILE_RELEASE_INCREMENTAL=true
 
 # user_target ARCH: the target of the user programs, which may use the processor's floating point.
@@ -37,6 +39,6 @@ user() {
 bare() {
     local subcommand=$1 arch=$2
     shift 2
-    cargo "$subcommand" --locked --release --target "$root/$arch-veridian.json" -Z json-target-spec \
+    cargo "$subcommand" --locked --profile "$profile" --target "$root/$arch-veridian.json" -Z json-target-spec \
         -Z build-std=core,alloc,compiler_builtins -Z build-std-features=compiler-builtins-mem "$@"
 }

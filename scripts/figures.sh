@@ -2,6 +2,8 @@
 # Measures what docs/figures.md records, for the architectures named (all three when none is), and prints it as the rows
 # of its table. Instructions are QEMU's (-icount shift=0): equal on every run of the same images.
 . "$(dirname "$0")/build.sh"
+images=${VERIDIAN_IMAGES:-$CARGO_TARGET_DIR/image-shipped}
+export VERIDIAN_IMAGES=$images
 
 [ $# -gt 0 ] || set -- x86_64 aarch64 riscv64
 cargo build --locked --quiet -p veridian-tests-qemu --bin veridian-run
@@ -50,7 +52,7 @@ idle() {
 }
 
 for arch; do
-    scripts/image.sh "$arch"
+    scripts/image.sh --shipped "$arch"
     echo "| $arch | reset to the container's first instruction | $(first "$arch") instructions |"
     echo "| $arch | create+start+wait+delete, mean of 100 | $(cycle "$arch") |"
     echo "| $arch | kernel image | $(size "$arch") |"

@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
 # Builds what a machine boots, kernel and user programs, and puts it in target/image/<arch>/.
-# Usage: scripts/image.sh [--tests] ARCH...   `--tests` adds what only tests boot: hal's self test, and the kernel
-# without the container engine.
+# Usage: scripts/image.sh [--tests | --shipped] ARCH...
+#   --tests   adds what only tests boot: hal's self test, and the kernel without the container engine
+#   --shipped   optimises the kernel as a whole, which takes minutes; goes to target/image-shipped/
 . "$(dirname "$0")/build.sh"
 
 tests=
-if [ "${1:-}" = --tests ]; then
-    tests=yes
-    shift
-fi
+case ${1:-} in
+    --tests)
+        tests=yes
+        shift
+        ;;
+    --shipped)
+        profile=shipped
+        images=${VERIDIAN_IMAGES:-$CARGO_TARGET_DIR/image-shipped}
+        shift
+        ;;
+esac
 
 for arch; do
     to=$images/$arch
-    from=$CARGO_TARGET_DIR/$arch-veridian/release
+    from=$CARGO_TARGET_DIR/$arch-veridian/$profile
     mkdir -p "$to"
     # Made anew, so that a program that is no more does not stay.
     rm -rf "$to/bin"
