@@ -93,17 +93,12 @@ pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to:
     let clock = timer_clock(thread, clock)?;
     let space = thread.space();
     let asked: Option<SignalEvent> = if event == UserAddr(0) { None } else { Some(space.read(event)?) };
-    let id = thread.process().timers().lock().free_id()?;
-    let leader = thread.leader();
-    let notice = match asked {
-        None => {
-            let cause = Some((id, u64::from(id)));
-            Notice { to: Arc::downgrade(&leader), alone: false, signal: Some(Signal::SIGALRM), cause }
-        }
+    let (to_thread, alone, signal, value) = match asked {
+        None => (thread.leader(), false, Some(Signal::SIGALRM), None),
         Some(SignalEvent { value, signal, notify, thread: tid, .. }) => {
             let signal = if notify == SIGEV_NONE { None } else { Some(Signal::try_from(signal)?) };
             let (target, alone) = match notify {
-                SIGEV_SIGNAL | SIGEV_NONE => (leader, false),
+                SIGEV_SIGNAL | SIGEV_NONE => (thread.leader(), false),
                 SIGEV_THREAD_ID => {
                     let tid = u32::try_from(tid).map_err(|_| Errno::EINVAL)?;
                     let target = thread.pid().namespace().thread(tid).filter(|target| target.is_sibling(thread));
@@ -111,12 +106,21 @@ pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to:
                 }
                 _ => return Err(Errno::EINVAL),
             };
-            Notice { to: Arc::downgrade(&target), alone, signal, cause: Some((id, value)) }
+            (target, alone, signal, Some(value))
         }
     };
-    let timer = Timer::new(notice, clock, thread)?;
-    space.write(to, &id)?;
-    thread.process().timers().lock().add(id, timer, thread);
+    let notice = |id| {
+        // Who gives no value is told the id.
+        let cause = Some((id, value.unwrap_or(u64::from(id))));
+        Notice { to: Arc::downgrade(&to_thread), alone, signal, cause }
+    };
+    let timers = thread.process().timers();
+    let id = timers.lock().add(thread, clock, notice)?;
+    if let Err(errno) = space.write(to, &id) {
+        let gone = timers.lock().remove(id);
+        drop(gone);
+        return Err(errno);
+    }
     Ok(0)
 }
 

@@ -254,15 +254,19 @@ impl Timers {
         Ok(place.insert(timer).clone())
     }
 
-    /// The id that the next timer gets; EAGAIN when there are too many.
-    pub fn free_id(&self) -> Result<u32, Errno> {
-        (0..TIMERS_MAX as u32).find(|id| !self.made.contains_key(id)).ok_or(Errno::EAGAIN)
-    }
-
-    /// Adds one to those of `thread`'s process.
-    pub fn add(&mut self, id: u32, timer: Arc<Timer>, thread: &Thread) {
+    /// Adds one on `clock` to those of `thread`'s process, which tells what `notice` says of its id; gives that. EAGAIN
+    /// when there are too many.
+    pub fn add(
+        &mut self,
+        thread: &Thread,
+        clock: TimerClock,
+        notice: impl FnOnce(u32) -> Notice,
+    ) -> Result<u32, Errno> {
+        let id = (0..TIMERS_MAX as u32).find(|id| !self.made.contains_key(id)).ok_or(Errno::EAGAIN)?;
+        let timer = Timer::new(notice(id), clock, thread)?;
         thread.process().note_timer(&timer);
         self.made.insert(id, timer);
+        Ok(id)
     }
 
     /// The timer of an id; EINVAL.
