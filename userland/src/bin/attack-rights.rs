@@ -132,7 +132,6 @@ const CALLS: &[(&str, u32)] = &[
     ("name_to_handle_at", linux::__NR_name_to_handle_at),
     ("open_by_handle_at", linux::__NR_open_by_handle_at),
     ("perf_event_open", linux::__NR_perf_event_open),
-    ("pidfd_getfd", linux::__NR_pidfd_getfd),
     ("ptrace", linux::__NR_ptrace),
     ("quotactl", linux::__NR_quotactl),
     ("reboot", linux::__NR_reboot),
@@ -161,10 +160,12 @@ fn calls(checks: &mut Checks) {
 fn processes(checks: &mut Checks, most: Pid) {
     let child = sys::spawn(forever).expect("a child");
     let number = |number: Pid| RawArg::Number(number.into());
-    let ways: [(&str, &dyn Fn(Pid) -> bool); 11] = [
+    let file_of = |descriptor: Fd| sys::raw_call(linux::__NR_pidfd_getfd, &[number(descriptor), number(0), number(0)]);
+    let ways: [(&str, &dyn Fn(Pid) -> bool); 12] = [
         ("kill", &|pid| sys::kill(pid, 0).is_ok()),
         ("tgkill", &|pid| sys::tgkill(pid, pid, 0).is_ok()),
         ("pidfd_open", &|pid| sys::pidfd_open(pid, 0).and_then(sys::close).is_ok()),
+        ("pidfd_getfd", &|pid| sys::pidfd_open(pid, 0).and_then(file_of).is_ok()),
         ("getpgid", &|pid| sys::getpgid(pid).is_ok()),
         ("getsid", &|pid| sys::getsid(pid).is_ok()),
         ("setpgid", &|pid| sys::setpgid(pid, 0).is_ok()),

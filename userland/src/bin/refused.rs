@@ -14,8 +14,6 @@ program!(main);
 /// Calls of Linux that are not there yet, and numbers that no one has.
 const ABSENT: &[(&str, u32)] = &[
     ("ptrace", linux::__NR_ptrace),
-    ("process_vm_readv", linux::__NR_process_vm_readv),
-    ("pidfd_getfd", linux::__NR_pidfd_getfd),
     ("bpf", linux::__NR_bpf),
     ("userfaultfd", linux::__NR_userfaultfd),
     ("io_uring_setup", linux::__NR_io_uring_setup),
