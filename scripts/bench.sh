@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Measures this kernel and Debian's Linux side by side in QEMU, for the architectures named (x86_64 when none is), and
 # prints the tables. Without options the results are written to bench/results, with the chart of all of them.
-# Usage: scripts/bench.sh [--counted | --check | --quick | --profile WORK] [ARCH]...
+# Usage: scripts/bench.sh [--counted | --ours | --check | --quick | --profile WORK] [ARCH]...
 #   --counted without wall times, which on a busy host say nothing
+#   --ours    this kernel's figures of record alone, written beside those of Linux that were
 #   --quick   this kernel's figures of record alone, which are instructions: equal on every run
 #   --profile   the kernel's functions in which a micro-benchmark, or the container `cycle`, spends its instructions
 #   --check   the same, compared with those in bench/results: fails when one is more than 2 % worse
@@ -16,7 +17,7 @@ case ${1:-} in
         mode=("$1")
         shift
         ;;
-    --check | --quick)
+    --ours | --check | --quick)
         mode=("$1")
         peers=
         shift

@@ -16,13 +16,15 @@ use std::{io, path::Path, process::ExitCode};
 use veridian_tests_qemu::{Arch, Images};
 use work::Bench;
 
-const USAGE: &str = "veridian-bench [--counted | --check | --quick | --profile WORK] [--arch x86_64|aarch64|riscv64]; or \
+const USAGE: &str = "veridian-bench [--counted | --ours | --check | --quick | --profile WORK] [--arch x86_64|aarch64|riscv64]; or \
                      veridian-bench --chart";
 
 /// What is asked for.
 enum Task {
     /// Everything, and the results written; or only what does not depend on how busy the host is.
     All { counted: bool },
+    /// The figures of record, here alone, written beside those of Linux that were.
+    Ours,
     /// The figures of record, here alone, compared with the results that were written.
     Check,
     /// The figures of record, here alone, shown.
@@ -52,6 +54,7 @@ fn options() -> io::Result<(Task, Arch)> {
     while let Some(word) = words.next().map_err(wrong)? {
         match word {
             Long("counted") => task = Task::All { counted: true },
+            Long("ours") => task = Task::Ours,
             Long("check") => task = Task::Check,
             Long("quick") => task = Task::Quick,
             Long("profile") => task = Task::Profile(words.value().and_then(ValueExt::string).map_err(wrong)?),
@@ -86,6 +89,13 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
             chart::write(&directory)?;
             failures.iter().for_each(|error| eprintln!("bench: {error}"));
             return Ok(failures.is_empty());
+        }
+        Task::Ours => {
+            results = Results::read(&file)?;
+            Bench::of(arch)?.ours(Measure::Instructions, &mut results)?;
+            results.write(&file)?;
+            print!("{}", table::text(arch, &results));
+            chart::write(&directory)?;
         }
         Task::Quick => {
             Bench::of(arch)?.ours(Measure::Instructions, &mut results)?;
