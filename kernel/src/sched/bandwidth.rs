@@ -71,9 +71,11 @@ impl Bandwidth {
         // Periods in which nobody wants or owes time do not count.
         let all = waits || self.left < 0;
         self.periods += if all { elapsed } else { u64::from(self.waited || taken > 0) };
-        if self.quota.burst_ns > 0 && taken > quota {
+        // What was taken beyond what was there is owed, and no burst.
+        let spent = taken.min(self.at_begin);
+        if self.quota.burst_ns > 0 && spent > quota {
             self.bursts += 1;
-            self.burst_ns += (taken - quota) as u64;
+            self.burst_ns += (spent - quota) as u64;
         }
         let given = i64::try_from(elapsed).unwrap_or(i64::MAX).saturating_mul(quota);
         self.left = self.left.saturating_add(given).min(quota.saturating_add(self.quota.burst_ns as i64));
@@ -152,6 +154,18 @@ mod tests {
         account.take(22 * MS as i64);
         account.refill(1100 * MS);
         assert_eq!((account.left(), account.bursts, account.burst_ns), (13 * MS as i64, 1, 12 * MS));
+    }
+
+    #[test]
+    fn what_is_owed_is_no_burst() {
+        let mut account = account(10);
+        account.refill(1000 * MS);
+        account.take(23 * MS as i64);
+        account.refill(1100 * MS);
+        assert_eq!((account.left(), account.bursts, account.burst_ns), (7 * MS as i64, 1, 10 * MS));
+        account.take(12 * MS as i64);
+        account.refill(1200 * MS);
+        assert_eq!((account.left(), account.bursts, account.burst_ns), (5 * MS as i64, 1, 10 * MS));
     }
 
     #[test]
