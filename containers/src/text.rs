@@ -24,6 +24,35 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// The range of a number, and what is said of one outside of it.
+pub(crate) struct Range {
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+    pub(crate) otherwise: Reason,
+}
+
+impl Range {
+    /// Whether a number is within it.
+    pub(crate) const fn check(&self, number: u64) -> Result<(), Reason> {
+        if self.least <= number && number <= self.most { Ok(()) } else { Err(self.otherwise) }
+    }
+
+    /// A decimal number within it.
+    pub(crate) fn read(&self, text: &str) -> Result<u64, Reason> {
+        let number = decimal(text).ok_or(self.otherwise)?;
+        self.check(number).map(|()| number)
+    }
+}
+
+/// Of user and group ids. The largest u32 is none: chown(2) and its like take it for "no change".
+pub(crate) const ID: Range =
+    Range { least: 0, most: u32::MAX as u64 - 1, otherwise: "is not an id: a decimal number below 4294967295" };
+/// Of limits on tasks. With 0 nothing could run.
+pub(crate) const PIDS: Range =
+    Range { least: 1, most: PIDS_MAX as u64, otherwise: "is not a limit on tasks: a number from 1 to 4194304, or max" };
+/// Of permission bits.
+pub(crate) const MODE: Range = Range { least: 0, most: 0o7777, otherwise: "is not a mode: an octal number up to 7777" };
+
 /// `true` or `false`, and nothing else.
 ///
 /// # Errors
@@ -51,15 +80,12 @@ pub fn number(text: &str) -> Result<u32, Reason> {
     decimal(text).and_then(|number| number.try_into().ok()).ok_or(NOT_A_NUMBER)
 }
 
-/// A user or group id. The largest u32 is none: chown(2) and its like take it for "no change".
+/// A user or group id.
 ///
 /// # Errors
 /// What is no decimal number below 2^32 - 1.
 pub fn user_id(text: &str) -> Result<u32, Reason> {
-    match decimal(text).map(u32::try_from) {
-        Some(Ok(id)) if id != u32::MAX => Ok(id),
-        _ => Err("is not an id: a decimal number below 4294967295"),
-    }
+    ID.read(text).map(|id| id as u32)
 }
 
 /// A size: bytes, or with one of the suffixes K, M, G (powers of 1024).
@@ -93,11 +119,14 @@ pub fn size_limit(text: &str) -> Result<Option<Bytes>, Reason> {
 /// # Errors
 /// What is neither.
 pub fn pids_limit(text: &str) -> Result<Option<u32>, Reason> {
-    match (text, decimal(text)) {
-        ("max", _) => Ok(None),
-        (_, Some(number @ 1..)) if number <= u64::from(PIDS_MAX) => Ok(Some(number as u32)),
-        _ => Err("is not a limit on tasks: a number from 1 to 4194304, or max"),
-    }
+    if text == "max" { Ok(None) } else { PIDS.read(text).map(|number| Some(number as u32)) }
+}
+
+/// Permission bits within a range.
+pub(crate) fn octal(text: &str, range: &Range) -> Result<u16, Reason> {
+    let is_octal = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let bits = u16::from_str_radix(text, 8).ok().filter(|_| is_octal).ok_or(range.otherwise)?;
+    range.check(bits.into()).map(|()| bits)
 }
 
 /// The permission bits of `mode=`: an octal number up to 7777.
@@ -105,11 +134,7 @@ pub fn pids_limit(text: &str) -> Result<Option<u32>, Reason> {
 /// # Errors
 /// Any other text.
 pub fn mode(text: &str) -> Result<u16, Reason> {
-    let octal = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
-    match u16::from_str_radix(text, 8) {
-        Ok(mode) if octal && mode <= 0o7777 => Ok(mode),
-        _ => Err("is not a mode: an octal number up to 7777"),
-    }
+    octal(text, &MODE)
 }
 
 /// A path, absolute or relative, that fits on one line.

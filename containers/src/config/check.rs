@@ -4,12 +4,14 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
+use super::Naming;
 use super::error::{ConfigError, Shown, about};
 use super::lines::Places;
 use super::model::{
     Filesystem, IdMapping, Limit, MemoryResources, MountPropagation, Resources, Seccomp, SeccompAction, SeccompProfile,
     Settings,
 };
+use super::walk::Entry;
 use crate::NamespaceKind;
 use crate::keys::KeyId;
 
@@ -31,7 +33,31 @@ impl Problem {
         let (key, line) = line(self.key).or_else(|| line(also?)).unwrap_or((self.key, 0));
         ConfigError::on_line(line, key.name(), self.reason)
     }
+
+    /// How `name` names the place of its value among the entries of a walk.
+    pub(super) fn place(
+        &self,
+        name: Naming,
+        walk: &mut dyn FnMut(&mut Visit<'_>) -> Result<(), Cow<'static, str>>,
+    ) -> Cow<'static, str> {
+        // The arguments are one entry.
+        let is_argument = matches!(self.key, KeyId::ProcessArg | KeyId::ProcessArgs);
+        let key = if is_argument { KeyId::ProcessArgs } else { self.key };
+        let mut nth = self.index.filter(|_| !is_argument).unwrap_or(0);
+        let found = walk(&mut |entry| match (entry.key == key, nth) {
+            (true, 0) => Err(name(key, entry.path)),
+            (true, _) => {
+                nth -= 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        });
+        found.err().unwrap_or(Cow::Borrowed(key.name()))
+    }
 }
+
+/// What a walk over settings visits; an error, here a place, ends it.
+type Visit<'v> = dyn FnMut(Entry<'_>) -> Result<(), Cow<'static, str>> + 'v;
 
 fn refuse(key: KeyId, reason: &'static str) -> Result<(), Problem> {
     Err(Problem { key, index: None, reason: Cow::Borrowed(reason) })

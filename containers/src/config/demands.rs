@@ -2,14 +2,14 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use super::model::{
-    Capabilities, CapabilitySet, DeviceAccess, DeviceRule, DeviceRuleKind, Filesystem, Mount, MountPropagation,
-    Process, Resources, Seccomp, SeccompProfile, Settings,
+    Capabilities, CapabilitySet, DeviceAccess, DeviceRule, DeviceRuleKind, MountPropagation, Process, Resources,
+    Seccomp, SeccompProfile, Settings,
 };
-use super::support::not_yet;
+use super::support::{NOT_ENFORCED, not_yet};
 use super::syntax::mounts;
 use crate::NamespaceKind;
 use crate::keys::{KEYS, KeyId};
@@ -35,9 +35,6 @@ impl Demand {
         if self.word.is_empty() { Cow::Borrowed(NOT_ENFORCED) } else { Cow::Owned(not_yet(&self.word)) }
     }
 }
-
-/// That a key is known and not enforced.
-const NOT_ENFORCED: &str = "is known, but this kernel does not enforce it yet";
 
 impl Settings {
     /// What is asked of a kernel by what is said and by what holds by default (`seccomp=default`), in the order of the
@@ -99,7 +96,16 @@ impl Settings {
                 let joined = self.namespaces.joined.keys().map(|kind| Cow::Owned(format!("{kind}:")));
                 Some(new.chain(joined).collect())
             }
-            KeyId::Mount => Some(self.mounts.iter().flat_map(mount_words).map(Cow::Owned).collect()),
+            KeyId::Mount => {
+                let mut words = Vec::new();
+                for mount in &self.mounts {
+                    let Ok(()) = mounts::words(mount, &mut |word| {
+                        words.push(Cow::Borrowed(word));
+                        Ok::<(), Infallible>(())
+                    });
+                }
+                Some(words)
+            }
             KeyId::ProcessTerminal => Some(Vec::from([Cow::Borrowed("true")])),
             KeyId::Seccomp => Some(match &self.seccomp {
                 Seccomp::Default => Vec::from([Cow::Borrowed("default")]),
@@ -190,20 +196,11 @@ fn allow_all(rules: &[DeviceRule]) -> bool {
     rules == [EVERYTHING]
 }
 
-fn mount_words(mount: &Mount) -> Vec<String> {
-    let (kind, options) = mounts::words(mount);
-    let is_remount = matches!(mount.filesystem, Filesystem::Remount { .. });
-    let kind_word = (!is_remount).then(|| format!("type {kind}"));
-    let options = options
-        .into_iter()
-        .map(|option| if mounts::is_of_type(kind, &option) { format!("{kind} {option}") } else { option });
-    kind_word.into_iter().chain(options).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Config;
+    use alloc::string::String;
 
     fn demands(document: &str) -> Vec<(KeyId, String)> {
         let config = Config::parse_whole_language(document.as_bytes(), &[]).unwrap();

@@ -15,6 +15,7 @@ mod lines;
 mod model;
 #[cfg(test)]
 mod properties;
+mod rules;
 mod support;
 mod syntax;
 #[cfg(test)]
@@ -38,9 +39,11 @@ pub use support::{VALUES, Value, is_enforced, new_namespaces};
 
 use self::check::Problem;
 use self::json::Read;
-use self::lines::{Accept, Document, Naming, Reader};
+use self::lines::{Accept, Document};
+use self::support::NOT_ENFORCED;
+use self::walk::Entry;
 use crate::NamespaceKind;
-use crate::keys::KeyId;
+use crate::keys::{KEYS, KeyId, Support};
 use crate::line::DOCUMENT_LEN_MAX;
 
 /// A configuration that was checked: all of it can be enforced, and it can be printed on lines of its own.
@@ -93,44 +96,17 @@ impl Config {
         Self::checked(settings, Accept::Enforced, |key, _| key.name().into())
     }
 
-    /// Checks settings by writing and reading them as lines: whatever holds of a line holds of them. `name` tells
-    /// how an error names a key whose value config.json has in the given place.
+    /// Checks settings; `name` tells how an error names them.
     fn checked(mut settings: Settings, accept: Accept, name: Naming) -> Result<Self, ConfigError> {
         check::normalize(&mut settings);
-        let mut reader = Reader::new(&[], accept);
-        walk::settings(&settings, &mut |entry| reader.take_written(&entry, name))?;
-        let place = |key: KeyId, index: Option<usize>| {
-            let key = if key == KeyId::ProcessArg { KeyId::ProcessArgs } else { key };
-            let mut nth = index.unwrap_or(0);
-            let found = walk::settings(&settings, &mut |entry| match (entry.key == key, nth) {
-                (true, 0) => Err(name(key, entry.path)),
-                (true, _) => {
-                    nth -= 1;
-                    Ok(())
-                }
-                _ => Ok(()),
-            });
-            found.err().unwrap_or(Cow::Borrowed(key.name()))
-        };
-        let read = reader.finish().map(|mut read| {
-            check::normalize(&mut read);
-            read
-        });
-        let read = read.map_err(|(key, reason)| ConfigError::without_line(place(key, None), reason))?;
-        check::together(&settings)
-            .map_err(|Problem { key, index, reason }| ConfigError::without_line(place(key, index), reason))?;
-        if read != settings {
-            let text = |settings: &Settings| {
-                let mut text = String::new();
-                // A string takes all that is printed.
-                let _ = canonical(settings, &mut text);
-                text
-            };
-            let (written, read) = (text(&settings), text(&read));
-            let differs = written.lines().zip(read.lines()).find(|(written, read)| written != read);
-            let key = differs.and_then(|(line, _)| line.split_once('=')).map_or("", |(key, _)| key);
-            return Err(ConfigError::without_line(String::from(key), "means something else on a line of its own"));
+        if accept == Accept::Enforced && KEYS.iter().any(|key| key.support == Support::NotYet) {
+            walk::settings(&settings, &mut |entry| enforced(&entry, name))?;
         }
+        let checked = rules::settings(&settings, accept).and_then(|()| check::together(&settings));
+        checked.map_err(|problem| {
+            let place = problem.place(name, &mut |visit| walk::settings(&settings, &mut |entry| visit(entry)));
+            ConfigError::without_line(place, problem.reason)
+        })?;
         Self::of(settings)
     }
 
@@ -196,6 +172,17 @@ impl Config {
     }
 }
 
+/// Refuses what a key says that is not enforced.
+fn enforced(entry: &Entry<'_>, name: Naming) -> Result<(), ConfigError> {
+    match entry.key.key().support {
+        Support::Enforced => Ok(()),
+        Support::NotYet => Err(ConfigError::without_line(name(entry.key, entry.path), NOT_ENFORCED)),
+    }
+}
+
+/// How an error names a key whose value config.json has in the given place.
+type Naming = fn(KeyId, fmt::Arguments<'_>) -> Cow<'static, str>;
+
 /// How an error names a key in config.json: by the path of its value.
 fn in_json(_: KeyId, path: fmt::Arguments<'_>) -> Cow<'static, str> {
     Cow::Owned(path.to_string())
@@ -260,16 +247,16 @@ impl Resources {
         Ok(resources)
     }
 
-    /// Checks limits that config.json gave by writing and reading them as lines.
+    /// Checks limits that config.json gave.
     fn checked(self, accept: Accept) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(&[], accept);
-        walk::resources(&self, &mut |entry| reader.take_written(&entry, in_json))?;
-        let unnamed = |(key, reason): (KeyId, _)| ConfigError::without_line(key.name(), reason);
-        let read = Self { devices: Vec::new(), ..reader.finish().map_err(unnamed)?.resources };
-        if read != self {
-            return Err(ConfigError::without_line("linux.resources", "means something else on lines of its own"));
+        if accept == Accept::Enforced {
+            walk::resources(&self, &mut |entry| enforced(&entry, in_json))?;
         }
-        check::resources(&self).map_err(|Problem { key, reason, .. }| unnamed((key, reason)))?;
+        rules::limits(&self).map_err(|problem| {
+            let place = problem.place(in_json, &mut |visit| walk::resources(&self, &mut |entry| visit(entry)));
+            ConfigError::without_line(place, problem.reason)
+        })?;
+        check::resources(&self).map_err(|Problem { key, reason, .. }| ConfigError::without_line(key.name(), reason))?;
         Ok(self)
     }
 }

@@ -298,6 +298,139 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     })
 }
 
+/// Settings of which one or two values are perhaps not what they should be.
+fn doubtful_settings() -> impl Strategy<Value = Settings> {
+    let text = prop_oneof![
+        tricky(),
+        Just(String::new()),
+        Just(String::from("a\nb")),
+        Just(String::from("/a\0")),
+        Just(String::from("/a/..")),
+        tricky().prop_map(|text| format!("/{text}")),
+    ];
+    let number = prop_oneof![any::<u32>(), Just(u32::MAX), 0..4_u32, 4095..4097_u32, 990..1002_u32];
+    let change = (0..CHANGES.len(), text, number);
+    (any_settings(), vec(change, 1..3)).prop_map(|(mut settings, changes)| {
+        for (change, text, number) in changes {
+            CHANGES[change](&mut settings, text, number);
+        }
+        settings
+    })
+}
+
+/// Ways of putting a text or a number where settings have one.
+const CHANGES: &[fn(&mut Settings, String, u32)] = &[
+    |settings, text, _| settings.oci_version = text,
+    |settings, text, _| settings.root.path = text,
+    |settings, text, _| settings.hostname = Some(text),
+    |settings, text, _| settings.domainname = Some(text),
+    |settings, text, _| settings.process.cwd = text,
+    |settings, _, number| settings.process.user.uid = number,
+    |settings, _, number| settings.process.user.gid = number,
+    |settings, _, number| settings.process.user.additional_gids.push(number),
+    |settings, _, number| settings.process.user.umask = number as u16,
+    |settings, text, _| settings.process.args.push(text),
+    |settings, text, number| settings.process.args.resize(number as usize % 2000, text),
+    |settings, text, _| settings.process.env.push(text),
+    |settings, text, number| settings.process.env.resize(number as usize % 2000, text),
+    |settings, _, number| settings.process.oom_score_adj = Some(number as i16),
+    |settings, _, number| settings.process.capabilities.bounding = CapabilitySet::from_bits_retain(number.into()),
+    |settings, _, number| {
+        settings.process.capabilities.permitted |= CapabilitySet::from_bits_retain(1 << (number % 64));
+    },
+    |settings, text, _| in_mount(settings, |mount| mount.destination = text),
+    |settings, text, _| in_mount(settings, |mount| mount.source = text),
+    |settings, _, number| in_mount(settings, |mount| mount.set = MountFlags::from_bits_retain(number)),
+    |settings, _, number| in_mount(settings, |mount| mount.cleared = MountFlags::from_bits_retain(number)),
+    |settings, _, number| {
+        in_mount(settings, |mount| mount.cleared = MountFlags::from_bits_truncate(1 << (number % 27)))
+    },
+    |settings, _, number| {
+        in_mount(settings, |mount| mount.recursive_set = MountFlags::from_bits_truncate(1 << (number % 27)));
+    },
+    |settings, _, number| in_mount(settings, |mount| mount.recursive_cleared = MountFlags::from_bits_retain(number)),
+    |settings, text, number| {
+        in_mount(settings, |mount| {
+            let tmpfs = TmpfsOptions { mode: number as u16, ..TmpfsOptions::default() };
+            mount.filesystem = match number % 7 {
+                0 => Filesystem::Tmpfs(TmpfsOptions { size: Some(Bytes(0)), ..tmpfs }),
+                1 => Filesystem::Tmpfs(TmpfsOptions { inodes: Some(0), ..tmpfs }),
+                2 => Filesystem::Tmpfs(TmpfsOptions { uid: number, mode: 0, ..tmpfs }),
+                3 => Filesystem::Tmpfs(tmpfs),
+                4 => Filesystem::Devpts(DevptsOptions { gid: Some(number), ..DevptsOptions::default() }),
+                5 => Filesystem::Devpts(DevptsOptions { ptmx_mode: number as u16, ..DevptsOptions::default() }),
+                _ => {
+                    let lower = std::vec![text.clone(); number as usize % 150];
+                    let upper = OverlayUpper { directory: text, work: "w".into() };
+                    Filesystem::Overlay(OverlayOptions { lower, upper: Some(upper).filter(|_| number % 2 == 0) })
+                }
+            };
+        });
+    },
+    |settings, _, number| settings.namespaces.new = NamespaceSet::from_bits_retain(number),
+    |settings, text, number| {
+        settings.namespaces.joined.insert(NamespaceKind::ALL[number as usize % 8], text);
+    },
+    |settings, _, number| {
+        if let (Some(first), Some(size)) = (settings.uid_mappings.first_mut(), NonZeroU32::new(number)) {
+            *first = IdMapping { container: number / 2, host: number, size };
+        }
+    },
+    |settings, _, number| settings.time_offsets.boottime.nanosecs = number,
+    |settings, text, _| settings.cgroups_path = Some(text),
+    |settings, _, number| settings.resources.memory.high = Some(Limit::At(Bytes((number / 2).into()))),
+    |settings, _, number| settings.resources.cpu.shares = NonZeroU64::new(number.into()),
+    |settings, _, number| settings.resources.cpu.quota = NonZeroU64::new(number.into()).map(Limit::At),
+    |settings, _, number| settings.resources.cpu.period = NonZeroU64::new(number.into()),
+    |settings, _, number| settings.resources.cpu.burst = Some(u64::from(number) << 8),
+    |settings, _, number| settings.resources.pids = NonZeroU32::new(number).map(Limit::At),
+    |settings, text, _| drop(settings.resources.unified.insert(text, "1".into())),
+    |settings, text, _| drop(settings.resources.unified.insert("a.b".into(), text)),
+    |settings, text, number| {
+        let node = match number % 3 {
+            0 => DeviceNode::Character { major: number, minor: 0 },
+            1 => DeviceNode::Block { major: 1, minor: number },
+            _ => DeviceNode::Fifo,
+        };
+        settings.devices.push(Device { path: text, node, mode: number as u16, uid: number, gid: 0 });
+    },
+    |settings, _, number| {
+        let rule = DeviceRule { major: Some(number), ..DeviceRule::defaults()[0] };
+        settings.resources.devices.push(DeviceRule { access: DeviceAccess::from_bits_retain(number as u8), ..rule });
+    },
+    |settings, text, number| {
+        if let Seccomp::Profile(profile) = &mut settings.seccomp {
+            let action = SeccompAction::Errno(number as u16);
+            let condition = SeccompCondition { index: number as u8, operator: SeccompOperator::Less, value: 1 };
+            match number % 6 {
+                0 => profile.default_action = action,
+                1 => profile.rules.push(SeccompRule { names: [text].into(), action, conditions: Vec::new() }),
+                2 => profile.architectures.extend([SeccompArch::ARM, SeccompArch::ARM]),
+                3 => profile.flags = SeccompFlags::from_bits_retain(number),
+                4 => profile.rules.iter_mut().for_each(|rule| rule.conditions.push(condition)),
+                _ => profile.rules.iter_mut().for_each(|rule| rule.names.clear()),
+            }
+        }
+    },
+    |settings, text, _| drop(settings.sysctl.insert(text, "1".into())),
+    |settings, text, _| settings.masked_paths.push(text),
+    |settings, text, number| settings.readonly_paths.resize(number as usize % 300, text),
+    |settings, text, _| drop(settings.annotations.insert(text, "\0".into())),
+    |settings, text, _| drop(settings.annotations.insert(text, "".into())),
+    |settings, text, number| {
+        let kind = HookKind::ALL[number as usize % 6];
+        let path = if number % 5 == 0 { text.clone() } else { "/h".into() };
+        let hook = Hook { path, args: std::vec![text.clone(); number as usize % 7], env: [text].into(), timeout: None };
+        settings.hooks.of_mut(kind).resize(number as usize % 70, hook);
+    },
+];
+
+fn in_mount(settings: &mut Settings, change: impl FnOnce(&mut Mount)) {
+    if let Some(mount) = settings.mounts.first_mut() {
+        change(mount);
+    }
+}
+
 /// What any front end may make of the whole language.
 fn known(settings: Settings) -> Result<Config, ConfigError> {
     Config::checked(settings, Accept::All, |key, _| key.name().into())
@@ -328,6 +461,19 @@ proptest! {
         let again = Config::parse_whole_language(printed.as_bytes(), &[]);
         prop_assert_eq!(again.as_ref(), Ok(&config), "{}", printed);
         prop_assert_eq!(again.unwrap().to_string(), printed);
+    }
+
+    /// Settings pass the checks if, and only if, they can be written on lines and are the same when these are read.
+    #[test]
+    fn what_is_checked_is_what_lines_can_say(settings in doubtful_settings()) {
+        let checked = known(settings.clone());
+        let mut settings = settings;
+        check::normalize(&mut settings);
+        let mut printed = String::new();
+        canonical(&settings, &mut printed).unwrap();
+        let read = Config::parse_whole_language(printed.as_bytes(), &[]);
+        let same = read.as_ref().is_ok_and(|read| read.settings == settings);
+        prop_assert_eq!(checked.is_ok(), same, "{:?}\n{:?}\n{}", checked, read, printed);
     }
 
     /// What the tables say of lines and what they say of demands is one thing.

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::error::Shown;
-use super::model::{Mount, Settings};
+use super::model::{Mount, SeccompAction, Settings};
 use super::syntax::mounts;
 use crate::keys::{KeyId, Support};
 use crate::{NamespaceKind, NamespaceSet};
@@ -54,6 +54,26 @@ values! {
     Seccomp NotYet: "notify";
 }
 
+/// How many of them are not enforced.
+const REFUSED_COUNT: usize = refused([VALUES[0]; 0]).1;
+/// Those.
+const REFUSED: [Value; REFUSED_COUNT] = refused([VALUES[0]; REFUSED_COUNT]).0;
+
+/// The values that are not enforced, as many as there is room for, and their number.
+const fn refused<const ROOM: usize>(mut room: [Value; ROOM]) -> ([Value; ROOM], usize) {
+    let (mut count, mut index) = (0, 0);
+    while index < VALUES.len() {
+        if matches!(VALUES[index].support, Support::NotYet) {
+            if count < ROOM {
+                room[count] = VALUES[index];
+            }
+            count += 1;
+        }
+        index += 1;
+    }
+    (room, count)
+}
+
 /// The kinds of namespaces that can be made new.
 #[must_use]
 pub fn new_namespaces() -> NamespaceSet {
@@ -64,43 +84,60 @@ pub fn new_namespaces() -> NamespaceSet {
 /// Whether a key and a word of its value are enforced, as far as the tables tell.
 #[must_use]
 pub fn is_enforced(key: KeyId, word: &str) -> bool {
-    if key.key().support == Support::NotYet {
-        return false;
-    }
-    if word.is_empty() {
-        return true;
-    }
-    let row = VALUES.iter().find(|value| value.key == key && value.word == word);
-    row.is_none_or(|value| value.support == Support::Enforced)
+    let is_word = |value: &Value| value.key == key && value.word == word;
+    key.key().support == Support::Enforced && (word.is_empty() || !REFUSED.iter().any(is_word))
 }
 
 /// That something is known and not enforced, in the words that say so everywhere.
+pub(super) const NOT_ENFORCED: &str = "is known, but this kernel does not enforce it yet";
+
+/// The same of a part of a value.
 pub(super) fn not_yet(what: &str) -> String {
-    format!("{what} is known, but this kernel does not enforce it yet")
+    format!("{what} {NOT_ENFORCED}")
 }
 
 /// Refuses what is not enforced among the values of a key that was just read.
 pub(super) fn check(key: KeyId, settings: &Settings) -> Result<(), String> {
     match key {
-        KeyId::ProcessTerminal if settings.process.terminal => word(key, "true", "true"),
+        KeyId::ProcessTerminal if settings.process.terminal => terminal(),
         KeyId::Mount => settings.mounts.last().map_or(Ok(()), mount),
         _ => Ok(()),
     }
 }
 
 /// Refuses a word that is not enforced; `shown` is how a message names it.
-pub(super) fn word(key: KeyId, word: &str, shown: &str) -> Result<(), String> {
+fn word(key: KeyId, word: &str, shown: &str) -> Result<(), String> {
     if is_enforced(key, word) { Ok(()) } else { Err(not_yet(shown)) }
 }
 
-fn mount(mount: &Mount) -> Result<(), String> {
-    let (kind, options) = mounts::words(mount);
-    word(KeyId::Mount, &format!("type {kind}"), &format!("the file system {}", Shown(kind)))?;
-    options.iter().try_for_each(|option| {
-        let shown = format!("the option {}", Shown(option));
-        word(KeyId::Mount, option, &shown)?;
-        word(KeyId::Mount, &format!("{kind} {option}"), &shown)
+/// Refuses a terminal if none is given.
+pub(super) fn terminal() -> Result<(), String> {
+    word(KeyId::ProcessTerminal, "true", "true")
+}
+
+/// Refuses what is not enforced of a mount.
+pub(super) fn mount(mount: &Mount) -> Result<(), String> {
+    mounts::words(mount, &mut |of_mount| {
+        if is_enforced(KeyId::Mount, of_mount) {
+            return Ok(());
+        }
+        let what = if of_mount.starts_with("type ") { "file system" } else { "option" };
+        Err(not_yet(&format!("the {what} {}", Shown(mounts::without_type(of_mount)))))
     })
+}
+
+/// Refuses what is not enforced of a namespace, new or joined.
+pub(super) fn namespace(kind: NamespaceKind, is_joined: bool) -> Result<(), String> {
+    word(KeyId::Namespace, kind.name(), kind.name())?;
+    if is_joined && !is_enforced(KeyId::Namespace, &format!("{kind}:")) {
+        return Err(not_yet(&format!("joining one (`{kind}:path`)")));
+    }
+    Ok(())
+}
+
+/// Refuses what is not enforced of what becomes of a system call.
+pub(super) fn action(action: SeccompAction) -> Result<(), String> {
+    word(KeyId::Seccomp, action.word(), action.word())
 }
 
 #[cfg(test)]

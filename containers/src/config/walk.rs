@@ -1,4 +1,5 @@
-//! The settings one after the other, as keys and values: what the canonical text and the checks are made of.
+//! The settings one after the other, as keys and values: what the canonical text is made of, and where each stands in
+//! config.json.
 
 use core::fmt::{self, Arguments};
 
@@ -204,6 +205,11 @@ fn seccomp_rules<E>(seccomp: &Seccomp, walk: &mut Walk<'_, impl FnMut(Entry<'_>)
     walk.put_all(KeyId::Seccomp, "linux.seccomp.syscalls", &profile.rules)
 }
 
+/// Whether a hook has another environment than what it gets when none is given.
+pub(super) fn has_own_environment(kind: HookKind, hook: &Hook, process: &Process) -> bool {
+    kind != HookKind::StartContainer || hook.env != process.env
+}
+
 fn all_hooks<E>(
     all: &Hooks,
     process: &Process,
@@ -214,7 +220,7 @@ fn all_hooks<E>(
             let Hook { env, .. } = hook;
             let path = format_args!("hooks.{}[{index}]", kind.name());
             walk.put(hooks::key(kind), path, format_args!("{}", hooks::Printed(hook)))?;
-            if kind == HookKind::StartContainer && *env == process.env {
+            if !has_own_environment(kind, hook, process) {
                 continue;
             }
             for (entry_index, entry) in env.iter().enumerate() {

@@ -7,7 +7,8 @@ use super::{resources, seccomp};
 use crate::NamespaceKind;
 use crate::config::error::ConfigError;
 use crate::config::model::{
-    Device, DeviceNode, IdMapping, MountPropagation, Namespaces, Settings, TimeOffset, TimeOffsets,
+    Device, DeviceNode, IdMapping, MASKED_PATHS, MountPropagation, Namespaces, READONLY_PATHS, Settings, TimeOffset,
+    TimeOffsets, default_paths,
 };
 
 /// Reads `linux` into settings that say nothing else.
@@ -20,8 +21,15 @@ pub(super) fn read(value: &Value<'_>) -> Result<Settings, ConfigError> {
     })?;
     value.map("personality", personality)?;
     let namespaces = namespaces(value)?;
-    // What it does not say depends on whether there is a mount namespace for it.
-    let mut settings = Settings::with_own_root(namespaces.is_new(NamespaceKind::Mount));
+    let mut settings = Settings::default();
+    // What holds of paths that it does not say depends on whether there is a mount namespace for it.
+    let own_root = namespaces.is_new(NamespaceKind::Mount);
+    let paths = |name, defaults| match value.get(name)? {
+        Some(paths) => paths.items(owned),
+        None => Ok(default_paths(defaults, own_root)),
+    };
+    settings.masked_paths = paths("maskedPaths", &MASKED_PATHS[..])?;
+    settings.readonly_paths = paths("readonlyPaths", &READONLY_PATHS[..])?;
     settings.namespaces = namespaces;
     settings.uid_mappings = value.list("uidMappings", mapping)?;
     settings.gid_mappings = value.list("gidMappings", mapping)?;
@@ -38,12 +46,6 @@ pub(super) fn read(value: &Value<'_>) -> Result<Settings, ConfigError> {
         settings.seccomp = seccomp;
     }
     settings.sysctl = value.map("sysctl", texts)?.unwrap_or_default();
-    if let Some(paths) = value.map("maskedPaths", |paths| paths.items(owned))? {
-        settings.masked_paths = paths;
-    }
-    if let Some(paths) = value.map("readonlyPaths", |paths| paths.items(owned))? {
-        settings.readonly_paths = paths;
-    }
     Ok(settings)
 }
 

@@ -1,8 +1,8 @@
 //! config.json: the document of runtime-spec 1.3 (config.md, config-linux.md).
 //!
 //! What is here says which property means what, and takes each value for what it is: a text, a number, a list.
-//! Whether a value is a good one is found out when the settings are written and read as lines, by the same rules
-//! as for the key=value form; the error then names the property. Properties that the specification does not know
+//! Whether a value is a good one is found out by `rules`, with what the key=value form checks a value with; the error
+//! then names the property. Properties that the specification does not know
 //! are ignored, as it demands; those that it knows and this kernel does not enforce are refused unless they ask for
 //! nothing.
 

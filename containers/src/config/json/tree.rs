@@ -1,7 +1,7 @@
 //! A JSON document as a tree, read with bounds: no name twice in an object, not too deep, not too many values.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -28,7 +28,7 @@ pub(super) enum Node<'d> {
     Fraction,
     Text(Cow<'d, str>),
     Array(Vec<Node<'d>>),
-    Object(BTreeMap<Cow<'d, str>, Node<'d>>),
+    Object(Vec<(Cow<'d, str>, Node<'d>)>),
 }
 
 /// A whole number.
@@ -122,15 +122,37 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Node<'de>, A::Error> {
-        let mut object = BTreeMap::new();
+        let mut object = Vec::new();
+        let mut names = Names::default();
         while let Some(Name(name)) = map.next_key_seed(NameSeed)? {
-            if object.contains_key(&name) {
+            if !names.add(name.clone(), &object) {
                 return Err(A::Error::custom(format!("the name {} is given twice in one object", Shown(&name))));
             }
             let value = map.next_value_seed(self.below()?)?;
-            object.insert(name, value);
+            object.push((name, value));
         }
         Ok(Node::Object(object))
+    }
+}
+
+/// The names of an object that has so many that looking at each of them would take too long.
+#[derive(Default)]
+struct Names<'d>(BTreeSet<Cow<'d, str>>);
+
+impl<'d> Names<'d> {
+    /// How many are looked at one by one.
+    const FEW: usize = 16;
+
+    /// Whether a name is none of those of the object so far.
+    fn add(&mut self, name: Cow<'d, str>, object: &[(Cow<'d, str>, Node<'d>)]) -> bool {
+        let names = object.iter().map(|(name, _)| name);
+        if object.len() < Self::FEW {
+            return names.into_iter().all(|other| *other != name);
+        }
+        if self.0.is_empty() {
+            self.0.extend(names.cloned());
+        }
+        self.0.insert(name)
     }
 }
 

@@ -8,8 +8,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::super::error::{ConfigError, Shown};
-use super::super::support::not_yet;
+use super::super::support::NOT_ENFORCED;
 use super::tree::{Integer, Node};
+
+/// For how many items of a list room is made before the first is read: a long list may hold anything.
+const ROOM_MAX: usize = 64;
 
 /// A value, and where it is.
 #[derive(Clone, Copy)]
@@ -64,7 +67,7 @@ impl<'a> Value<'a> {
 
     /// That what is asked for here is known and not enforced.
     pub(super) fn not_enforced(&self) -> ConfigError {
-        self.refuse(not_yet("").trim_start().to_string())
+        self.refuse(NOT_ENFORCED)
     }
 
     fn is_not(&self, what: &str) -> ConfigError {
@@ -85,7 +88,8 @@ impl<'a> Value<'a> {
         let Node::Object(properties) = self.node else {
             return Err(self.is_not("an object"));
         };
-        Ok(properties.get(name).map(|node| Value { node, path: self.below(Step::Name(name)) }))
+        let named = properties.iter().find(|(of, _)| of == name);
+        Ok(named.map(|(_, node)| Value { node, path: self.below(Step::Name(name)) }))
     }
 
     const fn below<'s>(&'s self, step: Step<'s>) -> Path<'s> {
@@ -124,8 +128,11 @@ impl<'a> Value<'a> {
         let Node::Array(items) = self.node else {
             return Err(self.is_not("an array"));
         };
-        let items = items.iter().enumerate();
-        items.map(|(index, node)| read(&Value { node, path: self.below(Step::Index(index)) })).collect()
+        let mut list = Vec::with_capacity(items.len().min(ROOM_MAX));
+        for (index, node) in items.iter().enumerate() {
+            list.push(read(&Value { node, path: self.below(Step::Index(index)) })?);
+        }
+        Ok(list)
     }
 
     /// The properties of an object of strings.
@@ -133,7 +140,7 @@ impl<'a> Value<'a> {
         let Node::Object(properties) = self.node else {
             return Err(self.is_not("an object"));
         };
-        let text = |(name, node): (&'a Cow<'_, str>, &'a Node<'_>)| {
+        let text = |(name, node): &'a (Cow<'_, str>, Node<'_>)| {
             let value = Value { node, path: self.below(Step::Name(name)) };
             Ok((String::from(&**name), value.owned()?))
         };
@@ -143,7 +150,7 @@ impl<'a> Value<'a> {
     /// The names of an object's properties.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
         let properties = if let Node::Object(properties) = self.node { Some(properties) } else { None };
-        properties.into_iter().flat_map(|properties| properties.keys().map(|name| &**name))
+        properties.into_iter().flatten().map(|(name, _)| &**name)
     }
 
     pub(super) fn text(&self) -> Result<&'a str, ConfigError> {

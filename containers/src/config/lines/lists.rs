@@ -144,7 +144,7 @@ fn add_path(
 impl SeccompLines {
     fn take(&mut self, id: KeyId, value: &str, variables: &mut Variables<'_>, accept: Accept) -> Result<(), String> {
         let enforced = |action: SeccompAction| match accept {
-            Accept::Enforced => support::word(KeyId::Seccomp, action.word(), action.word()),
+            Accept::Enforced => support::action(action),
             #[cfg(any(test, fuzzing))]
             Accept::All => Ok(()),
         };

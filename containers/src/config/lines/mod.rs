@@ -4,9 +4,8 @@ mod lists;
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Arguments;
 use core::num::NonZeroU32;
 
 use self::lists::Lists;
@@ -16,7 +15,6 @@ use super::model::{HookKind, Limit, MountPropagation, Settings};
 use super::support;
 use super::syntax::{checked, devices, hooks, mounts, namespaces, process, read, resources, texts};
 use super::variables::Variables;
-use super::walk::Entry;
 use crate::keys::{self, Key, KeyId, Support};
 use crate::line::Lines;
 use crate::text::{self, Bytes, Reason};
@@ -31,11 +29,8 @@ pub(super) enum Accept {
     All,
 }
 
-/// How an error names a key whose value config.json has in the given place.
-pub(super) type Naming = fn(KeyId, Arguments<'_>) -> Cow<'static, str>;
-
 /// Reads keys and values into settings.
-pub(super) struct Reader<'a> {
+struct Reader<'a> {
     settings: Settings,
     lists: Lists,
     variables: Variables<'a>,
@@ -89,7 +84,7 @@ pub(super) fn document(
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(variables: &'a [(&'a str, &'a str)], accept: Accept) -> Self {
+    fn new(variables: &'a [(&'a str, &'a str)], accept: Accept) -> Self {
         Self {
             settings: Settings::default(),
             lists: Lists::default(),
@@ -100,25 +95,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The settings, once every key was taken.
-    pub(super) fn finish(self) -> Result<Settings, (KeyId, Cow<'static, str>)> {
-        self.lists.finish(self.settings)
-    }
-
-    /// Takes what was written from settings; `name` tells how an error names it.
-    pub(super) fn take_written(&mut self, entry: &Entry<'_>, name: Naming) -> Result<(), ConfigError> {
-        let value = entry.value.to_string();
-        let line = self.places.0.len() as u32 + 1;
-        let taken = text::one_line(&value).map_err(|reason| Cow::Owned(about(&value, reason)));
-        let taken = taken.and_then(|()| self.take(entry.key, &value, line));
-        taken.map_err(|reason| ConfigError::without_line(name(entry.key, entry.path), reason))
-    }
-
     /// Takes a key with its value from a line.
-    pub(super) fn take(&mut self, id: KeyId, value: &str, line: u32) -> Result<(), Cow<'static, str>> {
+    fn take(&mut self, id: KeyId, value: &str, line: u32) -> Result<(), Cow<'static, str>> {
         let key = id.key();
         if self.accept == Accept::Enforced && key.support == Support::NotYet {
-            return Err(Cow::Borrowed("is known, but this kernel does not enforce it yet"));
+            return Err(Cow::Borrowed(support::NOT_ENFORCED));
         }
         let before = self.places.line(id, None);
         if before != 0 && !key.repeats {
@@ -253,11 +234,7 @@ impl<'a> Reader<'a> {
     fn add_namespace(&mut self, value: &str) -> Result<(), String> {
         let (kind, path) = namespaces::namespace(value, &mut self.variables)?;
         if self.accept == Accept::Enforced {
-            support::word(KeyId::Namespace, kind.name(), kind.name())?;
-            if path.is_some() {
-                let shown = format!("joining one (`{kind}:path`)");
-                support::word(KeyId::Namespace, &format!("{kind}:"), &shown)?;
-            }
+            support::namespace(kind, path.is_some())?;
         }
         let namespaces = &mut self.settings.namespaces;
         if namespaces.is_own(kind) {
@@ -272,7 +249,6 @@ impl<'a> Reader<'a> {
 
     fn add_hook(&mut self, id: KeyId, value: &str) -> Result<(), String> {
         let hook = hooks::parse(value, &mut self.variables)?;
-        bounded(hook.args.len(), bounds::ARGS_MAX)?;
         let kind = HookKind::ALL.into_iter().find(|kind| hooks::key(*kind) == id);
         if let Some(kind) = kind {
             add(self.settings.hooks.of_mut(kind), hook, bounds::HOOKS_MAX)?;

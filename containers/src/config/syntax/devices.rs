@@ -7,18 +7,20 @@ use super::{Field, Fields, checked_field, read};
 use crate::config::error::about;
 use crate::config::model::{Device, DeviceAccess, DeviceNode, DeviceRule, DeviceRuleKind};
 use crate::config::variables::Variables;
-use crate::text::{self, Reason};
+use crate::text::{self, Range, Reason};
 
-/// The largest major and minor numbers (Linux's `MINORBITS`).
-const MAJOR_MAX: u32 = (1 << 12) - 1;
-const MINOR_MAX: u32 = (1 << 20) - 1;
+/// Of major and minor numbers (Linux's `MINORBITS`).
+pub(in crate::config) const MAJOR: Range =
+    Range { least: 0, most: (1 << 12) - 1, otherwise: "is not a major number: 0 to 4095" };
+pub(in crate::config) const MINOR: Range =
+    Range { least: 0, most: (1 << 20) - 1, otherwise: "is not a minor number: 0 to 1048575" };
 
 fn major(text: &str) -> Result<u32, Reason> {
-    text::number(text).ok().filter(|number| *number <= MAJOR_MAX).ok_or("is not a major number: 0 to 4095")
+    MAJOR.read(text).map(|number| number as u32)
 }
 
 fn minor(text: &str) -> Result<u32, Reason> {
-    text::number(text).ok().filter(|number| *number <= MINOR_MAX).ok_or("is not a minor number: 0 to 1048575")
+    MINOR.read(text).map(|number| number as u32)
 }
 
 /// Reads `PATH:c:MAJOR:MINOR[:MODE[:UID:GID]]`, with `b` for `c`, or `PATH:p[:MODE[:UID:GID]]`.

@@ -7,6 +7,7 @@ use core::num::NonZeroU32;
 
 use super::texts::{Array, expand_all};
 use super::{Field, Fields, checked_field, read};
+use crate::config::bounds;
 use crate::config::error::about;
 use crate::config::model::{Hook, HookKind};
 use crate::config::variables::Variables;
@@ -38,9 +39,6 @@ pub(in crate::config) fn parse(value: &str, variables: &mut Variables<'_>) -> Re
         match fields.rest() {
             Some(rest) if rest.starts_with('[') => {
                 let (args, timeout) = arguments(rest, variables)?;
-                if args.is_empty() {
-                    return Err(about(value, "has an empty array: argument 0, its name for itself, is required"));
-                }
                 (path, args, timeout)
             }
             timeout => {
@@ -50,6 +48,7 @@ pub(in crate::config) fn parse(value: &str, variables: &mut Variables<'_>) -> Re
         }
     };
     text::absolute_path(&path).map_err(|reason| about(&path, reason))?;
+    bounded(&args)?;
     let timeout = timeout.map(|seconds| read(seconds, variables, seconds_of)).transpose()?;
     Ok(Hook { path, args, env: Vec::new(), timeout })
 }
@@ -63,6 +62,14 @@ fn arguments<'a>(value: &'a str, variables: &mut Variables<'_>) -> Result<(Vec<S
         (_, Some(timeout)) => Ok((strings, Some(timeout))),
         _ => Err(about(value, "has text after its JSON array that is not `:SECONDS`")),
     }
+}
+
+/// Checks the arguments of a hook.
+pub(in crate::config) fn bounded(args: &[String]) -> Result<(), String> {
+    if args.is_empty() {
+        return Err(String::from("has an empty array: argument 0, its name for itself, is required"));
+    }
+    bounds::bounded(args.len(), bounds::ARGS_MAX)
 }
 
 fn seconds_of(text: &str) -> Result<NonZeroU32, text::Reason> {

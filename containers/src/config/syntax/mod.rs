@@ -125,18 +125,38 @@ pub(super) fn unescape<'a>(text: &'a str, special: &[char]) -> Result<Cow<'a, st
     Ok(Cow::Owned(plain))
 }
 
-/// Prints a text with a backslash before each `special` character and each backslash.
+/// Prints a text with a backslash before each `special` character and each backslash. Those are ASCII.
 pub(super) struct Escaped<'a>(pub(super) &'a str, pub(super) &'static [char]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character == '\\' || self.1.contains(&character) {
-                f.write_char('\\')?;
-            }
-            f.write_char(character)?;
+        EscapingWriter::new(f, self.1).write_str(self.0)
+    }
+}
+
+/// Writes on, with a backslash before each `special` character and each backslash.
+struct EscapingWriter<'a, W> {
+    out: &'a mut W,
+    special: &'static [char],
+}
+
+impl<'a, W: Write> EscapingWriter<'a, W> {
+    const fn new(out: &'a mut W, special: &'static [char]) -> Self {
+        Self { out, special }
+    }
+}
+
+impl<W: Write> Write for EscapingWriter<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_special = |byte: u8| byte == b'\\' || self.special.contains(&char::from(byte));
+        let mut rest = text;
+        while let Some(at) = rest.bytes().position(is_special) {
+            self.out.write_str(&rest[..at])?;
+            self.out.write_char('\\')?;
+            self.out.write_str(&rest[at..=at])?;
+            rest = &rest[at + 1..];
         }
-        Ok(())
+        self.out.write_str(rest)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::NamespaceKind;
 use crate::config::error::about;
 use crate::config::model::{IdMapping, TimeOffset, TimeOffsets};
 use crate::config::variables::Variables;
-use crate::text;
+use crate::text::{self, Range, Reason};
 
 /// Reads `KIND`, to make one, or `KIND:PATH`, to join one.
 pub(in crate::config) fn namespace(
@@ -44,11 +44,15 @@ pub(in crate::config) fn mapping(value: &str, variables: &mut Variables<'_>) -> 
     let size = read(size, variables, |text| {
         text::number(text).ok().and_then(NonZeroU32::new).ok_or("is not a number of ids, at least 1")
     })?;
-    let fits = |first: u32| first.checked_add(size.get()).is_some();
-    if !fits(container) || !fits(host) {
-        return Err(about(value, "goes beyond the largest id, 4294967294"));
-    }
-    Ok(IdMapping { container, host, size })
+    let mapping = IdMapping { container, host, size };
+    fits(&mapping).map_err(|reason| about(value, reason))?;
+    Ok(mapping)
+}
+
+/// Checks that all ids of a mapping are ids.
+pub(in crate::config) fn fits(mapping: &IdMapping) -> Result<(), Reason> {
+    let fits = |first: u32| first.checked_add(mapping.size.get()).is_some();
+    if fits(mapping.container) && fits(mapping.host) { Ok(()) } else { Err("goes beyond the largest id, 4294967294") }
 }
 
 impl fmt::Display for IdMapping {
@@ -67,6 +71,10 @@ impl TimeOffsets {
     }
 }
 
+/// Of the nanoseconds of an offset.
+pub(in crate::config) const NANOSECONDS: Range =
+    Range { least: 0, most: 999_999_999, otherwise: "is not from 0 to 999999999" };
+
 /// Reads `CLOCK:SECONDS[:NANOSECONDS]`; the clock as its place in [`CLOCKS`].
 pub(in crate::config) fn time_offset(
     value: &str,
@@ -80,11 +88,9 @@ pub(in crate::config) fn time_offset(
         CLOCKS.iter().position(|known| *known == name).ok_or("is not a clock with an offset: monotonic, boottime")
     })?;
     let secs = read(secs, variables, |text| signed(text).ok_or("is not a number of seconds"))?;
-    let nanosecs = fields.next().map_or(Ok(0), |field| {
-        read(field, variables, |text| {
-            text::number(text).ok().filter(|nanosecs| *nanosecs < 1_000_000_000).ok_or("is not from 0 to 999999999")
-        })
-    })?;
+    let nanosecs = fields
+        .next()
+        .map_or(Ok(0), |field| read(field, variables, |text| NANOSECONDS.read(text).map(|number| number as u32)))?;
     if fields.rest().is_some() {
         return Err(about(value, "has more than three fields"));
     }

@@ -39,6 +39,22 @@ pub(in crate::config) const FLAGS: [FlagOption; 15] = [
     flag(MountFlags::SYNCHRONOUS, "sync", "async"),
 ];
 
+/// The flags that a word clears, and those that are for a tree too.
+pub(in crate::config) const CLEARED: MountFlags = with_words(false);
+pub(in crate::config) const OF_TREES: MountFlags = with_words(true);
+
+const fn with_words(of_trees: bool) -> MountFlags {
+    let (mut flags, mut index) = (MountFlags::empty(), 0);
+    while index < FLAGS.len() {
+        let option = &FLAGS[index];
+        if if of_trees { option.recursive.is_some() } else { !option.cleared.is_empty() } {
+            flags = flags.union(option.flag);
+        }
+        index += 1;
+    }
+    flags
+}
+
 /// What a word says about a flag.
 #[derive(Clone, Copy)]
 pub(in crate::config) struct FlagWord {

@@ -7,7 +7,7 @@ use super::{Fields, read, signed};
 use crate::config::error::about;
 use crate::config::model::{CapabilitySet, ConsoleSize, Rlimit, RlimitKind};
 use crate::config::variables::Variables;
-use crate::text::{self, Reason};
+use crate::text::{self, Range, Reason};
 
 /// Reads `KIND:SOFT[:HARD]`; a limit given once is both.
 pub(in crate::config) fn rlimit(value: &str, variables: &mut Variables<'_>) -> Result<(RlimitKind, Rlimit), String> {
@@ -90,11 +90,22 @@ pub(in crate::config) fn console_size(text: &str) -> Result<ConsoleSize, Reason>
 
 /// Reads the octal permission bits of a umask.
 pub(in crate::config) fn umask(text: &str) -> Result<u16, Reason> {
-    text::mode(text).ok().filter(|bits| *bits <= 0o777).ok_or("is not a umask: an octal number up to 777")
+    text::octal(text, &UMASK)
 }
+
+/// Of a umask.
+pub(in crate::config) const UMASK: Range =
+    Range { least: 0, most: 0o777, otherwise: "is not a umask: an octal number up to 777" };
 
 /// Reads a score of -1000 to 1000.
 pub(in crate::config) fn oom_score_adj(text: &str) -> Result<i16, Reason> {
-    let score = signed(text).and_then(|score| i16::try_from(score).ok());
-    score.filter(|score| (-1000..=1000).contains(score)).ok_or("is not a score from -1000 to 1000")
+    let score = signed(text).and_then(|score| i16::try_from(score).ok()).ok_or(NOT_A_SCORE)?;
+    is_score(score).map(|()| score)
+}
+
+const NOT_A_SCORE: Reason = "is not a score from -1000 to 1000";
+
+/// Checks a score.
+pub(in crate::config) fn is_score(score: i16) -> Result<(), Reason> {
+    if (-1000..=1000).contains(&score) { Ok(()) } else { Err(NOT_A_SCORE) }
 }

@@ -3,39 +3,51 @@
 use core::num::NonZeroU64;
 
 use crate::config::model::{CpuSet, Limit};
-use crate::text::{self, Reason};
+use crate::text::{self, Range, Reason};
 
-/// Reads shares: 2 to 262144.
+/// Of shares.
+pub(in crate::config) const SHARES: Range =
+    Range { least: 2, most: 262_144, otherwise: "is not a share: a number from 2 to 262144" };
+/// The most microseconds of a quota or burst (Linux's `max_cfs_runtime`).
+const TIME_MAX: u64 = (1 << 44) / 1000;
+/// Of a quota.
+pub(in crate::config) const QUOTA: Range = Range {
+    least: 1000,
+    most: TIME_MAX,
+    otherwise: "is not a quota: microseconds, at least 1000, or 0 or max for none",
+};
+/// Of a period.
+pub(in crate::config) const PERIOD: Range =
+    Range { least: 1000, most: 1_000_000, otherwise: "is not a period: 1000 to 1000000 microseconds" };
+/// Of a burst.
+pub(in crate::config) const BURST: Range =
+    Range { least: 0, most: TIME_MAX, otherwise: "is not a number of microseconds" };
+
+/// Reads shares.
 pub(in crate::config) fn shares(text: &str) -> Result<NonZeroU64, Reason> {
-    within(text, 2..=262_144).ok_or("is not a share: a number from 2 to 262144")
+    above_zero(text, &SHARES)
 }
 
 /// Reads a quota in microseconds; `0` and `max` are none.
 pub(in crate::config) fn quota(text: &str) -> Result<Limit<NonZeroU64>, Reason> {
     match text {
         "0" | "max" => Ok(Limit::Max),
-        _ => {
-            let quota = within(text, 1000..=TIME_MAX).map(Limit::At);
-            quota.ok_or("is not a quota: microseconds, at least 1000, or 0 or max for none")
-        }
+        _ => above_zero(text, &QUOTA).map(Limit::At),
     }
 }
 
-/// The most microseconds of a quota or burst (Linux's `max_cfs_runtime`).
-const TIME_MAX: u64 = (1 << 44) / 1000;
-
 /// Reads a period in microseconds.
 pub(in crate::config) fn period(text: &str) -> Result<NonZeroU64, Reason> {
-    within(text, 1000..=1_000_000).ok_or("is not a period: 1000 to 1000000 microseconds")
+    above_zero(text, &PERIOD)
 }
 
 /// Reads a burst in microseconds.
 pub(in crate::config) fn burst(text: &str) -> Result<u64, Reason> {
-    text::decimal(text).filter(|burst| *burst <= TIME_MAX).ok_or("is not a number of microseconds")
+    BURST.read(text)
 }
 
-fn within(text: &str, range: core::ops::RangeInclusive<u64>) -> Option<NonZeroU64> {
-    text::decimal(text).filter(|number| range.contains(number)).and_then(NonZeroU64::new)
+fn above_zero(text: &str, range: &Range) -> Result<NonZeroU64, Reason> {
+    range.read(text).and_then(|number| NonZeroU64::new(number).ok_or(range.otherwise))
 }
 
 /// Reads CPUs and ranges of them, as cpuset(7) lists them.

@@ -8,12 +8,14 @@ use super::{Joined, checked, read};
 use crate::config::error::about;
 use crate::config::model::{SeccompAction, SeccompArch, SeccompCondition, SeccompFlags, SeccompOperator, SeccompRule};
 use crate::config::variables::Variables;
-use crate::text::{self, Reason};
+use crate::text::{self, Range, Reason};
 
 /// `EPERM`: what a call fails with if the configuration does not say.
 pub(in crate::config) const ERRNO: u16 = 1;
-/// The largest number that a call can fail with (Linux's `MAX_ERRNO`).
-pub(in crate::config) const ERRNO_MAX: u16 = 4095;
+/// Of the numbers that a call can fail with (Linux's `MAX_ERRNO`).
+pub(in crate::config) const NUMBER: Range = Range { least: 0, most: 4095, otherwise: "has a number above 4095" };
+/// Of the numbers of arguments.
+const INDEX: Range = Range { least: 0, most: 5, otherwise: NOT_A_CONDITION };
 /// The most rules of a profile.
 pub(in crate::config) const RULES_MAX: usize = 1024;
 /// The most names of a rule.
@@ -29,8 +31,7 @@ pub(in crate::config) fn action(text: &str) -> Result<SeccompAction, Reason> {
     let number = number.map(|number| text::number(number).map_err(|_| "has a number that is none")).transpose()?;
     let errno = number.unwrap_or(u32::from(ERRNO));
     let action = match word {
-        "errno" if errno <= u32::from(ERRNO_MAX) => return Ok(SeccompAction::Errno(errno as u16)),
-        "errno" => return Err("has a number above 4095"),
+        "errno" => return NUMBER.check(errno.into()).map(|()| SeccompAction::Errno(errno as u16)),
         "trace" => {
             let told = u16::try_from(number.unwrap_or(0)).map_err(|_| "has a number above 65535")?;
             return Ok(SeccompAction::Trace(told));
@@ -100,6 +101,10 @@ pub(in crate::config) fn rule(value: &str, variables: &mut Variables<'_>) -> Res
 
 /// Checks the lists of a rule.
 pub(in crate::config) fn bounded(rule: &SeccompRule) -> Result<(), Reason> {
+    rule.conditions.iter().try_for_each(|condition| INDEX.check(condition.index.into()))?;
+    if rule.names.is_empty() {
+        return Err("names no call");
+    }
     if rule.names.len() > NAMES_MAX {
         return Err("more than 1024 names of calls");
     }
@@ -129,28 +134,27 @@ const OPERATORS: [(&str, SeccompOperator); 6] = [
     (">", SeccompOperator::Greater),
 ];
 
+const NOT_A_CONDITION: Reason = "is not a condition: the number of an argument, 0 to 5, one of == != < <= > >= and a \
+                                 number, or & and a mask before ==";
+
 /// Reads a condition: `0==5`, or `1&MASK==5`. Numbers are decimal, or hexadecimal after `0x`.
 fn condition(text: &str) -> Result<SeccompCondition, Reason> {
-    const FORM: Reason = "is not a condition: the number of an argument, 0 to 5, one of == != < <= > >= and a number, \
-                          or & and a mask before ==";
-    let (&index, rest) = text.as_bytes().split_first().ok_or(FORM)?;
+    let (&index, rest) = text.as_bytes().split_first().ok_or(NOT_A_CONDITION)?;
     let index = index.wrapping_sub(b'0');
     // The first byte is a digit, so the rest is text.
-    let rest = core::str::from_utf8(rest).map_err(|_| FORM)?;
-    if index > 5 {
-        return Err(FORM);
-    }
+    let rest = core::str::from_utf8(rest).map_err(|_| NOT_A_CONDITION)?;
+    INDEX.check(index.into())?;
     let (operator, value) = match rest.strip_prefix('&') {
         Some(masked) => {
-            let (mask, value) = masked.split_once("==").ok_or(FORM)?;
-            (SeccompOperator::MaskedEqual { mask: argument(mask).ok_or(FORM)? }, value)
+            let (mask, value) = masked.split_once("==").ok_or(NOT_A_CONDITION)?;
+            (SeccompOperator::MaskedEqual { mask: argument(mask).ok_or(NOT_A_CONDITION)? }, value)
         }
         None => OPERATORS
             .into_iter()
             .find_map(|(word, operator)| rest.strip_prefix(word).map(|value| (operator, value)))
-            .ok_or(FORM)?,
+            .ok_or(NOT_A_CONDITION)?,
     };
-    Ok(SeccompCondition { index, operator, value: argument(value).ok_or(FORM)? })
+    Ok(SeccompCondition { index, operator, value: argument(value).ok_or(NOT_A_CONDITION)? })
 }
 
 fn argument(text: &str) -> Option<u64> {

@@ -25,7 +25,7 @@ const BEYOND: &[(&str, &str, &str)] = &[
     (
         r#""blockIO": {}"#,
         r#""blockIO": {"weight": 10, "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 600}]}"#,
-        "linux.resources.blockIO.throttleReadBpsDevice[0]",
+        "linux.resources.blockIO.weight",
     ),
 ];
 
@@ -82,7 +82,7 @@ fn good_documents_ask_for_what_is_not_enforced_and_bad_ones_for_what_cannot_be()
         (r#","freebsd":{"jail":{"vnet":"new"}}"#, "freebsd"),
         (r#","zos":{}"#, "zos"),
         (r#","zos":{"namespaces":[{"type":"ipc"}]}"#, "zos"),
-        (r#","linux":{"netDevices":{"eth0":{"name":"in_eth0"},"ens4":{}}}"#, "linux.netDevices.ens4"),
+        (r#","linux":{"netDevices":{"eth0":{"name":"in_eth0"},"ens4":{}}}"#, "linux.netDevices.eth0"),
         (r#","linux":{"netDevices":{"ens5":{}}}"#, "linux.netDevices.ens5"),
         (r#","linux":{"intelRdt":{}}"#, "linux.intelRdt"),
         (

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::printed::kind_name;
-pub(in crate::config) use self::printed::{Printed, is_of_type, words};
+pub(in crate::config) use self::printed::{Printed, without_type, words};
 use super::options::{OTHER_OPTIONS, OTHER_TYPES, flag_word};
 use super::{Fields, checked_field, read_field, split_unescaped, unescape};
 use crate::config::error::{Shown, about};
@@ -21,7 +21,7 @@ use crate::config::variables::Variables;
 use crate::text::{self, Bytes};
 
 /// The most lower directories of an overlay.
-pub(in crate::config) const LOWER_MAX: usize = 128;
+const LOWER_MAX: usize = 128;
 
 /// Reads the value of a `mount` line.
 pub(in crate::config) fn parse(value: &str, variables: &mut Variables<'_>) -> Result<Mount, String> {
@@ -149,8 +149,7 @@ impl Reading {
 
     fn mount(self, destination: String, kind: &str, source: String) -> Result<Mount, String> {
         let filesystem = self.filesystem(kind)?;
-        // Only where there were flags before is clearing one different from not setting it.
-        let had_flags = matches!(filesystem, Filesystem::Bind { .. } | Filesystem::Remount { .. });
+        let had_flags = had_flags(&filesystem);
         let [here, below] = self.flags;
         Ok(Mount {
             destination,
@@ -250,12 +249,7 @@ impl Reading {
             lower.push(directory(path)?);
             rest = after;
         }
-        if lower.is_empty() {
-            return Err(String::from("an overlay needs lowerdir="));
-        }
-        if lower.len() > LOWER_MAX {
-            return Err(format!("an overlay has at most {LOWER_MAX} lower directories"));
-        }
+        lower_bounded(lower.len())?;
         let upper = match (text("upperdir="), text("workdir=")) {
             (Some(upper), Some(work)) => Some(OverlayUpper { directory: directory(upper)?, work: directory(work)? }),
             (None, None) => None,
@@ -263,6 +257,20 @@ impl Reading {
         };
         Ok(OverlayOptions { lower, upper })
     }
+}
+
+/// Checks how many lower directories an overlay has.
+pub(in crate::config) fn lower_bounded(number: usize) -> Result<(), String> {
+    match number {
+        0 => Err(String::from("an overlay needs lowerdir=")),
+        1..=LOWER_MAX => Ok(()),
+        _ => Err(format!("an overlay has at most {LOWER_MAX} lower directories")),
+    }
+}
+
+/// Whether there were flags before: only there is clearing one different from not setting it.
+pub(in crate::config) const fn had_flags(filesystem: &Filesystem) -> bool {
+    matches!(filesystem, Filesystem::Bind { .. } | Filesystem::Remount { .. })
 }
 
 impl Change {
