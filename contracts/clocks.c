@@ -1,5 +1,6 @@
 /* Clocks, sleep and timers: clock_gettime(2), nanosleep(2), setitimer(2), timer_create(2), timerfd_create(2). */
 #include "contract.h"
+#include <sys/auxv.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/times.h>
@@ -55,6 +56,76 @@ CONTRACT(clock_of_each_number_is_there_or_einval) {
 CONTRACT(clock_coarse_lags_by_little) {
     int64_t fine = now(CLOCK_MONOTONIC), coarse = now(CLOCK_MONOTONIC_COARSE);
     HOLDS(coarse > fine - 200 * MS && coarse <= now(CLOCK_MONOTONIC));
+}
+
+/* Without the kernel, where that can be. */
+static int64_t vdso_now(clockid_t clock) {
+    struct timespec time;
+    HOLDS(vdso_clock_gettime(clock, &time) == 0);
+    return nanoseconds(time);
+}
+
+CONTRACT(clock_of_the_vdso_is_that_of_the_kernel) {
+    const int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME, CLOCK_TAI};
+    for (int i = 0; i < 5; i++) {
+        for (int round = 0; round < 500; round++) {
+            int64_t before = now(clocks[i]), between = vdso_now(clocks[i]), after = now(clocks[i]);
+            HOLDS(before <= between && between <= after);
+        }
+    }
+    struct timeval time;
+    int64_t before = now(CLOCK_REALTIME) / 1000;
+    DO(gettimeofday(&time, NULL));
+    int64_t between = time.tv_sec * 1000000LL + time.tv_usec;
+    HOLDS(before <= between && between <= now(CLOCK_REALTIME) / 1000);
+    HOLDS(vdso_now(CLOCK_PROCESS_CPUTIME_ID) <= now(CLOCK_PROCESS_CPUTIME_ID));
+    const int none[] = {10, 12, 1 << 20};
+    for (int i = 0; i < 3; i++) HOLDS(vdso_clock_gettime(none[i], &(struct timespec){0}) == -EINVAL);
+}
+
+CONTRACT(clock_realtime_keeps_its_distance_from_monotonic) {
+    int64_t least = INT64_MAX, most = INT64_MIN;
+    for (int64_t end = now(CLOCK_MONOTONIC) + 1200 * MS, after = 0; after < end;) {
+        int64_t before = now(CLOCK_MONOTONIC), real = now(CLOCK_REALTIME);
+        after = now(CLOCK_MONOTONIC);
+        if (real - before < least) least = real - before;
+        if (real - after > most) most = real - after;
+        HOLDS(most <= least);
+        usleep(1000);
+    }
+}
+
+CONTRACT(vdso_is_a_library_that_maps_tells) {
+    unsigned long at = getauxval(AT_SYSINFO_EHDR), from, to;
+    HOLDS(at != 0 && memcmp((void *)at, "\177ELF\2\1\1", 7) == 0);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512], rights[8];
+    int found = 0;
+    while (fgets(line, sizeof line, maps)) {
+        if (strstr(line, "[vdso]") == NULL) continue;
+        HOLDS(sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3);
+        HOLDS(from == at && strcmp(rights, "r-xp") == 0);
+        found++;
+    }
+    HOLDS(found == 1);
+}
+
+CONTRACT(clock_of_the_vdso_is_shifted_by_time_namespaces) {
+    int64_t start = now(CLOCK_MONOTONIC);
+    HOLDS(vdso_now(CLOCK_MONOTONIC) >= start);
+    DO(unshare(CLONE_NEWTIME));
+    int offsets = DO(open("/proc/self/timens_offsets", O_WRONLY));
+    const char *text = "monotonic 100000 0\nboottime 200000 0\n";
+    HOLDS(write(offsets, text, strlen(text)) == (ssize_t)strlen(text));
+    HOLDS(IN_CHILD({
+              int64_t before = now(CLOCK_MONOTONIC), between = vdso_now(CLOCK_MONOTONIC);
+              HOLDS(before <= between && between <= now(CLOCK_MONOTONIC));
+              HOLDS(between >= start + 100000LL * SECOND);
+              HOLDS(vdso_now(CLOCK_BOOTTIME) >= start + 200000LL * SECOND);
+              HOLDS(IN_CHILD(HOLDS(vdso_now(CLOCK_MONOTONIC) >= between)) == 0);
+              HOLDS(executed("--after", "100000", NULL) == 0);
+          }) == 0);
+    HOLDS(vdso_now(CLOCK_MONOTONIC) < start + 10000LL * SECOND);
 }
 
 CONTRACT(clock_boottime_is_not_behind_monotonic) { HOLDS(now(CLOCK_MONOTONIC) <= now(CLOCK_BOOTTIME)); }

@@ -85,6 +85,8 @@ _Noreturn void contract_broken(const char *file, int line, const char *what, lon
         child_;                                                                                                        \
     })
 
+/* clock_gettime(2) by the vDSO: not every C library asks it. */
+int vdso_clock_gettime(clockid_t clock, struct timespec *time);
 /* Waits for a child and demands that it ended with 0. */
 void finishes(pid_t child);
 /* A directory of the contract's own, that everybody may use, as the working directory. */

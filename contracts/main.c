@@ -1,7 +1,9 @@
 /* Runs the contracts named by the arguments, or all, and says of each whether it holds. */
 #include "contract.h"
+#include <elf.h>
 #include <grp.h>
 #include <stdarg.h>
+#include <sys/auxv.h>
 
 static struct contract *first;
 
@@ -58,6 +60,39 @@ void awaits(pid_t process, const char *file, const char *key, const char *text) 
         if (seen) return;
         usleep(1000);
     }
+}
+
+/* A function of the vDSO, found as dynamic linkers do. */
+static void *vdso_function(const char *name) {
+    char *base = (char *)getauxval(AT_SYSINFO_EHDR), *strings = NULL;
+    HOLDS(base != NULL);
+    Elf64_Ehdr *header = (Elf64_Ehdr *)base;
+    Elf64_Phdr *part = (Elf64_Phdr *)(base + header->e_phoff);
+    Elf64_Sym *symbols = NULL;
+    uint32_t count = 0;
+    for (int i = 0; i < header->e_phnum; i++, part++) {
+        if (part->p_type != PT_DYNAMIC) continue;
+        for (Elf64_Dyn *entry = (Elf64_Dyn *)(base + part->p_offset); entry->d_tag != DT_NULL; entry++) {
+            char *at = base + entry->d_un.d_ptr;
+            if (entry->d_tag == DT_STRTAB) strings = at;
+            if (entry->d_tag == DT_SYMTAB) symbols = (Elf64_Sym *)at;
+            if (entry->d_tag == DT_HASH) count = ((uint32_t *)at)[1];
+        }
+    }
+    for (uint32_t i = 1; strings && symbols && i < count; i++)
+        if (strcmp(strings + symbols[i].st_name, name) == 0) return base + symbols[i].st_value;
+    return NULL;
+}
+
+int vdso_clock_gettime(clockid_t clock, struct timespec *time) {
+    static int (*function)(clockid_t, struct timespec *);
+#ifdef __aarch64__
+    if (!function) function = vdso_function("__kernel_clock_gettime");
+#else
+    if (!function) function = vdso_function("__vdso_clock_gettime");
+#endif
+    HOLDS(function != NULL);
+    return function(clock, time);
 }
 
 const char *itself(void) {
@@ -118,6 +153,11 @@ int main(int argc, char **argv) {
         getresgid(group, group + 1, group + 2);
         printf("%u %u %u %u %u %u\n", user[0], user[1], user[2], group[0], group[1], group[2]);
         return 0;
+    }
+    /* Or whether so many seconds have passed since boot. */
+    if (argc == 3 && strcmp(argv[1], "--after") == 0) {
+        struct timespec now;
+        return vdso_clock_gettime(CLOCK_MONOTONIC, &now) != 0 || now.tv_sec < atol(argv[2]);
     }
     /* Or waits until nobody writes to it. */
     if (argc >= 2 && strcmp(argv[1], "--wait") == 0) return read(0, &(char){0}, 1) != 0;

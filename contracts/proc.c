@@ -393,3 +393,31 @@ CONTRACT(proc_settings_are_numbers_with_a_newline) {
     strcpy(first, text_of("/proc/sys/kernel/random/uuid"));
     HOLDS(strlen(first) == 37 && strcmp(first, text_of("/proc/sys/kernel/random/uuid")) != 0);
 }
+
+CONTRACT(proc_memory_of_others_is_for_who_may_trace) {
+    char word[8] = "child's", copy[8], path[32];
+    int gate[2];
+    DO(pipe(gate));
+    pid_t child = START(read(gate[0], copy, 1));
+    snprintf(path, sizeof path, "/proc/%d/mem", child);
+    int memory = DO(open(path, O_RDWR));
+    HOLDS(lseek(memory, (off_t)(uintptr_t)word, SEEK_SET) == (off_t)(uintptr_t)word);
+    HOLDS(read(memory, copy, 8) == 8 && strcmp(copy, "child's") == 0);
+    HOLDS(lseek(memory, 0, SEEK_CUR) == (off_t)(uintptr_t)word + 8);
+    FAILS(EINVAL, lseek(memory, 0, SEEK_END));
+    HOLDS(WEXITSTATUS(IN_CHILD(without_rights(); FAILS(EACCES, open(path, O_RDONLY)))) == 0);
+    DO(write(gate[1], "x", 1));
+    finishes(child);
+    HOLDS(pread(memory, copy, 8, (off_t)(uintptr_t)word) == 0);
+}
+
+CONTRACT(proc_status_tells_of_signals_that_wait) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    DO(sigprocmask(SIG_BLOCK, &set, NULL));
+    struct rlimit limit = {50, 50};
+    DO(setrlimit(RLIMIT_SIGPENDING, &limit));
+    DO(sigqueue(getpid(), SIGRTMIN, (union sigval){1}));
+    awaits(getpid(), "status", "SigQ:", "/50");
+}

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 static volatile sig_atomic_t calls, last, order[64];
@@ -359,4 +360,22 @@ CONTRACT(signal_timer_create_queues_a_signal_with_its_value) {
     while (calls < 1) usleep(1000);
     HOLDS(info.si_code == SI_TIMER && info.si_value.sival_int == 42);
     DO(timer_delete(timer));
+}
+
+CONTRACT(signal_queue_has_the_room_of_its_limit) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    sigaddset(&set, SIGTERM);
+    DO(sigprocmask(SIG_BLOCK, &set, NULL));
+    DO(setuid(54321));
+    struct rlimit limit = {300, 300};
+    DO(setrlimit(RLIMIT_SIGPENDING, &limit));
+    for (int i = 0; i < 300; i++) DO(sigqueue(getpid(), SIGRTMIN, (union sigval){i}));
+    FAILS(EAGAIN, sigqueue(getpid(), SIGRTMIN, (union sigval){300}));
+    DO(kill(getpid(), SIGTERM));
+    siginfo_t info;
+    HOLDS(sigwaitinfo(&set, &info) == SIGTERM);
+    for (int i = 0; i < 300; i++) HOLDS(sigwaitinfo(&set, &info) == SIGRTMIN && info.si_value.sival_int == i);
+    DO(sigqueue(getpid(), SIGRTMIN, (union sigval){7}));
 }

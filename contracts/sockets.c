@@ -585,3 +585,78 @@ CONTRACT(socket_status_tells_what_it_is) {
     DO(readlink(path, text, 63));
     HOLDS(strncmp(text, "socket:[", 8) == 0 && strtoul(text + 8, NULL, 10) == found.st_ino);
 }
+
+CONTRACT(socket_send_buffer_bounds_what_is_not_read) {
+    int ends[2], sent = 0, count;
+    char bytes[1024] = {0};
+    DO(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends));
+    set_option(ends[0], SO_SNDBUF, 1);
+    int room = option(ends[0], SOL_SOCKET, SO_SNDBUF);
+    HOLDS(room >= 2048 && room < 10000);
+    while ((count = send(ends[0], bytes, sizeof bytes, 0)) > 0) sent += count;
+    HOLDS(errno == EAGAIN && sent > 0 && sent <= 2 * room);
+    struct pollfd ready = {.fd = ends[0], .events = POLLOUT};
+    HOLDS(poll(&ready, 1, 0) == 0);
+    while (recv(ends[1], bytes, sizeof bytes, 0) > 0) continue;
+    HOLDS(poll(&ready, 1, 1000) == 1);
+    set_option(ends[0], SO_SNDBUF, 100000);
+    for (sent = 0; (count = send(ends[0], bytes, sizeof bytes, 0)) > 0;) sent += count;
+    HOLDS(sent > 3 * room);
+    HOLDS(DO(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends)) == 0);
+    set_option(ends[0], SO_SNDBUF, 1);
+    char *large = calloc(1, 100000);
+    FAILS(EMSGSIZE, send(ends[0], large, 100000, 0));
+    set_option(ends[0], SO_SNDBUF, 1 << 30);
+    HOLDS(option(ends[0], SOL_SOCKET, SO_SNDBUF) <= 1 << 20);
+    HOLDS(DO(send(ends[0], large, 100000, 0)) == 100000);
+}
+
+CONTRACT(socket_receive_buffer_bounds_datagrams) {
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof name;
+    char bytes[1000] = {0};
+    int to = DO(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)), from = DO(socket(AF_INET, SOCK_DGRAM, 0)), came = 0;
+    set_option(to, SO_RCVBUF, 8000);
+    DO(bind(to, (struct sockaddr *)&name, length));
+    DO(getsockname(to, (struct sockaddr *)&name, &length));
+    for (int i = 0; i < 200; i++) HOLDS(sendto(from, bytes, 1000, 0, (struct sockaddr *)&name, length) == 1000);
+    while (recv(to, bytes, 1000, 0) == 1000) came++;
+    HOLDS(came > 0 && came <= 20);
+}
+
+CONTRACT(socket_ports_are_shared_by_who_wants_it) {
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof name;
+    int listeners[3], counts[3] = {0};
+    for (int i = 0; i < 3; i++) {
+        listeners[i] = DO(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+        if (i < 2) set_option(listeners[i], SO_REUSEPORT, 1);
+    }
+    DO(bind(listeners[0], (struct sockaddr *)&name, length));
+    DO(getsockname(listeners[0], (struct sockaddr *)&name, &length));
+    DO(listen(listeners[0], 64));
+    FAILS(EADDRINUSE, bind(listeners[2], (struct sockaddr *)&name, length));
+    DO(bind(listeners[1], (struct sockaddr *)&name, length));
+    DO(listen(listeners[1], 64));
+    for (int i = 0; i < 48; i++) DO(connect(DO(socket(AF_INET, SOCK_STREAM, 0)), (struct sockaddr *)&name, length));
+    for (int i = 0; i < 2; i++) {
+        while (accept(listeners[i], NULL, NULL) >= 0) counts[i]++;
+    }
+    HOLDS(counts[0] > 0 && counts[1] > 0 && counts[0] + counts[1] == 48);
+}
+
+CONTRACT(socket_ports_are_not_shared_with_another_user) {
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof name;
+    int first = DO(socket(AF_INET, SOCK_DGRAM, 0));
+    set_option(first, SO_REUSEPORT, 1);
+    DO(bind(first, (struct sockaddr *)&name, length));
+    DO(getsockname(first, (struct sockaddr *)&name, &length));
+    int status = IN_CHILD({
+        without_rights();
+        int second = DO(socket(AF_INET, SOCK_DGRAM, 0));
+        set_option(second, SO_REUSEPORT, 1);
+        FAILS(EADDRINUSE, bind(second, (struct sockaddr *)&name, length));
+    });
+    HOLDS(status == 0);
+}

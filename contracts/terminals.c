@@ -463,3 +463,29 @@ CONTRACT(terminal_typing_by_call_needs_the_session_s_terminal) {
     HOLDS(S_ISCHR(found.st_mode) && (found.st_mode & 0777) >= 0600);
     FAILS(ESPIPE, lseek(slave, 0, SEEK_SET));
 }
+
+CONTRACT(terminal_packet_mode_tells_of_flow) {
+    int slave, master = master_of(&slave), on = 1, told = 0;
+    char text[8];
+    struct termios settings;
+    DO(ioctl(master, TIOCPKT, &on));
+    DO(ioctl(master, TIOCGPKT, &told));
+    HOLDS(told == 1);
+    DO(tcflow(slave, TCOOFF));
+    struct pollfd ready = {.fd = master, .events = POLLIN | POLLPRI};
+    HOLDS(poll(&ready, 1, 1000) == 1 && (ready.revents & POLLPRI));
+    HOLDS(read(master, text, 8) == 1 && text[0] == TIOCPKT_STOP);
+    DO(tcflow(slave, TCOON));
+    HOLDS(read(master, text, 8) == 1 && text[0] == TIOCPKT_START);
+    DO(tcgetattr(slave, &settings));
+    settings.c_iflag &= ~IXON;
+    DO(tcsetattr(slave, TCSANOW, &settings));
+    HOLDS(read(master, text, 8) == 1 && text[0] == TIOCPKT_NOSTOP);
+    settings.c_iflag |= IXON;
+    DO(tcsetattr(slave, TCSANOW, &settings));
+    HOLDS(read(master, text, 8) == 1 && text[0] == TIOCPKT_DOSTOP);
+    on = 0;
+    DO(ioctl(master, TIOCPKT, &on));
+    types(slave, "c");
+    HOLDS(read(master, text, 8) == 1 && text[0] == 'c');
+}

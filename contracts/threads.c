@@ -1,6 +1,7 @@
 /* Threads, and what they share: pthreads(7), futex(2), clone(2). */
 #include "contract.h"
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <semaphore.h>
 #include <sys/resource.h>
 
@@ -341,4 +342,40 @@ CONTRACT(process_group_outlives_its_leader) {
     DO(kill(-leader, SIGTERM));
     int status;
     HOLDS(waitpid(-leader, &status, 0) == member && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
+
+static int membarrier(int command, unsigned flags) {
+    return syscall(SYS_membarrier, command, flags, 0);
+}
+
+static volatile _Atomic int barrier_words[2], barrier_seen;
+
+static void *barrier_reader(void *rounds) {
+    for (int round = 1; round <= *(int *)rounds; round++) {
+        while (atomic_load_explicit(&barrier_words[0], memory_order_relaxed) < round) sched_yield();
+        DO(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0));
+        atomic_store_explicit(&barrier_seen, round, memory_order_release);
+    }
+    return NULL;
+}
+
+CONTRACT(thread_barriers_are_for_who_registers) {
+    int all = DO(membarrier(MEMBARRIER_CMD_QUERY, 0)), rounds = 50;
+    int wanted = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+    HOLDS((all & wanted) == wanted);
+    FAILS(EPERM, membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0));
+    FAILS(EINVAL, membarrier(MEMBARRIER_CMD_GLOBAL, 4));
+    FAILS(EINVAL, membarrier(1 << 20, 0));
+    DO(membarrier(MEMBARRIER_CMD_GLOBAL, 0));
+    DO(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0));
+    HOLDS(IN_CHILD(DO(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0))) == 0);
+    pthread_t thread;
+    DO(pthread_create(&thread, NULL, barrier_reader, &rounds));
+    /* Every barrier comes to its end, whatever the other thread does meanwhile. */
+    for (int round = 1; round <= rounds; round++) {
+        atomic_store_explicit(&barrier_words[0], round, memory_order_relaxed);
+        while (atomic_load_explicit(&barrier_seen, memory_order_acquire) < round) sched_yield();
+    }
+    DO(pthread_join(thread, NULL));
 }

@@ -30,6 +30,7 @@ pub mod panic;
 pub mod power;
 pub mod sync;
 pub mod user;
+pub mod vdso;
 
 pub use addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, UserAddr};
 pub use boot_info::BootInfo;

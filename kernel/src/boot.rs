@@ -112,11 +112,11 @@ fn first_process(boot: &BootInfo, words: &CommandLine<'_>) -> Result<(), (Errno,
     let environment = words.environment.iter().map(|word| word.as_bytes()).collect();
     let memory = machine.cgroup.memory.clone();
     let caller = fs::Caller { context: &fs, credentials: &credentials, memory: &memory, thread: None };
-    let program = task::load(&caller, words.init.as_bytes(), &arguments, &environment)
+    let time = Arc::new(TimeNamespace::first());
+    let program = task::load(&caller, &time, words.init.as_bytes(), &arguments, &environment)
         .map_err(|error| (error.errno, error.reason.into()))?;
     let network = NetworkNamespace::new(UserNamespace::first());
     network.loopback.set_up(true);
-    let time = Arc::new(TimeNamespace::first());
     let files = fs::FdTable::with_console(&fs, &credentials, &memory).map_err(plain("no console"))?;
     let thread = Thread::new(NewThread {
         pid,

@@ -15,13 +15,13 @@
 //! | `copy_from_user(*mut u8, usize, len)`, `copy_to_user(usize, *const u8, len)` | bytes *not* copied; a fault is caught by the exception table; the range is in the user half |
 //! | `UserContext` | registers, FP and vector state of a user thread: see below |
 //! | `cpu_id`, `cpu_count`, `start_cpus`, `send_kick`, `take_events`, `idle`, `relax` | see [`crate::cpu`] |
-//! | `now_ns`, `set_deadline`, `boot_time_unix` | see [`crate::clock`] |
+//! | `now_ns`, `ticks`, `ticks_to_ns`, `set_deadline`, `boot_time_unix` | see [`crate::clock`] |
 //! | `hardware_random`, `describe_cpu`, `hardware_capabilities` | see [`crate::cpu`] |
 //! | `console_write(&[u8])`, `console_read() -> Option<u8>` | the serial port |
 //! | `exit(u8) -> !`, `halt_or_exit_after_panic() -> !` | see [`crate::power`] |
 //! | `backtrace() -> impl Iterator<Item = usize>` | return addresses of the kernel's own frames, bounded, innermost first |
 //! | `ELF_MACHINE: u16` | what the ELF header of its programs says (e_machine) |
-//! | `SIGNAL_RETURN_CODE: &[u32]` | instructions that make the system call rt_sigreturn, for handlers of programs that bring none |
+//! | `vdso() -> Vdso`, `counter_scale() -> [u64; 2]` | code for programs, and what it reckons with: see [`crate::vdso`] |
 //! | `LEAST_SIGNAL_STACK: usize` | the smallest alternate stack in bytes (`MINSIGSTKSZ`) |
 //! | `DESCRIPTION: &str` | the name that uname(2) gives as machine |
 //!
@@ -58,12 +58,12 @@ pub mod hosted;
 use hosted as current;
 
 pub use current::UserContext;
-pub use current::{DESCRIPTION, ELF_MACHINE, LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE, USER_END};
+pub use current::{DESCRIPTION, ELF_MACHINE, LEAST_SIGNAL_STACK, USER_END};
 pub(crate) use current::{
-    Format, activate, backtrace, boot_time_unix, console_read, console_write, copy_from_user, copy_to_user, cpu_count,
-    cpu_id, deactivate, describe_cpu, exit, flush_pages, halt_or_exit_after_panic, hardware_capabilities,
-    hardware_random, idle, now_ns, phys_to_virt, published_entry, relax, send_kick, set_deadline, start_cpus,
-    take_events,
+    Format, activate, backtrace, boot_time_unix, console_read, console_write, copy_from_user, copy_to_user,
+    counter_scale, cpu_count, cpu_id, deactivate, describe_cpu, exit, flush_pages, halt_or_exit_after_panic,
+    hardware_capabilities, hardware_random, idle, now_ns, phys_to_virt, published_entry, relax, send_kick,
+    set_deadline, start_cpus, take_events, ticks, ticks_to_ns, vdso,
 };
 
 /// Names the kernel's main function, `fn(veridian_hal::BootInfo) -> !`, which CPU 0 runs once the machine is set up.

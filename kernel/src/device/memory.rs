@@ -37,6 +37,10 @@ fn zeros(sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
 }
 
 impl FileObject for Null {
+    fn is_atomic(&self) -> bool {
+        true
+    }
+
     fn poll_read(&self, _: &mut Context<'_>, _: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
         Poll::Ready(Ok(0))
     }
@@ -55,6 +59,10 @@ impl FileObject for Null {
 }
 
 impl FileObject for Zero {
+    fn is_atomic(&self) -> bool {
+        true
+    }
+
     fn poll_read(&self, _: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
         zeros(sink)
     }

@@ -71,7 +71,7 @@ pub use mount::{
 };
 pub use name::{NAME_MAX, PATH_MAX, RenameFlags};
 pub use nsfs::NamespaceFile;
-pub use object::{Attempt, FileObject, Readiness};
+pub use object::{Attempt, FileObject, Positioned, Readiness};
 pub use open::{Executable, OpenFlags};
 pub use overlay::{OverlayLayers, OverlayUpper};
 pub use path::Resolve;

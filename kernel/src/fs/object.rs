@@ -60,6 +60,15 @@ pub enum Attempt {
     Control(u32),
 }
 
+/// What is read and written at an offset, without waiting.
+pub trait Positioned {
+    /// Reads at `offset`, up to what `sink` takes. 0 is the end.
+    fn read_at(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize, Errno>;
+
+    /// Writes at `offset`.
+    fn write_at(&self, offset: u64, source: &mut dyn Source) -> Result<usize, Errno>;
+}
+
 /// A pipe's end, a device, a container: what stands behind an open file that is no regular file and no directory.
 ///
 /// Operations do not wait: one that would have to returns `Pending` and wakes the task of `cx` when it is worth
@@ -89,6 +98,17 @@ pub trait FileObject: Any + Debug + Send + Sync {
     fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
+    }
+
+    /// The object, if what is read and written depends on the offset: then nothing else of it is asked to read or write.
+    fn positioned(&self) -> Option<&dyn Positioned> {
+        None
+    }
+
+    /// Whether a read(2) is one [`Self::poll_read`], and a write(2) of up to PIPE_BUF bytes one [`Self::poll_write`], which
+    /// takes all of them or waits: there is neither job control nor a message.
+    fn is_atomic(&self) -> bool {
+        false
     }
 
     /// Whether offsets are accepted, and mean nothing (`/dev/null`).

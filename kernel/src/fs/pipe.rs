@@ -147,8 +147,8 @@ pub struct PipeEnd {
     pipe: Arc<Pipe>,
     reads: bool,
     writes: bool,
-    /// How often the other end had been opened when this one was.
-    peer_opens: u64,
+    /// How often the other end had been opened when this one was, if nobody had it open then.
+    awaited: Option<u64>,
     /// What is written through it are packets.
     packets: AtomicBool,
 }
@@ -288,17 +288,20 @@ impl Pipe {
 
     /// Opens an end, or both.
     pub fn open(self: &Arc<Self>, reads: bool, writes: bool) -> Arc<PipeEnd> {
-        let peer_opens = {
+        // Who finds the other end open has met it, be it closed again before he looks once more.
+        let awaited = {
             let mut state = self.state.lock();
             state.readers += usize::from(reads);
             state.writers += usize::from(writes);
             state.reader_opens += u64::from(reads);
             state.writer_opens += u64::from(writes);
-            if reads { state.writer_opens } else { state.reader_opens }
+            let (peers, opens) =
+                if reads { (state.writers, state.writer_opens) } else { (state.readers, state.reader_opens) };
+            (self.meets && peers == 0).then_some(opens)
         };
         self.readers.wake_all();
         self.writers.wake_all();
-        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, peer_opens, packets: AtomicBool::new(false) })
+        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, awaited, packets: AtomicBool::new(false) })
     }
 
     /// Whether an end for writing cannot be opened without waiting: nobody has a fifo open for reading.
@@ -396,6 +399,10 @@ impl PipeEnd {
 }
 
 impl FileObject for PipeEnd {
+    fn is_atomic(&self) -> bool {
+        true
+    }
+
     fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
         let before = sink.remaining();
         if before == 0 {
@@ -483,13 +490,14 @@ impl FileObject for PipeEnd {
     }
 
     fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(awaited) = self.awaited else { return Poll::Ready(()) };
         let state = self.pipe.state.lock();
-        let (peers, opens, queue) = if self.reads {
-            (state.writers, state.writer_opens, &self.pipe.readers)
+        let (opens, queue) = if self.reads {
+            (state.writer_opens, &self.pipe.readers)
         } else {
-            (state.readers, state.reader_opens, &self.pipe.writers)
+            (state.reader_opens, &self.pipe.writers)
         };
-        if !self.pipe.meets || self.reads && self.writes || peers > 0 || opens != self.peer_opens {
+        if opens != awaited {
             return Poll::Ready(());
         }
         queue.register(cx);

@@ -12,7 +12,7 @@ use super::{
     AddressSpace, PageSource,
     area::{Area, AtFork, Backing},
     layout,
-    space::{State, readable},
+    space::{Content, Mapping, Place, State, readable},
 };
 
 /// Where mremap may leave a mapping.
@@ -68,6 +68,25 @@ impl AddressSpace {
                 area.protection = protection;
             }
             state.areas.insert(piece, area);
+        }
+        Ok(())
+    }
+
+    /// Shows `new` wherever `old` is mapped, which is as long.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn exchange(&self, old: &Arc<dyn PageSource>, new: &Arc<dyn PageSource>) -> Result<(), Errno> {
+        for stretch in self.stretches() {
+            if let Some((source, first)) = stretch.source
+                && Arc::ptr_eq(&source, old)
+            {
+                let content = Content::PrivateFile { source: new.clone(), first };
+                let place = Place::Fixed(UserAddr(stretch.range.start));
+                let allowed = stretch.protection;
+                let mapping = Mapping::private(place, stretch.range.len(), stretch.protection);
+                self.map(Mapping { content, allowed, ..mapping })?;
+            }
         }
         Ok(())
     }
@@ -185,6 +204,16 @@ impl AddressSpace {
     /// Whether what is mapped from now on is made present at once (mlockall(2), MCL_FUTURE).
     pub fn set_locks_future(&self, locks: bool) {
         self.locks_future.store(locks, Ordering::Relaxed);
+    }
+
+    /// The programs in it may ask for barriers from now on (membarrier(2)).
+    pub fn register_for_barriers(&self) {
+        self.barriers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they may.
+    pub fn is_registered_for_barriers(&self) -> bool {
+        self.barriers.load(Ordering::Relaxed)
     }
 
     /// See [`Self::set_locks_future`].

@@ -26,8 +26,8 @@ pub struct Landmarks {
     pub environment: Range<usize>,
     /// The auxiliary vector.
     pub auxiliary: Range<usize>,
-    /// What handlers of signals return to, where programs bring no code for it.
-    pub return_code: Option<UserAddr>,
+    /// The library that the kernel gives to each program.
+    pub vdso: UserAddr,
 }
 
 /// A byte of a source of pages.

@@ -70,6 +70,9 @@ impl AddressSpace {
             peak_resident: resident,
         };
         let child = Self::of(table, copy);
+        if self.is_registered_for_barriers() {
+            child.register_for_barriers();
+        }
         // Under this space's lock: who takes pages away from it sees the child, too.
         child.announce(&state);
         Ok(child)

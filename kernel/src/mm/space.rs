@@ -33,6 +33,8 @@ pub struct AddressSpace {
     pub(super) handle: Weak<Self>,
     /// mlockall(2) with MCL_FUTURE.
     pub(super) locks_future: AtomicBool,
+    /// Its programs may ask for barriers of their own (membarrier(2)).
+    pub(super) barriers: AtomicBool,
 }
 
 /// What the space's lock guards.
@@ -210,6 +212,7 @@ impl AddressSpace {
             state: SpinLock::new(state),
             handle: handle.clone(),
             locks_future: AtomicBool::new(false),
+            barriers: AtomicBool::new(false),
         })
     }
 

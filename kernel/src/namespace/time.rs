@@ -1,13 +1,23 @@
 //! The time namespace (time_namespaces(7)): how far its CLOCK_MONOTONIC and CLOCK_BOOTTIME are from the machine's.
 //!
 //! A process is never moved while it runs: unshare(2) sets the namespace of its children and of its next program.
-//! The offsets can be set until the first process is in the namespace.
+//! The offsets can be set until the first process is in the namespace. Programs read its clocks without the kernel, by a
+//! vDSO of its own.
 
 use super::{UserNamespace, next_inode};
+use crate::{
+    cgroup::{MemoryGroup, memory::Kind},
+    mm::{PageSource, image::vdso},
+};
 use alloc::{format, string::String, sync::Arc};
 use core::str::SplitAsciiWhitespace;
 use veridian_containers::abi::Errno;
-use veridian_hal::{clock, sync::SpinLock};
+use veridian_hal::{
+    PAGE_SIZE, clock,
+    mem::{Frame, Owner},
+    sync::{Once, SpinLock},
+    vdso::Clocks,
+};
 
 const NS_PER_S: i128 = 1_000_000_000;
 /// No clock shows more seconds than this, or less than none (Linux's KTIME_SEC_MAX / 2).
@@ -54,7 +64,17 @@ impl Offsets {
 pub struct TimeNamespace {
     inode: u64,
     owner: Arc<UserNamespace>,
+    clocks: Arc<Shifted>,
+}
+
+/// Its clocks, as its processes have them in their memory.
+#[derive(Debug)]
+struct Shifted {
     state: SpinLock<State>,
+    /// Whether it is the machine's: then nobody pays for the page.
+    is_first: bool,
+    /// Made when a program looks at it first: the offsets stay as they are from then on.
+    page: Once<Frame>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,17 +87,23 @@ struct State {
 impl TimeNamespace {
     /// The machine's first one: its clocks show what the machine's do.
     pub fn first() -> Self {
-        Self::new(UserNamespace::first(), State { offsets: Offsets::default(), entered: true })
+        Self::new(UserNamespace::first(), State { offsets: Offsets::default(), entered: true }, true)
     }
 
     /// A new one that begins with the offsets of this one.
     pub fn child(&self, owner: &Arc<UserNamespace>) -> Self {
-        let offsets = self.state.lock().offsets;
-        Self::new(owner, State { offsets, entered: false })
+        let offsets = self.clocks.state.lock().offsets;
+        Self::new(owner, State { offsets, entered: false }, false)
     }
 
-    fn new(owner: &Arc<UserNamespace>, state: State) -> Self {
-        Self { inode: next_inode(), owner: owner.clone(), state: SpinLock::new(state) }
+    fn new(owner: &Arc<UserNamespace>, state: State, is_first: bool) -> Self {
+        let clocks = Shifted { state: SpinLock::new(state), is_first, page: Once::new() };
+        Self { inode: next_inode(), owner: owner.clone(), clocks: Arc::new(clocks) }
+    }
+
+    /// The vDSO of its programs.
+    pub fn vdso(&self) -> Arc<dyn PageSource> {
+        self.clocks.clone()
     }
 
     /// The user namespace whose capabilities rule it.
@@ -92,12 +118,12 @@ impl TimeNamespace {
 
     /// Notes that a process is in it: the offsets stay as they are from now on.
     pub fn enter(&self) {
-        self.state.lock().entered = true;
+        self.clocks.state.lock().entered = true;
     }
 
     /// What the clock shows in this namespace, in nanoseconds.
     pub fn now_ns(&self, clock: Clock) -> u64 {
-        clock::now_ns().saturating_add_signed(*self.state.lock().offsets.of(clock))
+        clock::now_ns().saturating_add_signed(*self.clocks.state.lock().offsets.of(clock))
     }
 
     /// Sets an offset (the whole seconds and the nanoseconds above them).
@@ -128,7 +154,7 @@ impl TimeNamespace {
 
     /// What `timens_offsets` shows.
     pub fn offsets_text(&self) -> String {
-        let Offsets { monotonic, boottime } = self.state.lock().offsets;
+        let Offsets { monotonic, boottime } = self.clocks.state.lock().offsets;
         let line = |name, offset: i64| {
             let (seconds, nanoseconds) = (offset.div_euclid(1_000_000_000), offset.rem_euclid(1_000_000_000));
             format!("{name:<10} {seconds:>10} {nanoseconds:>9}\n")
@@ -138,7 +164,7 @@ impl TimeNamespace {
 
     fn set_offsets(&self, lines: &[(Clock, i64, u32)]) -> Result<(), Errno> {
         let now = i128::from(clock::now_ns());
-        let mut state = self.state.lock();
+        let mut state = self.clocks.state.lock();
         if state.entered {
             return Err(Errno::EACCES);
         }
@@ -155,6 +181,32 @@ impl TimeNamespace {
         }
         state.offsets = offsets;
         Ok(())
+    }
+}
+
+impl PageSource for Shifted {
+    fn page(&self, _: u64, memory: &MemoryGroup) -> Result<Frame, Errno> {
+        if let Some(page) = self.page.get() {
+            return Ok(page.clone());
+        }
+        let frame = if self.is_first {
+            Frame::zeroed(Owner::KERNEL).map_err(|_| Errno::ENOMEM)?
+        } else {
+            memory.zeroed_frame(Kind::Kernel)?
+        };
+        let Offsets { monotonic, boottime } = self.state.lock().offsets;
+        let realtime_ns = clock::boot_time_unix().unwrap_or(0) * NS_PER_S as u64;
+        let clocks = Clocks { realtime_ns, monotonic_ns: monotonic, boottime_ns: boottime };
+        frame.write(0, &vdso::page(clocks));
+        Ok(self.page.call_once(|| frame).clone())
+    }
+
+    fn resident_page(&self, _: u64) -> Option<Frame> {
+        self.page.get().cloned()
+    }
+
+    fn length_bytes(&self) -> u64 {
+        PAGE_SIZE as u64
     }
 }
 

@@ -22,6 +22,11 @@ pub enum Family {
 }
 
 impl Family {
+    /// Whether it is IPv4 or IPv6.
+    pub fn is_ip(self) -> bool {
+        matches!(self, Self::V4 | Self::V6)
+    }
+
     /// EAFNOSUPPORT for another.
     pub fn from_number(number: u32) -> Result<Self, Errno> {
         match number {

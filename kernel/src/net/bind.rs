@@ -85,7 +85,8 @@ impl Socket {
         if ip.is_ipv4() && self.family == Family::V6 && options.v6_only {
             return Err(Errno::EINVAL);
         }
-        let wish = Wish { address: ip, both_versions, shared: options.reuse_address };
+        let sharer = options.reuse_port.then_some(self.owner_uid());
+        let wish = Wish { address: ip, both_versions, shared: options.reuse_address, sharer };
         let port = ports.bind(self.kind, plain.port(), wish, range, self)?;
         state.port = Some(port);
         state.local = Some(Address::Ip(SocketAddr::new(address.ip(), port)));

@@ -72,8 +72,10 @@ impl Socket {
                     return Err(Errno::ECONNREFUSED);
                 }
                 let plain = SocketAddr::new(Interface::destination(plain.ip()), plain.port());
-                let all = self.namespace.ports.lock().receivers(self.kind, plain);
                 let from = self.state.lock().local.clone();
+                // What comes from one port goes to one of those that share theirs.
+                let source = if let Some(Address::Ip(from)) = &from { from.port() } else { 0 };
+                let all = self.namespace.ports.lock().receivers(self.kind, plain, source);
                 let found = all.into_iter().find(|other| other.receives_from(from.as_ref()));
                 Ok((found.ok_or(Errno::ECONNREFUSED)?, Address::Ip(plain)))
             }
@@ -154,6 +156,7 @@ impl Socket {
         let identity = asker.sender();
         let accepted = Self::new(&listener.namespace, listener.family, self.kind, asker)?;
         accepted.unaccepted.store(true, Ordering::Relaxed);
+        accepted.inherit(&listener);
         let local = {
             let mut state = self.state.lock();
             Self::settle_local(&mut state, &address);

@@ -123,7 +123,7 @@ impl Socket {
     /// Puts a message of these parts into the queue, if there is room and the namespace can pay for it.
     fn put_message(&self, asker: &Asker<'_>, parts: &[&[u8]], address: IpAddr) {
         let length = parts.iter().map(|part| part.len()).sum();
-        if self.inbox.room_for(length) != Ok(true) {
+        if self.inbox.room_for(length, self.inbox.buffer()) != Ok(true) {
             return;
         }
         let Ok(charge) = self.namespace.pool.charge(PACKET_BYTES + length, asker.memory) else { return };

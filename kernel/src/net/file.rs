@@ -1,6 +1,6 @@
 //! A socket as an open file: read(2), poll(2), ioctl(2).
 
-use super::{Socket, inbox::CAPACITY};
+use super::Socket;
 use crate::{
     fs::{FileObject, Readiness, io::Sink},
     task::Thread,
@@ -34,8 +34,9 @@ impl FileObject for Socket {
         match peer {
             Some(peer) => {
                 peer.inbox.room.register(cx);
-                let room = peer.inbox.room();
-                ready.set(Readiness::WRITABLE, room.map_or(true, |room| room >= CAPACITY / 4) || write_shut);
+                let most = self.most_at(&peer.inbox);
+                let room = peer.inbox.room(most);
+                ready.set(Readiness::WRITABLE, room.map_or(true, |room| room >= most / 4) || write_shut);
                 // Who has closed its end of TCP has said only that it sends no more.
                 let gone = write_shut || room.is_err() && (self.is_unix() || error);
                 ready.set(Readiness::HUP, !self.kind.is_datagram() && ended && gone);

@@ -3,11 +3,14 @@
 use super::{Address, Passed};
 use crate::{cgroup::ObjectCharge, fs::io::Sink, ipc::Remembered, sched::WaitQueue};
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
-use core::task::Context;
+use core::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Context,
+};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
-/// Bytes that a queue takes, the books of its packets included (net.core.rmem_default).
+/// Bytes that a buffer has unless it is set, the books of its packets included (net.core.rmem_default).
 pub const CAPACITY: usize = 212_992;
 /// What a packet takes besides its bytes.
 pub const PACKET_BYTES: usize = 256;
@@ -47,9 +50,11 @@ impl Packet {
 }
 
 /// The queue of a socket.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inbox {
     state: SpinLock<State>,
+    /// Bytes that the receiver has room for (SO_RCVBUF).
+    buffer: AtomicUsize,
     /// Woken when something has come, and when nothing will.
     pub arrival: WaitQueue,
     /// Woken when there is more room, and when nothing is taken any more.
@@ -92,22 +97,39 @@ pub struct Look {
 }
 
 impl Inbox {
-    /// Whether `bytes` more would be taken now; `Err` when nothing will be any more.
-    pub fn room_for(&self, bytes: usize) -> Result<bool, Errno> {
-        let state = self.state.lock();
-        if state.closed {
-            return Err(Errno::EPIPE);
-        }
-        Ok(state.size == 0 || state.size + bytes + PACKET_BYTES <= CAPACITY)
+    /// With a buffer of so many bytes.
+    pub fn new(buffer: usize) -> Self {
+        let (state, buffer) = (SpinLock::default(), AtomicUsize::new(buffer));
+        Self { state, buffer, arrival: WaitQueue::new(), room: WaitQueue::new() }
     }
 
-    /// How many bytes of a stream would be taken now.
-    pub fn room(&self) -> Result<usize, Errno> {
+    /// Bytes that the receiver has room for.
+    pub fn buffer(&self) -> usize {
+        self.buffer.load(Ordering::Relaxed)
+    }
+
+    /// Changes that; what is there stays.
+    pub fn set_buffer(&self, bytes: usize) {
+        self.buffer.store(bytes, Ordering::Relaxed);
+        self.room.wake_all();
+    }
+
+    /// Whether `bytes` more would be taken now, to a sum of `most`; `Err` when nothing will be any more.
+    pub fn room_for(&self, bytes: usize, most: usize) -> Result<bool, Errno> {
         let state = self.state.lock();
         if state.closed {
             return Err(Errno::EPIPE);
         }
-        Ok(CAPACITY.saturating_sub(state.size + PACKET_BYTES))
+        Ok(state.size == 0 || state.size + bytes + PACKET_BYTES <= most)
+    }
+
+    /// How many bytes of a stream would be taken now, to a sum of `most`.
+    pub fn room(&self, most: usize) -> Result<usize, Errno> {
+        let state = self.state.lock();
+        if state.closed {
+            return Err(Errno::EPIPE);
+        }
+        Ok(most.saturating_sub(state.size + PACKET_BYTES))
     }
 
     /// Takes a packet, whatever its size; gives it back when nothing is taken any more.

@@ -340,7 +340,7 @@ impl Socket {
             if bytes.is_empty() {
                 continue;
             }
-            if self.inbox.room_for(bytes.len()) != Ok(true) {
+            if self.inbox.room_for(bytes.len(), self.inbox.buffer()) != Ok(true) {
                 return Err(Errno::ENOBUFS);
             }
             let charge = self.namespace.pool.charge(PACKET_BYTES + bytes.len(), asker.memory)?;

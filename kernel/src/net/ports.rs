@@ -37,6 +37,8 @@ pub struct Wish {
     pub both_versions: bool,
     /// Others may be bound there, if they want the same (SO_REUSEADDR).
     pub shared: bool,
+    /// The user whose sockets share what comes, if they want that too (SO_REUSEPORT).
+    pub sharer: Option<u32>,
 }
 
 impl Wish {
@@ -82,13 +84,14 @@ impl Ports {
         let taken = |other: &Entry| {
             // What is shared is so as long as nobody listens.
             let shared = wish.shared && other.wish.shared && !other.listens.load(Ordering::Relaxed);
+            let shared = shared || wish.sharer.is_some() && wish.sharer == other.wish.sharer;
             other.socket.strong_count() > 0 && other.wish.meets(wish) && !shared
         };
         !self.bound.get(&(kind, port)).is_some_and(|entries| entries.iter().any(taken))
     }
 
     fn free_port(&mut self, kind: Kind, wish: &Wish, range: RangeInclusive<u16>) -> Result<u16, Errno> {
-        let alone = Wish { shared: false, ..*wish };
+        let alone = Wish { shared: false, sharer: None, ..*wish };
         let first = if range.contains(&self.next) { self.next } else { *range.start() };
         let mut candidates = (first..=*range.end()).chain(*range.start()..first);
         let port = candidates.find(|port| self.is_free(kind, *port, &alone)).ok_or(Errno::EADDRINUSE)?;
@@ -106,12 +109,21 @@ impl Ports {
         }
     }
 
-    /// Who may receive what is sent to `to`: the nearest address first, then who was bound last. (To be dropped without
+    /// Who may receive what is sent to `to`: the nearest address first, then who was bound last; of those that share it,
+    /// each is the first for another port `from` that it comes from. (To be dropped without
     /// the table's lock, as all handles are: the last one gives the port back.)
-    pub fn receivers(&self, kind: Kind, to: SocketAddr) -> Vec<Arc<Socket>> {
+    pub fn receivers(&self, kind: Kind, to: SocketAddr, from: u16) -> Vec<Arc<Socket>> {
         let Some(entries) = self.bound.get(&(kind, to.port())) else { return Vec::new() };
         let mut fit: Vec<&Entry> = entries.iter().rev().filter(|entry| entry.wish.takes(to.ip())).collect();
         fit.sort_by_key(|entry| entry.wish.address != to.ip());
+        let first = fit.first().map(|entry| entry.wish);
+        let shares = |entry: &&&Entry| {
+            first.is_some_and(|first| (first.address, first.sharer) == (entry.wish.address, entry.wish.sharer))
+        };
+        let sharers = fit.iter().take_while(shares).count();
+        if first.is_some_and(|first| first.sharer.is_some()) {
+            fit[..sharers].rotate_left(usize::from(from) % sharers);
+        }
         fit.into_iter().filter_map(|entry| entry.socket.upgrade()).collect()
     }
 }

@@ -1,6 +1,10 @@
 //! A socket: what it is made of, its options, what is told of it, its end.
 
-use super::{Address, Family, Sender, SocketNode, UnixName, inbox::Inbox, passing::Passage};
+use super::{
+    Address, Family, Sender, SocketNode, UnixName,
+    inbox::{CAPACITY, Inbox},
+    passing::Passage,
+};
 use crate::{
     cgroup::{MemoryGroup, ObjectCharge},
     ipc::Remembered,
@@ -19,6 +23,9 @@ use veridian_hal::sync::SpinLock;
 
 /// What a socket takes of the kernel heap, at most, its queue aside.
 const SOCKET_BYTES: usize = 1024;
+
+/// Of the room that a connection of TCP has, what the receiver's is.
+const TCP_RECEIVE: usize = 131_072;
 
 /// How bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +88,10 @@ pub const KEPT_MAX: usize = 16;
 pub struct Options {
     /// SO_REUSEADDR.
     pub reuse_address: bool,
+    /// SO_REUSEPORT.
+    pub reuse_port: bool,
+    /// SO_SNDBUF, if it is set.
+    pub send_buffer: Option<usize>,
     /// SO_PASSCRED: each read tells who sent.
     pub pass_credentials: bool,
     /// IPV6_V6ONLY.
@@ -160,12 +171,13 @@ impl Socket {
             return Err(Errno::EPERM);
         }
         let charge = namespace.pool.charge(SOCKET_BYTES, asker.memory)?;
+        let receive_buffer = if family.is_ip() && kind == Kind::Stream { TCP_RECEIVE } else { CAPACITY };
         let local = (kind == Kind::RawIcmp).then(|| Address::of_protocol(family));
         let socket = Arc::new(Self {
             family,
             kind,
             namespace: namespace.clone(),
-            inbox: Arc::default(),
+            inbox: Arc::new(Inbox::new(receive_buffer)),
             passage: Arc::default(),
             listens: Arc::default(),
             unaccepted: AtomicBool::new(false),
@@ -268,6 +280,31 @@ impl Socket {
     /// Changes its options.
     pub fn set_options(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.state.lock().options);
+    }
+
+    /// SO_SNDBUF: bytes that it may have sent and are not read.
+    pub fn send_buffer(&self) -> usize {
+        let usual = if self.family.is_ip() && self.kind == Kind::Stream { CAPACITY - TCP_RECEIVE } else { CAPACITY };
+        self.options().send_buffer.unwrap_or(usual)
+    }
+
+    /// SO_RCVBUF: bytes that may have come and are not read.
+    pub fn receive_buffer(&self) -> usize {
+        self.inbox.buffer()
+    }
+
+    /// Sets that.
+    pub fn set_receive_buffer(&self, bytes: usize) {
+        self.inbox.set_buffer(bytes);
+    }
+
+    /// What a connection has of its listener: TCP's options and buffers.
+    pub(super) fn inherit(&self, listener: &Self) {
+        if self.family.is_ip() {
+            self.inbox.set_buffer(listener.inbox.buffer());
+            let options = listener.options();
+            self.set_options(|own| *own = options);
+        }
     }
 
     /// SO_ERROR.

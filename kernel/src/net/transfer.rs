@@ -2,7 +2,7 @@
 
 use super::{
     Address, Asker, Kind, Outgoing, Packet, Passed, Socket,
-    inbox::{CAPACITY, Look, PACKET_BYTES, Taken},
+    inbox::{Inbox, Look, PACKET_BYTES, Taken},
     interface::Interface,
     socket::Peer,
 };
@@ -61,24 +61,35 @@ impl Socket {
         };
         let whole = source.remaining();
         peer.inbox.room.register(cx);
+        let most = self.most_at(&peer.inbox);
         let length = if self.kind == Kind::Stream {
             if whole == 0 {
                 return Poll::Ready(Ok(0));
             }
-            match peer.inbox.room()? {
+            match peer.inbox.room(most)? {
                 0 => return Poll::Pending,
                 room => whole.min(room).min(PIECE),
             }
         } else {
-            if whole + PACKET_BYTES > CAPACITY {
+            if whole + PACKET_BYTES > most {
                 return Poll::Ready(Err(Errno::EMSGSIZE));
             }
-            if !self.refused_as_datagram(peer.inbox.room_for(whole))? {
+            if !self.refused_as_datagram(peer.inbox.room_for(whole, most))? {
                 return Poll::Pending;
             }
             whole
         };
         Poll::Ready(self.deliver(asker, source, length, &peer, None, files))
+    }
+
+    /// Bytes of this socket's that may wait to be read in `inbox`: the sender has the room of Unix-domain sockets
+    /// (unix(7)), the receiver that of packets, both that of TCP.
+    pub(super) fn most_at(&self, inbox: &Inbox) -> usize {
+        match self.kind {
+            _ if self.is_unix() => self.send_buffer(),
+            Kind::Stream => self.send_buffer() + inbox.buffer(),
+            _ => inbox.buffer(),
+        }
     }
 
     /// A closed receiver of datagrams is one that refuses.
@@ -105,7 +116,7 @@ impl Socket {
             return Poll::Ready(Err(Errno::EPIPE));
         }
         let length = source.remaining();
-        let max = if self.is_unix() { CAPACITY - PACKET_BYTES } else { UDP_MAX };
+        let max = if self.is_unix() { self.send_buffer() - PACKET_BYTES } else { UDP_MAX };
         if length > max {
             return Poll::Ready(Err(Errno::EMSGSIZE));
         }
@@ -136,7 +147,7 @@ impl Socket {
             Ok((found, address)) => {
                 let peer = found.as_peer(None);
                 peer.inbox.room.register(cx);
-                match peer.inbox.room_for(length) {
+                match peer.inbox.room_for(length, self.most_at(&peer.inbox)) {
                     Ok(true) => Poll::Ready(self.deliver(asker, source, length, &peer, Some(&address), files)),
                     Ok(false) if self.is_unix() => Poll::Pending,
                     Err(_) if self.is_unix() => Poll::Ready(Err(Errno::ECONNREFUSED)),

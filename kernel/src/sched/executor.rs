@@ -6,12 +6,13 @@ use super::{
     task::{self, Task},
     timer,
     tree::{CpuMask, Pick, Tree},
+    wait_queue::WaitQueue,
 };
 use crate::tty::console;
 use alloc::sync::Arc;
 use core::{
     future::{Future, poll_fn},
-    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     task::Poll,
 };
 use veridian_hal::{
@@ -27,17 +28,21 @@ struct Processor {
     task: AtomicUsize,
     /// Up to when that task is charged.
     charged: AtomicU64,
-    /// What it has run in user mode since then, in ns.
-    user_ns: AtomicU64,
+    /// What it has run in user mode since then, in ticks of the clock.
+    user_ticks: AtomicU64,
     /// When the running task's slice is over.
     slice_end: AtomicU64,
     /// What the CPU's timer is set to.
     armed: AtomicU64,
     /// When this CPU is to begin the next period of a group.
     refill_at: AtomicU64,
+    /// How often it has come to the kernel because another CPU wanted it to.
+    kicks: AtomicUsize,
 }
 
 static PROCESSORS: Once<PerCpu<Processor>> = Once::new();
+/// Who waits for other CPUs to come to the kernel.
+static BARRIERS: WaitQueue = WaitQueue::new();
 static TREE: Once<SpinLock<Tree<Arc<Task>>>> = Once::new();
 /// A bit for each CPU that sleeps or is about to.
 static IDLE: AtomicU32 = AtomicU32::new(0);
@@ -49,10 +54,11 @@ fn processors() -> &'static PerCpu<Processor> {
         PerCpu::new(|_| Processor {
             task: AtomicUsize::new(usize::MAX),
             charged: AtomicU64::new(0),
-            user_ns: AtomicU64::new(0),
+            user_ticks: AtomicU64::new(0),
             slice_end: AtomicU64::new(u64::MAX),
             armed: AtomicU64::new(u64::MAX),
             refill_at: AtomicU64::new(u64::MAX),
+            kicks: AtomicUsize::new(0),
         })
     })
 }
@@ -103,12 +109,11 @@ pub fn slice_is_over() -> bool {
 
 /// Runs user code by `enter`; the time counts as user time of the running task.
 pub fn in_user_mode<R>(enter: impl FnOnce() -> R) -> R {
-    let begin = clock::now_ns();
+    let begin = clock::ticks();
     let outcome = enter();
-    let ns = clock::now_ns() - begin;
-    let user_ns = &processors().get().user_ns;
-    user_ns.store(user_ns.load(Ordering::Relaxed) + ns, Ordering::Relaxed);
-    account::count_user(ns);
+    let ticks = clock::ticks() - begin;
+    let user_ticks = &processors().get().user_ticks;
+    user_ticks.store(user_ticks.load(Ordering::Relaxed) + ticks, Ordering::Relaxed);
     outcome
 }
 
@@ -200,12 +205,30 @@ fn refill(processor: &Processor, now: u64) {
     }
 }
 
+/// Returns when every CPU that ran a program at the time of the call has come to the kernel: what programs did before it is
+/// seen by all that is done after it (membarrier(2)).
+pub async fn barrier() {
+    fence(Ordering::SeqCst);
+    let idle = IDLE.load(Ordering::SeqCst) | 1 << cpu::id();
+    let kicks = |cpu: usize| processors().of(cpu).kicks.load(Ordering::SeqCst);
+    let others: heapless::Vec<(usize, usize), { cpu::MAX_CPUS }> =
+        (0..cpu::count()).filter(|cpu| idle & 1 << cpu == 0).map(|cpu| (cpu, kicks(cpu))).collect();
+    others.iter().for_each(|&(cpu, _)| cpu::kick(cpu));
+    // To wait by polling again and again could go on for ever: on the very CPU that is to come to the kernel, say, which then
+    // never leaves it, and takes no interrupt in it.
+    BARRIERS.wait_until(|| others.iter().all(|&(cpu, before)| kicks(cpu) != before).then_some(())).await;
+}
+
 fn attend_events() {
     let events = cpu::take_events();
     if events.contains(Events::CONSOLE) {
         console::received();
     }
     let processor = processors().get();
+    if events.contains(Events::KICK) {
+        processor.kicks.fetch_add(1, Ordering::SeqCst);
+        BARRIERS.wake_all();
+    }
     if events.contains(Events::TIMER) {
         let now = clock::now_ns();
         processor.armed.store(u64::MAX, Ordering::Relaxed);
@@ -233,7 +256,8 @@ impl Processor {
     /// What the running task has run since it was last charged.
     fn take_ran(&self, now: u64) -> Times {
         let total_ns = now.saturating_sub(self.charged.swap(now, Ordering::Relaxed));
-        let user_ns = self.user_ns.swap(0, Ordering::Relaxed).min(total_ns);
+        let user_ns = clock::ticks_to_ns(self.user_ticks.swap(0, Ordering::Relaxed)).min(total_ns);
+        account::count_user(user_ns);
         Times { user_ns, system_ns: total_ns - user_ns }
     }
 
@@ -273,7 +297,7 @@ fn leave(mut tree: SpinLockGuard<'_, Tree<Arc<Task>>>, now: u64) -> Option<Pick<
     let next = tree.pick(cpu::id(), now);
     let processor = processors().get();
     processor.charged.store(now, Ordering::Relaxed);
-    processor.user_ns.store(0, Ordering::Relaxed);
+    processor.user_ticks.store(0, Ordering::Relaxed);
     let refill = own_refill(&tree);
     let helper = idle_with_work(&tree);
     let rest = tree.take_rest();

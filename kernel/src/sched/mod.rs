@@ -26,7 +26,7 @@ mod weight;
 
 pub use account::{CpuTimes, Load, cpu_times, keep_load_average, load_average};
 pub use bandwidth::Quota;
-pub use executor::{in_user_mode, run, slice_is_over, spawn, yield_now};
+pub use executor::{barrier, in_user_mode, run, slice_is_over, spawn, yield_now};
 pub use group::Group;
 pub use stat::{CpuStat, Times};
 pub use task::{Class, Policy, Task};

@@ -35,3 +35,4 @@ pub use rlimits::{Rlimit, Rlimits};
 pub use seccomp::Seccomp;
 pub use securebits::SecureBits;
 pub use user_namespaces::{write_map, write_set_groups};
+pub use users::UserSignal;

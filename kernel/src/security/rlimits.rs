@@ -57,6 +57,7 @@ impl Default for Rlimits {
             (RLIMIT_CORE, Rlimit { soft: 0, hard: INFINITY }),
             (RLIMIT_NOFILE, Rlimit { soft: 1024, hard: 4096 }),
             (RLIMIT_MEMLOCK, Rlimit::both(8 << 20)),
+            (RLIMIT_SIGPENDING, Rlimit::both(4096)),
             (RLIMIT_MSGQUEUE, Rlimit::both(819_200)),
             (RLIMIT_NICE, Rlimit::both(0)),
             (RLIMIT_RTPRIO, Rlimit::both(0)),

@@ -1,11 +1,41 @@
-//! How many processes each user has: what RLIMIT_NPROC is held against.
+//! What each user has: processes, which RLIMIT_NPROC is held against, and signals that wait (RLIMIT_SIGPENDING).
 
 use alloc::collections::BTreeMap;
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::SpinLock;
 
-/// Processes by real user id, as the machine knows it.
-static PROCESSES: SpinLock<BTreeMap<u32, usize>> = SpinLock::new(BTreeMap::new());
+/// How many, by real user id as the machine knows it.
+struct Counts(SpinLock<BTreeMap<u32, usize>>);
+
+static PROCESSES: Counts = Counts(SpinLock::new(BTreeMap::new()));
+static SIGNALS: Counts = Counts(SpinLock::new(BTreeMap::new()));
+
+impl Counts {
+    /// One more of `user`'s; EAGAIN if there would be more than `limit`.
+    fn add(&self, user: u32, limit: u64) -> Result<(), Errno> {
+        let mut counts = self.0.lock();
+        let count = counts.get(&user).copied().unwrap_or(0);
+        if count as u64 >= limit {
+            return Err(Errno::EAGAIN);
+        }
+        counts.insert(user, count + 1);
+        Ok(())
+    }
+
+    fn remove(&self, user: u32) {
+        let mut counts = self.0.lock();
+        if let Some(count) = counts.get_mut(&user) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&user);
+            }
+        }
+    }
+
+    fn of(&self, user: u32) -> usize {
+        self.0.lock().get(&user).copied().unwrap_or(0)
+    }
+}
 
 /// A process of a user, who has one more as long as this lives.
 #[derive(Debug)]
@@ -14,13 +44,7 @@ pub struct UserProcess(u32);
 impl UserProcess {
     /// Another process of `user`; EAGAIN if there would be more than `limit`.
     pub fn new(user: u32, limit: u64) -> Result<Self, Errno> {
-        let mut processes = PROCESSES.lock();
-        let count = processes.entry(user).or_default();
-        if *count as u64 >= limit {
-            return Err(Errno::EAGAIN);
-        }
-        *count += 1;
-        Ok(Self(user))
+        PROCESSES.add(user, limit).map(|()| Self(user))
     }
 
     /// Whose it is.
@@ -30,19 +54,35 @@ impl UserProcess {
 
     /// Whether the user has more processes than `limit`.
     pub fn exceeds(&self, limit: u64) -> bool {
-        PROCESSES.lock().get(&self.0).is_some_and(|count| *count as u64 > limit)
+        PROCESSES.of(self.0) as u64 > limit
     }
 }
 
 impl Drop for UserProcess {
     fn drop(&mut self) {
-        let mut processes = PROCESSES.lock();
-        if let Some(count) = processes.get_mut(&self.0) {
-            *count -= 1;
-            if *count == 0 {
-                processes.remove(&self.0);
-            }
-        }
+        PROCESSES.remove(self.0);
+    }
+}
+
+/// A signal that waits for a process of a user, who has one more as long as this lives.
+#[derive(Debug)]
+pub struct UserSignal(u32);
+
+impl UserSignal {
+    /// Another signal of `user`; EAGAIN if there would be more than `limit`.
+    pub fn new(user: u32, limit: u64) -> Result<Self, Errno> {
+        SIGNALS.add(user, limit).map(|()| Self(user))
+    }
+
+    /// How many `user` has.
+    pub fn count(user: u32) -> usize {
+        SIGNALS.of(user)
+    }
+}
+
+impl Drop for UserSignal {
+    fn drop(&mut self) {
+        SIGNALS.remove(self.0);
     }
 }
 
@@ -60,6 +100,6 @@ mod tests {
         drop(second);
         drop(UserProcess::new(USER, 2).expect("room again"));
         drop(first);
-        assert!(!PROCESSES.lock().contains_key(&USER));
+        assert_eq!(PROCESSES.of(USER), 0);
     }
 }

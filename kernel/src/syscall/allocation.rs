@@ -24,7 +24,7 @@ fn range(offset: i64, length: i64) -> Result<Range<u64>, Errno> {
 }
 
 /// fallocate(2), of what tmpfs knows: to allocate, with or without a change of length, and to punch holes.
-pub async fn fallocate(thread: &Arc<Thread>, fd: i32, mode: u32, offset: i64, length: i64) -> Result<usize, Errno> {
+pub fn fallocate(thread: &Arc<Thread>, fd: i32, mode: u32, offset: i64, length: i64) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
     let range = range(offset, length)?;
     let manner = match mode {
@@ -38,7 +38,7 @@ pub async fn fallocate(thread: &Arc<Thread>, fd: i32, mode: u32, offset: i64, le
 }
 
 /// posix_fadvise(2): all files are in memory, so that any advice is followed already.
-pub async fn fadvise64(thread: &Thread, fd: i32, _offset: i64, length: i64, advice: u32) -> Result<usize, Errno> {
+pub fn fadvise64(thread: &Thread, fd: i32, _offset: i64, length: i64, advice: u32) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
     if file.inode().file_type() == FileType::Fifo {
         return Err(Errno::ESPIPE);
@@ -50,7 +50,7 @@ pub async fn fadvise64(thread: &Thread, fd: i32, _offset: i64, length: i64, advi
 }
 
 /// readahead(2): see [`fadvise64`].
-pub async fn readahead(thread: &Thread, fd: i32, _offset: i64, _count: usize) -> Result<usize, Errno> {
+pub fn readahead(thread: &Thread, fd: i32, _offset: i64, _count: usize) -> Result<usize, Errno> {
     let file = open_file(thread, fd)?;
     if !file.access().contains(Access::READ) {
         return Err(Errno::EBADF);
@@ -59,7 +59,7 @@ pub async fn readahead(thread: &Thread, fd: i32, _offset: i64, _count: usize) ->
 }
 
 /// sync_file_range(2): what is written is where it belongs.
-pub async fn sync_file_range(thread: &Thread, fd: i32, offset: i64, length: i64, flags: u32) -> Result<usize, Errno> {
+pub fn sync_file_range(thread: &Thread, fd: i32, offset: i64, length: i64, flags: u32) -> Result<usize, Errno> {
     let known =
         general::SYNC_FILE_RANGE_WAIT_BEFORE | general::SYNC_FILE_RANGE_WRITE | general::SYNC_FILE_RANGE_WAIT_AFTER;
     let file = open_file(thread, fd)?;

@@ -21,7 +21,7 @@ use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
 /// memfd_create(2). There are no huge pages: MFD_HUGETLB is EINVAL.
-pub async fn memfd_create(thread: &Thread, name: UserAddr, flags: u32) -> Result<usize, Errno> {
+pub fn memfd_create(thread: &Thread, name: UserAddr, flags: u32) -> Result<usize, Errno> {
     /// `memfd:` is before the name, which is not longer than a file's then.
     const LONGEST: usize = 249;
     use general::{MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_NOEXEC_SEAL};
@@ -61,14 +61,14 @@ pub(super) fn descriptor_for(
     Ok(thread.with_files(|files| files.insert(file, flags.contains(OpenFlags::CLOEXEC)))? as usize)
 }
 
-pub async fn eventfd2(thread: &Thread, count: u32, flags: u32) -> Result<usize, Errno> {
+pub fn eventfd2(thread: &Thread, count: u32, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, general::EFD_SEMAPHORE | general::O_CLOEXEC | general::O_NONBLOCK)?;
     let event = EventFd::new(count.into(), flags & general::EFD_SEMAPHORE != 0);
     descriptor(thread, Arc::new(event), flags)
 }
 
-pub async fn eventfd(thread: &Thread, count: u32) -> Result<usize, Errno> {
-    eventfd2(thread, count, 0).await
+pub fn eventfd(thread: &Thread, count: u32) -> Result<usize, Errno> {
+    eventfd2(thread, count, 0)
 }
 
 /// write(2) of a number to an eventfd.
@@ -77,7 +77,7 @@ pub(super) async fn write_event(file: &File, event: &EventFd, number: u64) -> Re
 }
 
 /// timerfd_create(2). The machine does not sleep, so that alarms are timers like others.
-pub async fn timerfd_create(thread: &Thread, clock: i32, flags: u32) -> Result<usize, Errno> {
+pub fn timerfd_create(thread: &Thread, clock: i32, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, general::TFD_CLOEXEC | general::TFD_NONBLOCK)?;
     match clock as u32 {
         general::CLOCK_REALTIME | general::CLOCK_MONOTONIC | general::CLOCK_BOOTTIME => {}
@@ -97,7 +97,7 @@ fn open_timer(thread: &Thread, fd: i32) -> Result<Arc<TimerFd>, Errno> {
 }
 
 /// timerfd_settime(2). No clock is ever set, so that TFD_TIMER_CANCEL_ON_SET has nothing to wait for.
-pub async fn timerfd_settime(
+pub fn timerfd_settime(
     thread: &Arc<Thread>,
     fd: i32,
     flags: u32,
@@ -116,7 +116,7 @@ pub async fn timerfd_settime(
     Ok(0)
 }
 
-pub async fn timerfd_gettime(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn timerfd_gettime(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
     let setting = open_timer(thread, fd)?.setting();
     write_setting(thread, to, setting)?;
     Ok(0)

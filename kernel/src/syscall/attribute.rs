@@ -89,34 +89,27 @@ fn write_stat(thread: &Thread, to: UserAddr, status: Status) -> Result<usize, Er
     Ok(0)
 }
 
-pub async fn fstat(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn fstat(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
     let status = thread.with_files(|files| files.get(fd))?.inode().status();
     write_stat(thread, to, status)
 }
 
-pub async fn newfstatat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAddr, flags: u32) -> Result<usize, Errno> {
+pub fn newfstatat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAddr, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | general::AT_NO_AUTOMOUNT)?;
     let status = Target::find(thread, dirfd, name, flags)?.status();
     write_stat(thread, to, status)
 }
 
-pub async fn stat(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
-    newfstatat(thread, AT_FDCWD, name, to, 0).await
+pub fn stat(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+    newfstatat(thread, AT_FDCWD, name, to, 0)
 }
 
-pub async fn lstat(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
-    newfstatat(thread, AT_FDCWD, name, to, AT_SYMLINK_NOFOLLOW).await
+pub fn lstat(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+    newfstatat(thread, AT_FDCWD, name, to, AT_SYMLINK_NOFOLLOW)
 }
 
 /// statx(2). All that is known is told, whatever `mask` asks for; all of it is always fresh.
-pub async fn statx(
-    thread: &Thread,
-    dirfd: i32,
-    name: UserAddr,
-    flags: u32,
-    mask: u32,
-    to: UserAddr,
-) -> Result<usize, Errno> {
+pub fn statx(thread: &Thread, dirfd: i32, name: UserAddr, flags: u32, mask: u32, to: UserAddr) -> Result<usize, Errno> {
     let sync = general::AT_STATX_FORCE_SYNC | general::AT_STATX_DONT_SYNC;
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | general::AT_NO_AUTOMOUNT | sync)?;
     if flags & sync == sync || mask & general::STATX__RESERVED != 0 {
@@ -128,39 +121,39 @@ pub async fn statx(
     Ok(0)
 }
 
-pub async fn statfs(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+pub fn statfs(thread: &Thread, name: UserAddr, to: UserAddr) -> Result<usize, Errno> {
     let path = path(thread, name)?;
     let location = here(thread, |caller, base| caller.resolve(base, &path, true))?;
     thread.space().write(to, &StatFs::new(&location.mount.superblock().statistics(), location.mount.flags()))?;
     Ok(0)
 }
 
-pub async fn fstatfs(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn fstatfs(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
     let file = thread.with_files(|files| files.get(fd))?;
     let flags = file.location().map(|location| location.mount.flags()).unwrap_or_default();
     thread.space().write(to, &StatFs::new(&file.inode().superblock().statistics(), flags))?;
     Ok(0)
 }
 
-pub async fn fchmod(thread: &Thread, fd: i32, mode: u32) -> Result<usize, Errno> {
+pub fn fchmod(thread: &Thread, fd: i32, mode: u32) -> Result<usize, Errno> {
     let target = Target::File(open_file(thread, fd)?);
     on(thread, &target, |caller, subject| caller.chmod(subject, (mode & 0o7777) as u16))?;
     Ok(0)
 }
 
-pub async fn fchmodat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
-    fchmodat2(thread, dirfd, name, mode, 0).await
+pub fn fchmodat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    fchmodat2(thread, dirfd, name, mode, 0)
 }
 
-pub async fn fchmodat2(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, flags: u32) -> Result<usize, Errno> {
+pub fn fchmodat2(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
     let target = Target::find(thread, dirfd, name, flags)?;
     on(thread, &target, |caller, subject| caller.chmod(subject, (mode & 0o7777) as u16))?;
     Ok(0)
 }
 
-pub async fn chmod(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
-    fchmodat(thread, AT_FDCWD, name, mode).await
+pub fn chmod(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    fchmodat(thread, AT_FDCWD, name, mode)
 }
 
 /// chown(2) to ids that the caller's user namespace has: else EINVAL.
@@ -171,42 +164,29 @@ fn change_owner(thread: &Thread, target: &Target, uid: u32, gid: u32) -> Result<
     on(thread, target, |caller, subject| caller.chown(subject, uid, gid))
 }
 
-pub async fn fchown(thread: &Thread, fd: i32, uid: u32, gid: u32) -> Result<usize, Errno> {
+pub fn fchown(thread: &Thread, fd: i32, uid: u32, gid: u32) -> Result<usize, Errno> {
     let target = Target::File(open_file(thread, fd)?);
     change_owner(thread, &target, uid, gid)?;
     Ok(0)
 }
 
-pub async fn fchownat(
-    thread: &Thread,
-    dirfd: i32,
-    name: UserAddr,
-    uid: u32,
-    gid: u32,
-    flags: u32,
-) -> Result<usize, Errno> {
+pub fn fchownat(thread: &Thread, dirfd: i32, name: UserAddr, uid: u32, gid: u32, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
     let target = Target::find(thread, dirfd, name, flags)?;
     change_owner(thread, &target, uid, gid)?;
     Ok(0)
 }
 
-pub async fn chown(thread: &Thread, name: UserAddr, uid: u32, gid: u32) -> Result<usize, Errno> {
-    fchownat(thread, AT_FDCWD, name, uid, gid, 0).await
+pub fn chown(thread: &Thread, name: UserAddr, uid: u32, gid: u32) -> Result<usize, Errno> {
+    fchownat(thread, AT_FDCWD, name, uid, gid, 0)
 }
 
-pub async fn lchown(thread: &Thread, name: UserAddr, uid: u32, gid: u32) -> Result<usize, Errno> {
-    fchownat(thread, AT_FDCWD, name, uid, gid, AT_SYMLINK_NOFOLLOW).await
+pub fn lchown(thread: &Thread, name: UserAddr, uid: u32, gid: u32) -> Result<usize, Errno> {
+    fchownat(thread, AT_FDCWD, name, uid, gid, AT_SYMLINK_NOFOLLOW)
 }
 
 /// utimensat(2). A null path means the descriptor itself, as futimens(3) has it.
-pub async fn utimensat(
-    thread: &Thread,
-    dirfd: i32,
-    name: UserAddr,
-    times: UserAddr,
-    flags: u32,
-) -> Result<usize, Errno> {
+pub fn utimensat(thread: &Thread, dirfd: i32, name: UserAddr, times: UserAddr, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
     let (accessed, modified) = if times == UserAddr(0) {
         (SetTime::Now, SetTime::Now)
@@ -225,19 +205,19 @@ pub async fn utimensat(
 }
 
 /// utime(2): whole seconds.
-pub async fn utime(thread: &Thread, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
+pub fn utime(thread: &Thread, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
     let times = if times == UserAddr(0) { None } else { Some(thread.space().read::<[i64; 2]>(times)?) };
     let set = times.map(|times| times.map(|seconds| SetTime::To(Timestamp { seconds, nanoseconds: 0 })));
     set_times(thread, AT_FDCWD, name, set)
 }
 
 /// utimes(2): with microseconds.
-pub async fn utimes(thread: &Thread, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
-    futimesat(thread, AT_FDCWD, name, times).await
+pub fn utimes(thread: &Thread, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
+    futimesat(thread, AT_FDCWD, name, times)
 }
 
 /// futimesat(2). A null path means the descriptor itself.
-pub async fn futimesat(thread: &Thread, dirfd: i32, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
+pub fn futimesat(thread: &Thread, dirfd: i32, name: UserAddr, times: UserAddr) -> Result<usize, Errno> {
     let mut set = None;
     if times != UserAddr(0) {
         let [seconds, micros, later_seconds, later_micros] = thread.space().read::<[i64; 4]>(times)?;
@@ -275,7 +255,7 @@ fn set_time(time: TimeSpec) -> Result<SetTime, Errno> {
     }
 }
 
-pub async fn faccessat2(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, flags: u32) -> Result<usize, Errno> {
+pub fn faccessat2(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, general::AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
     let access = u8::try_from(mode).ok().and_then(Access::from_bits).ok_or(Errno::EINVAL)?;
     let asks = if flags & general::AT_EACCESS != 0 { None } else { Some(by_real_ids(&thread.credentials())) };
@@ -296,15 +276,15 @@ fn by_real_ids(credentials: &Credentials) -> Credentials {
     real
 }
 
-pub async fn faccessat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
-    faccessat2(thread, dirfd, name, mode, 0).await
+pub fn faccessat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    faccessat2(thread, dirfd, name, mode, 0)
 }
 
-pub async fn access(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
-    faccessat2(thread, AT_FDCWD, name, mode, 0).await
+pub fn access(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    faccessat2(thread, AT_FDCWD, name, mode, 0)
 }
 
-pub async fn umask(thread: &Thread, mask: u32) -> Result<usize, Errno> {
+pub fn umask(thread: &Thread, mask: u32) -> Result<usize, Errno> {
     let old = thread.with_fs(|fs| core::mem::replace(&mut fs.umask, (mask & 0o777) as u16));
     Ok(old.into())
 }

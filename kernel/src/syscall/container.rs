@@ -11,7 +11,7 @@ use crate::{
     tty::pty::Master,
     virt::containers::{Container, Domain, Guest, container_of, descriptor_for, take_terminal},
 };
-use alloc::{format, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use veridian_containers::{
     ContainerId, Signal,
     abi::{
@@ -27,7 +27,8 @@ use veridian_hal::UserAddr;
 /// The longest path of `container_open`: ids down to the deepest pid namespace there can be.
 const OPEN_PATH_MAX: usize = 32 * (veridian_containers::ID_MAX + 1);
 
-/// Serves one of the container calls.
+/// Serves one of the container calls. A thread's task has room for the longest of its calls, whether it ever makes it or
+/// not: what those of a manager of containers need is on the heap while they run.
 pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Result<usize, Errno> {
     let domain = Domain::of(thread)?;
     let engine = boot::engine();
@@ -37,19 +38,22 @@ pub async fn serve(thread: &Arc<Thread>, call: Call, words: [usize; 6]) -> Resul
     };
     let flags = |word: usize| u32::try_from(word).map_err(|_| Errno::EINVAL);
     match call {
-        Call::Create => create(thread, UserAddr(words[0])).await,
+        Call::Create => Box::pin(create(thread, UserAddr(words[0]))).await,
         Call::Open => open(thread, UserAddr(words[0]), words[1]),
-        Call::Start => done(engine.start(&container()?).await),
+        Call::Start => done(Box::pin(engine.start(&container()?)).await),
         Call::Kill => kill(&*container()?, words[1], flags(words[2])?),
-        Call::Pause => done(engine.pause(&*container()?).await),
-        Call::Resume => done(engine.resume(&*container()?).await),
+        Call::Pause => done(Box::pin(engine.pause(&*container()?)).await),
+        Call::Resume => done(Box::pin(engine.resume(&*container()?)).await),
         Call::Wait => wait(thread, &*container()?, UserAddr(words[1]), flags(words[2])?).await,
         Call::State => state(thread, &*container()?, UserAddr(words[1]), words[2]),
         Call::Stats => stats(thread, &*container()?, UserAddr(words[1])),
-        Call::Delete => done(engine.delete(&container()?, DeleteFlags::try_from(flags(words[1])?)?).await),
+        Call::Delete => {
+            let flags = DeleteFlags::try_from(flags(words[1])?)?;
+            done(Box::pin(engine.delete(&container()?, flags)).await)
+        }
         Call::List => list(thread, words[0] as u64, UserAddr(words[1])),
-        Call::Exec => exec(thread, &*container()?, UserAddr(words[1])).await,
-        Call::Update => update(thread, &*container()?, UserAddr(words[1])).await,
+        Call::Exec => Box::pin(exec(thread, &*container()?, UserAddr(words[1]))).await,
+        Call::Update => Box::pin(update(thread, &*container()?, UserAddr(words[1]))).await,
         Call::Features => {
             write_text(thread, &features::json(config::is_enforced, FEATURES), UserAddr(words[0]), words[1])
         }

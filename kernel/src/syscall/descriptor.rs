@@ -18,18 +18,18 @@ use linux_raw_sys::{general, ioctl as requests};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
-pub async fn dup(thread: &Thread, old: i32) -> Result<usize, Errno> {
+pub fn dup(thread: &Thread, old: i32) -> Result<usize, Errno> {
     thread.with_files(|files| files.get(old).and_then(|file| files.insert(file, false))).map(|fd| fd as usize)
 }
 
-pub async fn dup2(thread: &Thread, old: i32, new: i32) -> Result<usize, Errno> {
+pub fn dup2(thread: &Thread, old: i32, new: i32) -> Result<usize, Errno> {
     if old == new {
         return thread.with_files(|files| files.get(old)).map(|_| new as usize);
     }
-    dup3(thread, old, new, 0).await
+    dup3(thread, old, new, 0)
 }
 
-pub async fn dup3(thread: &Thread, old: i32, new: i32, flags: u32) -> Result<usize, Errno> {
+pub fn dup3(thread: &Thread, old: i32, new: i32, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, general::O_CLOEXEC)?;
     if old == new {
         return Err(Errno::EINVAL);
@@ -43,7 +43,7 @@ pub async fn dup3(thread: &Thread, old: i32, new: i32, flags: u32) -> Result<usi
 const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
 const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
 
-pub async fn close_range(thread: &Thread, first: u32, last: u32, flags: u32) -> Result<usize, Errno> {
+pub fn close_range(thread: &Thread, first: u32, last: u32, flags: u32) -> Result<usize, Errno> {
     // Descriptors are no other process's: CLOSE_RANGE_UNSHARE has nothing to do.
     check_flags(flags, CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)?;
     if first > last {

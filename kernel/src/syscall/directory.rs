@@ -17,17 +17,17 @@ use veridian_hal::UserAddr;
 /// Bytes of entries that one call reads, at most.
 const ENTRIES_BYTES_MAX: usize = 32 * 1024;
 
-pub async fn mkdirat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+pub fn mkdirat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32) -> Result<usize, Errno> {
     let path = path(thread, name)?;
     at(thread, dirfd, &path, |caller, base| caller.mkdir(base, &path, (mode & 0o7777) as u16))?;
     Ok(0)
 }
 
-pub async fn mkdir(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
-    mkdirat(thread, AT_FDCWD, name, mode).await
+pub fn mkdir(thread: &Thread, name: UserAddr, mode: u32) -> Result<usize, Errno> {
+    mkdirat(thread, AT_FDCWD, name, mode)
 }
 
-pub async fn mknodat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, device: u64) -> Result<usize, Errno> {
+pub fn mknodat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, device: u64) -> Result<usize, Errno> {
     let file_type = match mode & 0o170000 {
         0 | 0o100000 => FileType::Regular,
         0o010000 => FileType::Fifo,
@@ -43,11 +43,11 @@ pub async fn mknodat(thread: &Thread, dirfd: i32, name: UserAddr, mode: u32, dev
     Ok(0)
 }
 
-pub async fn mknod(thread: &Thread, name: UserAddr, mode: u32, device: u64) -> Result<usize, Errno> {
-    mknodat(thread, AT_FDCWD, name, mode, device).await
+pub fn mknod(thread: &Thread, name: UserAddr, mode: u32, device: u64) -> Result<usize, Errno> {
+    mknodat(thread, AT_FDCWD, name, mode, device)
 }
 
-pub async fn unlinkat(thread: &Thread, dirfd: i32, name: UserAddr, flags: u32) -> Result<usize, Errno> {
+pub fn unlinkat(thread: &Thread, dirfd: i32, name: UserAddr, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, general::AT_REMOVEDIR)?;
     let path = path(thread, name)?;
     at(thread, dirfd, &path, |caller, base| {
@@ -56,25 +56,25 @@ pub async fn unlinkat(thread: &Thread, dirfd: i32, name: UserAddr, flags: u32) -
     Ok(0)
 }
 
-pub async fn unlink(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
-    unlinkat(thread, AT_FDCWD, name, 0).await
+pub fn unlink(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
+    unlinkat(thread, AT_FDCWD, name, 0)
 }
 
-pub async fn rmdir(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
-    unlinkat(thread, AT_FDCWD, name, general::AT_REMOVEDIR).await
+pub fn rmdir(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
+    unlinkat(thread, AT_FDCWD, name, general::AT_REMOVEDIR)
 }
 
-pub async fn symlinkat(thread: &Thread, target: UserAddr, dirfd: i32, name: UserAddr) -> Result<usize, Errno> {
+pub fn symlinkat(thread: &Thread, target: UserAddr, dirfd: i32, name: UserAddr) -> Result<usize, Errno> {
     let (target, path) = (path(thread, target)?, path(thread, name)?);
     at(thread, dirfd, &path, |caller, base| caller.symlink(&target, base, &path))?;
     Ok(0)
 }
 
-pub async fn symlink(thread: &Thread, target: UserAddr, name: UserAddr) -> Result<usize, Errno> {
-    symlinkat(thread, target, AT_FDCWD, name).await
+pub fn symlink(thread: &Thread, target: UserAddr, name: UserAddr) -> Result<usize, Errno> {
+    symlinkat(thread, target, AT_FDCWD, name)
 }
 
-pub async fn linkat(
+pub fn linkat(
     thread: &Thread,
     old_dirfd: i32,
     old: UserAddr,
@@ -98,11 +98,11 @@ pub async fn linkat(
     Ok(0)
 }
 
-pub async fn link(thread: &Thread, old: UserAddr, name: UserAddr) -> Result<usize, Errno> {
-    linkat(thread, AT_FDCWD, old, AT_FDCWD, name, 0).await
+pub fn link(thread: &Thread, old: UserAddr, name: UserAddr) -> Result<usize, Errno> {
+    linkat(thread, AT_FDCWD, old, AT_FDCWD, name, 0)
 }
 
-pub async fn renameat2(
+pub fn renameat2(
     thread: &Thread,
     old_dirfd: i32,
     old: UserAddr,
@@ -128,21 +128,15 @@ fn base(thread: &Thread, dirfd: i32, path: &[u8]) -> Result<Option<Location>, Er
     file.location().cloned().map(Some).ok_or(Errno::ENOTDIR)
 }
 
-pub async fn renameat(
-    thread: &Thread,
-    old_dirfd: i32,
-    old: UserAddr,
-    new_dirfd: i32,
-    new: UserAddr,
-) -> Result<usize, Errno> {
-    renameat2(thread, old_dirfd, old, new_dirfd, new, 0).await
+pub fn renameat(thread: &Thread, old_dirfd: i32, old: UserAddr, new_dirfd: i32, new: UserAddr) -> Result<usize, Errno> {
+    renameat2(thread, old_dirfd, old, new_dirfd, new, 0)
 }
 
-pub async fn rename(thread: &Thread, old: UserAddr, new: UserAddr) -> Result<usize, Errno> {
-    renameat2(thread, AT_FDCWD, old, AT_FDCWD, new, 0).await
+pub fn rename(thread: &Thread, old: UserAddr, new: UserAddr) -> Result<usize, Errno> {
+    renameat2(thread, AT_FDCWD, old, AT_FDCWD, new, 0)
 }
 
-pub async fn readlinkat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAddr, room: i32) -> Result<usize, Errno> {
+pub fn readlinkat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAddr, room: i32) -> Result<usize, Errno> {
     let room = usize::try_from(room).ok().filter(|&room| room > 0).ok_or(Errno::EINVAL)?;
     let path = path(thread, name)?;
     // An empty path reads the link that was opened with O_PATH and O_NOFOLLOW.
@@ -159,15 +153,15 @@ pub async fn readlinkat(thread: &Thread, dirfd: i32, name: UserAddr, to: UserAdd
     Ok(length)
 }
 
-pub async fn readlink(thread: &Thread, name: UserAddr, to: UserAddr, room: i32) -> Result<usize, Errno> {
-    readlinkat(thread, AT_FDCWD, name, to, room).await
+pub fn readlink(thread: &Thread, name: UserAddr, to: UserAddr, room: i32) -> Result<usize, Errno> {
+    readlinkat(thread, AT_FDCWD, name, to, room)
 }
 
-pub async fn getdents64(thread: &Thread, fd: i32, to: UserAddr, room: u32) -> Result<usize, Errno> {
+pub fn getdents64(thread: &Thread, fd: i32, to: UserAddr, room: u32) -> Result<usize, Errno> {
     read_entries(thread, fd, to, room, push_dirent64)
 }
 
-pub async fn getdents(thread: &Thread, fd: i32, to: UserAddr, room: u32) -> Result<usize, Errno> {
+pub fn getdents(thread: &Thread, fd: i32, to: UserAddr, room: u32) -> Result<usize, Errno> {
     read_entries(thread, fd, to, room, push_dirent)
 }
 
@@ -195,7 +189,7 @@ fn read_entries(thread: &Thread, fd: i32, to: UserAddr, room: u32, push: Push) -
     Ok(bytes.len())
 }
 
-pub async fn getcwd(thread: &Thread, to: UserAddr, room: usize) -> Result<usize, Errno> {
+pub fn getcwd(thread: &Thread, to: UserAddr, room: usize) -> Result<usize, Errno> {
     let mut path = thread.with_fs(|fs| fs.path_of(&fs.cwd))?;
     path.push(0);
     if path.len() > room {
@@ -211,21 +205,21 @@ pub(super) fn set_context(thread: &Thread, context: Context) {
     drop(old);
 }
 
-pub async fn chdir(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
+pub fn chdir(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
     let path = path(thread, name)?;
     let context = here(thread, |caller, base| caller.chdir(caller.resolve(base, &path, true)?))?;
     set_context(thread, context);
     Ok(0)
 }
 
-pub async fn fchdir(thread: &Thread, fd: i32) -> Result<usize, Errno> {
+pub fn fchdir(thread: &Thread, fd: i32) -> Result<usize, Errno> {
     let to = thread.with_files(|files| files.get(fd))?.directory()?.clone();
     let context = here(thread, |caller, _| caller.chdir(to))?;
     set_context(thread, context);
     Ok(0)
 }
 
-pub async fn chroot(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
+pub fn chroot(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
     let path = path(thread, name)?;
     let context = here(thread, |caller, base| caller.chroot(caller.resolve(base, &path, true)?))?;
     set_context(thread, context);

@@ -11,7 +11,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/linux-abi.md");
 /// Set it to rewrite the page: `VERIDIAN_WRITE_DOCS=1 cargo test -p veridian-kernel documentation`.
 const REWRITE: &str = "VERIDIAN_WRITE_DOCS";
 
-/// Calls that `dispatch` serves without the table, and what each lacks.
+/// Calls that are begun without the table, and what each lacks.
 const ELSEWHERE: &[(&str, Option<&str>)] = &[
     ("arch_prctl", Some("ARCH_SET_FS and ARCH_GET_FS alone")),
     ("clone", Some("no tracing; CLONE_IO has nothing to share")),

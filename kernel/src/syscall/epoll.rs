@@ -28,7 +28,7 @@ const DATA: usize = if number::IS_X86_64 { 4 } else { 8 };
 /// Bytes of the structure.
 const EVENT: usize = DATA + size_of::<u64>();
 
-pub async fn epoll_create1(thread: &Thread, flags: u32) -> Result<usize, Errno> {
+pub fn epoll_create1(thread: &Thread, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, general::EPOLL_CLOEXEC)?;
     let who = thread.credentials();
     let file = File::of_object(Arc::new(Epoll::default()), OpenFlags::RDWR, who.fsuid, who.fsgid)?;
@@ -37,8 +37,8 @@ pub async fn epoll_create1(thread: &Thread, flags: u32) -> Result<usize, Errno> 
 }
 
 /// The size is a hint that nothing needs, but has to be one.
-pub async fn epoll_create(thread: &Thread, size: i32) -> Result<usize, Errno> {
-    if size <= 0 { Err(Errno::EINVAL) } else { epoll_create1(thread, 0).await }
+pub fn epoll_create(thread: &Thread, size: i32) -> Result<usize, Errno> {
+    if size <= 0 { Err(Errno::EINVAL) } else { epoll_create1(thread, 0) }
 }
 
 /// An open epoll: EBADF; EINVAL for something else.
@@ -60,7 +60,7 @@ fn interest(thread: &Thread, at: UserAddr) -> Result<Interest, Errno> {
     })
 }
 
-pub async fn epoll_ctl(thread: &Thread, fd: i32, what: u32, target: i32, at: UserAddr) -> Result<usize, Errno> {
+pub fn epoll_ctl(thread: &Thread, fd: i32, what: u32, target: i32, at: UserAddr) -> Result<usize, Errno> {
     let interest = if what == general::EPOLL_CTL_DEL { Interest::default() } else { interest(thread, at)? };
     let file = open_file(thread, fd)?;
     let target_file = open_file(thread, target)?;

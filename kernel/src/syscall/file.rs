@@ -2,7 +2,7 @@
 
 use super::{
     place::{at, directory, extensible, here, open_file, path},
-    transfer::{answered, most_bytes, read_some, write_all, write_some},
+    transfer::{self, answered, most_bytes, read_some, write_all, write_some},
 };
 use crate::{
     fs::{Caller, File, Location, OpenFlags, Resolve, Whence},
@@ -10,7 +10,10 @@ use crate::{
     task::Thread,
 };
 use alloc::sync::Arc;
-use core::future::poll_fn;
+use core::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
 use linux_raw_sys::general;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
@@ -97,10 +100,22 @@ pub async fn creat(thread: &Arc<Thread>, name: UserAddr, mode: u32) -> Result<us
     openat(thread, general::AT_FDCWD, name, flags.bits(), mode).await
 }
 
-pub async fn close(thread: &Thread, fd: i32) -> Result<usize, Errno> {
+pub fn close(thread: &Thread, fd: i32) -> Result<usize, Errno> {
     let file = thread.with_files(|files| files.close(fd))?;
     drop(file);
     Ok(0)
+}
+
+/// See [`read`]: where nothing has to be waited for.
+pub fn read_at_once(
+    thread: &Thread,
+    cx: &mut Context<'_>,
+    fd: i32,
+    to: UserAddr,
+    length: usize,
+) -> Poll<Result<usize, Errno>> {
+    let file = open_file(thread, fd)?;
+    transfer::read_at_once(&file, cx, &mut UserBuffer::new(thread.space(), to, length))
 }
 
 pub async fn read(thread: &Thread, fd: i32, to: UserAddr, length: usize) -> Result<usize, Errno> {
@@ -112,6 +127,18 @@ pub async fn pread64(thread: &Thread, fd: i32, to: UserAddr, length: usize, offs
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let file = open_file(thread, fd)?;
     read_some(thread, &file, Some(offset), true, &mut UserBuffer::new(thread.space(), to, length)).await
+}
+
+/// See [`write`]: where nothing has to be waited for.
+pub fn write_at_once(
+    thread: &Arc<Thread>,
+    cx: &mut Context<'_>,
+    fd: i32,
+    from: UserAddr,
+    length: usize,
+) -> Poll<Result<usize, Errno>> {
+    let file = open_file(thread, fd)?;
+    transfer::write_at_once(thread, &file, cx, &mut UserBuffer::new(thread.space(), from, length))
 }
 
 pub async fn write(thread: &Arc<Thread>, fd: i32, from: UserAddr, length: usize) -> Result<usize, Errno> {
@@ -131,7 +158,7 @@ pub async fn pwrite64(
     write_some(thread, &file, Some(offset), true, &mut UserBuffer::new(thread.space(), from, length)).await
 }
 
-pub async fn lseek(thread: &Thread, fd: i32, by: i64, whence: u32) -> Result<usize, Errno> {
+pub fn lseek(thread: &Thread, fd: i32, by: i64, whence: u32) -> Result<usize, Errno> {
     let whence = match whence {
         general::SEEK_SET => Whence::Set,
         general::SEEK_CUR => Whence::Current,
@@ -143,13 +170,13 @@ pub async fn lseek(thread: &Thread, fd: i32, by: i64, whence: u32) -> Result<usi
     open_file(thread, fd)?.seek(whence, by).map(|offset| offset as usize)
 }
 
-pub async fn ftruncate(thread: &Arc<Thread>, fd: i32, length: i64) -> Result<usize, Errno> {
+pub fn ftruncate(thread: &Arc<Thread>, fd: i32, length: i64) -> Result<usize, Errno> {
     let length = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
     answered(thread, open_file(thread, fd)?.truncate(length, most_bytes(thread)))?;
     Ok(0)
 }
 
-pub async fn truncate(thread: &Arc<Thread>, name: UserAddr, length: i64) -> Result<usize, Errno> {
+pub fn truncate(thread: &Arc<Thread>, name: UserAddr, length: i64) -> Result<usize, Errno> {
     let length = u64::try_from(length).map_err(|_| Errno::EINVAL)?;
     let path = path(thread, name)?;
     let most = most_bytes(thread);
@@ -162,20 +189,20 @@ pub async fn truncate(thread: &Arc<Thread>, name: UserAddr, length: i64) -> Resu
 }
 
 /// sync(2): what is written is where it belongs at once, as all file systems are in memory.
-pub async fn sync(_thread: &Thread) -> Result<usize, Errno> {
+pub fn sync(_thread: &Thread) -> Result<usize, Errno> {
     Ok(0)
 }
 
 /// fsync(2), fdatasync(2): see [`sync`]. EINVAL for what has no storage.
-pub async fn fsync(thread: &Thread, fd: i32) -> Result<usize, Errno> {
+pub fn fsync(thread: &Thread, fd: i32) -> Result<usize, Errno> {
     if open_file(thread, fd)?.any_object().is_some() { Err(Errno::EINVAL) } else { Ok(0) }
 }
 
-pub async fn syncfs(thread: &Thread, fd: i32) -> Result<usize, Errno> {
+pub fn syncfs(thread: &Thread, fd: i32) -> Result<usize, Errno> {
     open_file(thread, fd).map(|_| 0)
 }
 
-pub async fn pipe2(thread: &Thread, to: UserAddr, flags: u32) -> Result<usize, Errno> {
+pub fn pipe2(thread: &Thread, to: UserAddr, flags: u32) -> Result<usize, Errno> {
     let flags = OpenFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT).contains(flags) {
         return Err(Errno::EINVAL);
@@ -192,6 +219,6 @@ pub async fn pipe2(thread: &Thread, to: UserAddr, flags: u32) -> Result<usize, E
     Ok(0)
 }
 
-pub async fn pipe(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
-    pipe2(thread, to, 0).await
+pub fn pipe(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+    pipe2(thread, to, 0)
 }

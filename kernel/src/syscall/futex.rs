@@ -6,39 +6,88 @@ use crate::task::{
     futex::{self, ANY, Key},
 };
 use alloc::sync::Arc;
+use core::task::{Context, Poll};
 use linux_raw_sys::general::{self, CLOCK_MONOTONIC, CLOCK_REALTIME};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
-/// futex(2), but for the operations that lend priorities, which there are none of: ENOSYS.
+/// What `operation` asks for.
+struct Operation {
+    command: u32,
+    private: bool,
+    realtime: bool,
+}
+
+impl Operation {
+    fn from_bits(bits: u32) -> Self {
+        Self {
+            command: bits & !(general::FUTEX_PRIVATE_FLAG | general::FUTEX_CLOCK_REALTIME),
+            private: bits & general::FUTEX_PRIVATE_FLAG != 0,
+            realtime: bits & general::FUTEX_CLOCK_REALTIME != 0,
+        }
+    }
+
+    fn waits(&self) -> bool {
+        matches!(self.command, general::FUTEX_WAIT | general::FUTEX_WAIT_BITSET)
+    }
+}
+
+/// futex(2), the operations that wait; see [`futex_at_once`].
 pub async fn futex(
     thread: &Arc<Thread>,
     address: UserAddr,
     operation: u32,
     value: u32,
     timeout: UserAddr,
+    _other: UserAddr,
+    value3: u32,
+) -> Result<usize, Errno> {
+    let Operation { command, private, realtime } = Operation::from_bits(operation);
+    let absolute = command == general::FUTEX_WAIT_BITSET;
+    let bits = if absolute { value3 } else { ANY };
+    let deadline = deadline(thread, timeout, absolute, realtime)?;
+    futex::wait(&thread.space(), address, private, value, bits, deadline).await?;
+    Ok(0)
+}
+
+/// futex(2), but for the operations that wait, and for those that lend priorities, which there are none of: ENOSYS.
+#[expect(clippy::too_many_arguments, reason = "they are the call's")]
+pub fn futex_at_once(
+    thread: &Arc<Thread>,
+    _: &mut Context<'_>,
+    address: UserAddr,
+    operation: u32,
+    value: u32,
+    second_count: UserAddr,
+    other: UserAddr,
+    value3: u32,
+) -> Poll<Result<usize, Errno>> {
+    let operation = Operation::from_bits(operation);
+    if operation.waits() {
+        return Poll::Pending;
+    }
+    if operation.realtime {
+        return Poll::Ready(Err(Errno::ENOSYS));
+    }
+    // Where there is no timeout, the same argument is a count.
+    Poll::Ready(wake(thread, address, &operation, value, second_count.0 as u32, other, value3))
+}
+
+fn wake(
+    thread: &Thread,
+    address: UserAddr,
+    operation: &Operation,
+    value: u32,
+    second_count: u32,
     other: UserAddr,
     value3: u32,
 ) -> Result<usize, Errno> {
-    let private = operation & general::FUTEX_PRIVATE_FLAG != 0;
-    let realtime = operation & general::FUTEX_CLOCK_REALTIME != 0;
-    let command = operation & !(general::FUTEX_PRIVATE_FLAG | general::FUTEX_CLOCK_REALTIME);
-    if realtime && command != general::FUTEX_WAIT_BITSET && command != general::FUTEX_WAIT {
-        return Err(Errno::ENOSYS);
-    }
     let space = thread.space();
-    // Where there is no timeout, the same argument is a count.
-    let second_count = timeout.0 as u32 as usize;
+    let Operation { command, private, .. } = *operation;
+    let second_count = second_count as usize;
     let count = value as i32;
     let key = || Key::of(&space, address, private);
     match command {
-        general::FUTEX_WAIT | general::FUTEX_WAIT_BITSET => {
-            let bits = if command == general::FUTEX_WAIT { ANY } else { value3 };
-            let absolute = command == general::FUTEX_WAIT_BITSET;
-            let deadline = deadline(thread, timeout, absolute, realtime)?;
-            futex::wait(&space, address, private, value, bits, deadline).await?;
-            Ok(0)
-        }
         general::FUTEX_WAKE | general::FUTEX_WAKE_BITSET => {
             let bits = if command == general::FUTEX_WAKE { ANY } else { value3 };
             if bits == 0 {
@@ -151,7 +200,7 @@ impl Change {
 /// Bytes of `struct robust_list_head`.
 const ROBUST_LIST_HEAD_SIZE: usize = 24;
 
-pub async fn set_robust_list(thread: &Thread, head: UserAddr, length: usize) -> Result<usize, Errno> {
+pub fn set_robust_list(thread: &Thread, head: UserAddr, length: usize) -> Result<usize, Errno> {
     if length != ROBUST_LIST_HEAD_SIZE {
         return Err(Errno::EINVAL);
     }
@@ -160,7 +209,7 @@ pub async fn set_robust_list(thread: &Thread, head: UserAddr, length: usize) -> 
 }
 
 /// get_robust_list(2), of a thread that one may look into.
-pub async fn get_robust_list(thread: &Arc<Thread>, tid: u32, head: UserAddr, length: UserAddr) -> Result<usize, Errno> {
+pub fn get_robust_list(thread: &Arc<Thread>, tid: u32, head: UserAddr, length: UserAddr) -> Result<usize, Errno> {
     let target = super::process::find(thread, tid)?;
     target.permit_access(thread)?;
     let space = thread.space();

@@ -29,22 +29,22 @@ fn become_who(
     Ok(0)
 }
 
-pub async fn getuid(thread: &Thread) -> Result<usize, Errno> {
+pub fn getuid(thread: &Thread) -> Result<usize, Errno> {
     let who = thread.credentials();
     Ok(who.user_namespace.shown_user(who.uid) as usize)
 }
 
-pub async fn geteuid(thread: &Thread) -> Result<usize, Errno> {
+pub fn geteuid(thread: &Thread) -> Result<usize, Errno> {
     let who = thread.credentials();
     Ok(who.user_namespace.shown_user(who.euid) as usize)
 }
 
-pub async fn getgid(thread: &Thread) -> Result<usize, Errno> {
+pub fn getgid(thread: &Thread) -> Result<usize, Errno> {
     let who = thread.credentials();
     Ok(who.user_namespace.shown_group(who.gid) as usize)
 }
 
-pub async fn getegid(thread: &Thread) -> Result<usize, Errno> {
+pub fn getegid(thread: &Thread) -> Result<usize, Errno> {
     let who = thread.credentials();
     Ok(who.user_namespace.shown_group(who.egid) as usize)
 }
@@ -57,42 +57,42 @@ fn three(thread: &Thread, at: [UserAddr; 3], ids: [u32; 3]) -> Result<usize, Err
     Ok(0)
 }
 
-pub async fn getresuid(thread: &Thread, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Result<usize, Errno> {
+pub fn getresuid(thread: &Thread, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Result<usize, Errno> {
     let who = thread.credentials();
     three(thread, [real, effective, saved], [who.uid, who.euid, who.suid].map(|id| who.user_namespace.shown_user(id)))
 }
 
-pub async fn getresgid(thread: &Thread, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Result<usize, Errno> {
+pub fn getresgid(thread: &Thread, real: UserAddr, effective: UserAddr, saved: UserAddr) -> Result<usize, Errno> {
     let who = thread.credentials();
     three(thread, [real, effective, saved], [who.gid, who.egid, who.sgid].map(|id| who.user_namespace.shown_group(id)))
 }
 
-pub async fn setuid(thread: &Thread, uid: u32) -> Result<usize, Errno> {
+pub fn setuid(thread: &Thread, uid: u32) -> Result<usize, Errno> {
     become_who(thread, |who| who.set_uid(who.user_namespace.user(uid)?))
 }
 
-pub async fn setgid(thread: &Thread, gid: u32) -> Result<usize, Errno> {
+pub fn setgid(thread: &Thread, gid: u32) -> Result<usize, Errno> {
     become_who(thread, |who| who.set_gid(who.user_namespace.group(gid)?))
 }
 
-pub async fn setreuid(thread: &Thread, real: u32, effective: u32) -> Result<usize, Errno> {
+pub fn setreuid(thread: &Thread, real: u32, effective: u32) -> Result<usize, Errno> {
     become_who(thread, |who| who.set_re_uid(user(who, real)?, user(who, effective)?))
 }
 
-pub async fn setregid(thread: &Thread, real: u32, effective: u32) -> Result<usize, Errno> {
+pub fn setregid(thread: &Thread, real: u32, effective: u32) -> Result<usize, Errno> {
     become_who(thread, |who| who.set_re_gid(group(who, real)?, group(who, effective)?))
 }
 
-pub async fn setresuid(thread: &Thread, real: u32, effective: u32, saved: u32) -> Result<usize, Errno> {
+pub fn setresuid(thread: &Thread, real: u32, effective: u32, saved: u32) -> Result<usize, Errno> {
     become_who(thread, |who| who.set_res_uid(user(who, real)?, user(who, effective)?, user(who, saved)?))
 }
 
-pub async fn setresgid(thread: &Thread, real: u32, effective: u32, saved: u32) -> Result<usize, Errno> {
+pub fn setresgid(thread: &Thread, real: u32, effective: u32, saved: u32) -> Result<usize, Errno> {
     become_who(thread, |who| who.set_res_gid(group(who, real)?, group(who, effective)?, group(who, saved)?))
 }
 
 /// getgroups(2): the number; with room, the groups too.
-pub async fn getgroups(thread: &Thread, room: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn getgroups(thread: &Thread, room: i32, to: UserAddr) -> Result<usize, Errno> {
     let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
     let who = thread.credentials();
     if room > 0 {
@@ -105,7 +105,7 @@ pub async fn getgroups(thread: &Thread, room: i32, to: UserAddr) -> Result<usize
     Ok(who.groups.len())
 }
 
-pub async fn setgroups(thread: &Thread, count: i32, from: UserAddr) -> Result<usize, Errno> {
+pub fn setgroups(thread: &Thread, count: i32, from: UserAddr) -> Result<usize, Errno> {
     let who = thread.credentials();
     who.permit_set_groups()?;
     let count = usize::try_from(count).ok().filter(|count| *count <= crate::security::GROUPS_MAX);
@@ -118,7 +118,7 @@ pub async fn setgroups(thread: &Thread, count: i32, from: UserAddr) -> Result<us
 }
 
 /// setfsuid(2): the id before; an id that is not mapped, or not allowed, changes nothing.
-pub async fn setfsuid(thread: &Thread, uid: u32) -> Result<usize, Errno> {
+pub fn setfsuid(thread: &Thread, uid: u32) -> Result<usize, Errno> {
     let who = thread.credentials();
     if let Ok(uid) = who.user_namespace.user(uid) {
         thread.set_credentials(who.set_fs_uid(uid));
@@ -127,7 +127,7 @@ pub async fn setfsuid(thread: &Thread, uid: u32) -> Result<usize, Errno> {
 }
 
 /// setfsgid(2), as [`setfsuid`].
-pub async fn setfsgid(thread: &Thread, gid: u32) -> Result<usize, Errno> {
+pub fn setfsgid(thread: &Thread, gid: u32) -> Result<usize, Errno> {
     let who = thread.credentials();
     if let Ok(gid) = who.user_namespace.group(gid) {
         thread.set_credentials(who.set_fs_gid(gid));

@@ -17,24 +17,18 @@ struct RawLimit {
     hard: u64,
 }
 
-pub async fn getrlimit(thread: &Arc<Thread>, kind: u32, to: UserAddr) -> Result<usize, Errno> {
+pub fn getrlimit(thread: &Arc<Thread>, kind: u32, to: UserAddr) -> Result<usize, Errno> {
     let limit = thread.confinement().limits().get(kind)?;
     put(thread, to, limit)
 }
 
-pub async fn setrlimit(thread: &Arc<Thread>, kind: u32, from: UserAddr) -> Result<usize, Errno> {
+pub fn setrlimit(thread: &Arc<Thread>, kind: u32, from: UserAddr) -> Result<usize, Errno> {
     let limit = get(thread, from)?;
     change(thread, thread, kind, limit).map(|_| 0)
 }
 
 /// prlimit64(2): of a process that the caller may change, or 0 for its own.
-pub async fn prlimit64(
-    thread: &Arc<Thread>,
-    pid: u32,
-    kind: u32,
-    new: UserAddr,
-    old: UserAddr,
-) -> Result<usize, Errno> {
+pub fn prlimit64(thread: &Arc<Thread>, pid: u32, kind: u32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
     let new = if new == UserAddr(0) { None } else { Some(get(thread, new)?) };
     let target = match pid {
         0 => thread.clone(),

@@ -137,22 +137,22 @@ fn file_content(
 }
 
 /// munmap(2).
-pub async fn munmap(thread: &Thread, address: UserAddr, length: usize) -> Result<usize, Errno> {
+pub fn munmap(thread: &Thread, address: UserAddr, length: usize) -> Result<usize, Errno> {
     thread.space().unmap(address, length).map(|()| 0)
 }
 
 /// mprotect(2).
-pub async fn mprotect(thread: &Thread, address: UserAddr, length: usize, protection: usize) -> Result<usize, Errno> {
+pub fn mprotect(thread: &Thread, address: UserAddr, length: usize, protection: usize) -> Result<usize, Errno> {
     thread.space().protect(address, length, self::protection(protection)?).map(|()| 0)
 }
 
 /// brk(2): the break, moved if it can be.
-pub async fn brk(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+pub fn brk(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     Ok(thread.space().set_break(to).0)
 }
 
 /// mremap(2). MREMAP_DONTUNMAP is EINVAL, and so is an old length of 0.
-pub async fn mremap(
+pub fn mremap(
     thread: &Thread,
     old: UserAddr,
     old_length: usize,
@@ -172,7 +172,7 @@ pub async fn mremap(
 
 /// madvise(2). Advice that on Linux, too, changes nothing that a program could see is checked and not acted on;
 /// advice that changes what a program sees and is not known is EINVAL.
-pub async fn madvise(thread: &Thread, address: UserAddr, length: usize, advice: u32) -> Result<usize, Errno> {
+pub fn madvise(thread: &Thread, address: UserAddr, length: usize, advice: u32) -> Result<usize, Errno> {
     let space = thread.space();
     match advice {
         general::MADV_NORMAL
@@ -193,7 +193,7 @@ pub async fn madvise(thread: &Thread, address: UserAddr, length: usize, advice: 
 }
 
 /// msync(2): memory is the only place that a file's pages have, so they are where they belong.
-pub async fn msync(thread: &Thread, address: UserAddr, length: usize, flags: u32) -> Result<usize, Errno> {
+pub fn msync(thread: &Thread, address: UserAddr, length: usize, flags: u32) -> Result<usize, Errno> {
     let flags = SyncFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     if flags.contains(SyncFlags::ASYNC | SyncFlags::SYNC) {
         return Err(Errno::EINVAL);
@@ -220,7 +220,7 @@ pub async fn mlock2(thread: &Thread, address: UserAddr, length: usize, flags: u3
 }
 
 /// munlock(2).
-pub async fn munlock(thread: &Thread, address: UserAddr, length: usize) -> Result<usize, Errno> {
+pub fn munlock(thread: &Thread, address: UserAddr, length: usize) -> Result<usize, Errno> {
     let range = pages(address, length)?;
     thread.space().check_mapped(UserAddr(range.start), range.len()).map(|()| 0)
 }
@@ -247,13 +247,13 @@ pub async fn mlockall(thread: &Thread, flags: u32) -> Result<usize, Errno> {
     Ok(0)
 }
 
-pub async fn munlockall(thread: &Thread) -> Result<usize, Errno> {
+pub fn munlockall(thread: &Thread) -> Result<usize, Errno> {
     thread.space().set_locks_future(false);
     Ok(0)
 }
 
 /// mincore(2): a byte for each page, 1 for one that is at hand.
-pub async fn mincore(thread: &Thread, address: UserAddr, length: usize, to: UserAddr) -> Result<usize, Errno> {
+pub fn mincore(thread: &Thread, address: UserAddr, length: usize, to: UserAddr) -> Result<usize, Errno> {
     const AT_ONCE: usize = 1024 * PAGE_SIZE;
     if !address.is_page_aligned() {
         return Err(Errno::EINVAL);

@@ -1,7 +1,8 @@
-//! System calls: one table ([`table`]) from numbers to async functions with typed arguments.
+//! System calls: one table ([`table`]) from numbers to functions with typed arguments.
 //!
 //! Owns: the table, the numbers, the structures of Linux's ABI. May call: every room. Called by: `task::run`.
-//! Each family has a file; a handler is `async fn(&Thread, typed arguments) -> Result<usize, Errno>`.
+//! Each family has a file; a handler is `fn(&Thread, typed arguments) -> Result<usize, Errno>`, and an `async fn` if the call
+//! may wait: most never do, and are answered without a future.
 
 mod allocation;
 mod anonymous;
@@ -54,6 +55,7 @@ mod xattr;
 
 use crate::task::{self, Program, SignalInfo, Thread};
 use alloc::{boxed::Box, sync::Arc};
+use core::task::{Context, Poll};
 use number::legacy;
 use veridian_containers::{
     Signal,
@@ -77,25 +79,79 @@ pub enum Outcome {
     EndsProcess(WaitStatus),
 }
 
-/// Serves the system call that `context` has trapped with, if the thread's filters let it through.
-pub async fn dispatch(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
-    if !trace::wants(thread) {
-        return judged(thread, context).await;
-    }
-    let line = trace::Line::new(thread, context.syscall_number(), context.syscall_args());
-    let outcome = judged(thread, context).await;
-    line.end(&outcome);
-    outcome
+/// How a call has begun.
+pub enum Begun<'a> {
+    /// It is over.
+    Ended(Result<Outcome, Errno>),
+    /// It may have to wait for something.
+    Waits(Waiting<'a>),
 }
 
-async fn judged(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outcome, Errno> {
-    if let Some(outcome) = seccomp::judge(thread, context) {
-        return Ok(outcome);
+/// A call that may have to wait. Dropped, it is given up.
+pub struct Waiting<'a> {
+    thread: &'a Arc<Thread>,
+    number: u32,
+    words: [usize; 6],
+    line: Option<trace::Line<'a>>,
+}
+
+/// Begins the system call that `context` has trapped with, if the thread's filters let it through. What it finds that it
+/// must wait for wakes the task of `cx`.
+#[inline]
+pub fn begin<'a>(thread: &'a Arc<Thread>, context: &mut UserContext, cx: &mut Context<'_>) -> Begun<'a> {
+    let line = trace::wants(thread).then(|| trace::Line::new(thread, context.syscall_number(), context.syscall_args()));
+    match judged(thread, context, cx) {
+        Poll::Ready(outcome) => {
+            if let Some(line) = line {
+                line.end(&outcome);
+            }
+            Begun::Ended(outcome)
+        }
+        Poll::Pending => {
+            let (number, words) = (context.syscall_number() as u32, context.syscall_args());
+            Begun::Waits(Waiting { thread, number, words, line })
+        }
     }
-    let words = context.syscall_args();
+}
+
+impl Waiting<'_> {
+    /// Serves the call to its end.
+    pub async fn end(self) -> Result<Outcome, Errno> {
+        let Self { thread, number, words, line } = self;
+        let result = match Call::from_number(number as usize) {
+            #[cfg(feature = "containers")]
+            Some(call) => container::serve(thread, call, words).await,
+            _ => table::wait(thread, number, words).await,
+        };
+        let outcome = result.map(Outcome::Returns);
+        if let Some(line) = line {
+            line.end(&outcome);
+        }
+        outcome
+    }
+}
+
+fn judged(thread: &Arc<Thread>, context: &mut UserContext, cx: &mut Context<'_>) -> Poll<Result<Outcome, Errno>> {
+    if let Some(outcome) = seccomp::judge(thread, context) {
+        return Poll::Ready(Ok(outcome));
+    }
     // What is beyond the range no architecture has; among it are the stand-ins of `number::legacy`.
-    let known_range = |number: &u32| *number <= number::MAX;
-    let number = u32::try_from(context.syscall_number()).ok().filter(known_range).ok_or(Errno::ENOSYS)?;
+    match u32::try_from(context.syscall_number()) {
+        Ok(number) if number <= number::MAX => table::begin(thread, context, cx, number),
+        _ => Poll::Ready(Err(Errno::ENOSYS)),
+    }
+}
+
+/// Begins a call that is not in the table: one that needs the thread's registers, or one of containers.
+fn begin_elsewhere(thread: &Arc<Thread>, context: &mut UserContext, number: u32) -> Poll<Result<Outcome, Errno>> {
+    if cfg!(feature = "containers") && Call::from_number(number as usize).is_some() {
+        return Poll::Pending;
+    }
+    Poll::Ready(with_registers(thread, context, number))
+}
+
+fn with_registers(thread: &Arc<Thread>, context: &mut UserContext, number: u32) -> Result<Outcome, Errno> {
+    let words = context.syscall_args();
     match number {
         number::__NR_exit => Ok(Outcome::Exits(WaitStatus::Exited(words[0] as u8))),
         number::__NR_exit_group => Ok(Outcome::EndsProcess(WaitStatus::Exited(words[0] as u8))),
@@ -123,13 +179,8 @@ async fn judged(thread: &Arc<Thread>, context: &mut UserContext) -> Result<Outco
             signal::sigaltstack(thread, context, UserAddr(words[0]), UserAddr(words[1])).map(Outcome::Returns)
         }
         legacy::ARCH_PRCTL => process::arch_prctl(thread, context, words[0], UserAddr(words[1])).map(Outcome::Returns),
-        _ => match Call::from_number(number as usize) {
-            #[cfg(feature = "containers")]
-            Some(call) => container::serve(thread, call, words).await.map(Outcome::Returns),
-            #[cfg(not(feature = "containers"))]
-            Some(_) => Err(Errno::ENOSYS),
-            None => table::serve(thread, number, words).await.map(Outcome::Returns),
-        },
+        _ if Call::from_number(number as usize).is_some() => Err(Errno::ENOSYS),
+        _ => Err(table::unknown(number)),
     }
 }
 

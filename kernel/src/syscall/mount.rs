@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, UserAddr};
 
-pub async fn mount(
+pub fn mount(
     thread: &Thread,
     source: UserAddr,
     target: UserAddr,
@@ -52,7 +52,7 @@ fn text(thread: &Thread, at: UserAddr, max: usize) -> Result<Vec<u8>, Errno> {
     if at == UserAddr(0) { Ok(Vec::new()) } else { thread.space().read_c_string(at, max) }
 }
 
-pub async fn umount2(thread: &Thread, target: UserAddr, flags: u32) -> Result<usize, Errno> {
+pub fn umount2(thread: &Thread, target: UserAddr, flags: u32) -> Result<usize, Errno> {
     let flags = UmountFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let target = path(thread, target)?;
     here(thread, |caller, base| {
@@ -63,7 +63,7 @@ pub async fn umount2(thread: &Thread, target: UserAddr, flags: u32) -> Result<us
 }
 
 /// pivot_root(2). Every process of the mount namespace whose root or working directory is the old root is moved along.
-pub async fn pivot_root(thread: &Thread, new_root: UserAddr, put_old: UserAddr) -> Result<usize, Errno> {
+pub fn pivot_root(thread: &Thread, new_root: UserAddr, put_old: UserAddr) -> Result<usize, Errno> {
     let (new_root, put_old) = (path(thread, new_root)?, path(thread, put_old)?);
     let (old, context) = here(thread, |caller, base| {
         let new_root = caller.resolve(base, &new_root, true)?;

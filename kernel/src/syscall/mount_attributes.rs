@@ -16,7 +16,7 @@ use veridian_hal::{PAGE_SIZE, UserAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// mount_setattr(2). Mapping ids (MOUNT_ATTR_IDMAP) is EINVAL, as for a file system that has none of it.
-pub async fn mount_setattr(
+pub fn mount_setattr(
     thread: &Thread,
     fd: i32,
     target: UserAddr,

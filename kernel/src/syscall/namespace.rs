@@ -9,7 +9,7 @@ use linux_raw_sys::general;
 use veridian_containers::{NamespaceSet, abi::Errno};
 
 /// unshare(2). What only a process of one thread can have alone is EINVAL for one of several.
-pub async fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
+pub fn unshare(thread: &Thread, flags: u64) -> Result<usize, Errno> {
     const FS: u64 = general::CLONE_FS as u64;
     const FILES: u64 = general::CLONE_FILES as u64;
     const ALONE: u64 = (general::CLONE_THREAD | general::CLONE_SIGHAND | general::CLONE_VM) as u64;
@@ -39,7 +39,7 @@ fn permit_join(thread: &Thread, kinds: NamespaceSet) -> Result<(), Errno> {
 
 /// setns(2): into the namespace that a descriptor stands for, which is of the kind `kinds` if that is not 0; or into those
 /// of `kinds` of the process, or the container, that it stands for.
-pub async fn setns(thread: &Thread, fd: i32, kinds: u32) -> Result<usize, Errno> {
+pub fn setns(thread: &Thread, fd: i32, kinds: u32) -> Result<usize, Errno> {
     let file = thread.with_files(|files| files.get(fd))?;
     let kinds = NamespaceSet::from_bits(kinds).ok_or(Errno::EINVAL)?;
     if let Some(namespace) = file.object::<NamespaceFile>() {

@@ -11,7 +11,7 @@ use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
 /// pidfd_open(2), of a process: EINVAL for the number of a further thread, and for `PIDFD_THREAD`.
-pub async fn pidfd_open(thread: &Thread, pid: i32, flags: u32) -> Result<usize, Errno> {
+pub fn pidfd_open(thread: &Thread, pid: i32, flags: u32) -> Result<usize, Errno> {
     place::check_flags(flags, O_NONBLOCK)?;
     let pid = u32::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(Errno::EINVAL)?;
     let target = find(thread, pid)?;
@@ -24,7 +24,7 @@ pub async fn pidfd_open(thread: &Thread, pid: i32, flags: u32) -> Result<usize, 
 }
 
 /// pidfd_send_signal(2).
-pub async fn pidfd_send_signal(
+pub fn pidfd_send_signal(
     thread: &Arc<Thread>,
     descriptor: i32,
     number: u32,
@@ -52,7 +52,7 @@ pub async fn pidfd_send_signal(
 }
 
 /// pidfd_getfd(2): a descriptor, closed on exec, for a file that another process has open.
-pub async fn pidfd_getfd(thread: &Thread, descriptor: i32, fd: i32, flags: u32) -> Result<usize, Errno> {
+pub fn pidfd_getfd(thread: &Thread, descriptor: i32, fd: i32, flags: u32) -> Result<usize, Errno> {
     place::check_flags(flags, 0)?;
     let target = process_of(&*thread.with_files(|files| files.get(descriptor))?)?;
     if !target.is_sibling(thread) {

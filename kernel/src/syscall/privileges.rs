@@ -46,7 +46,7 @@ fn header(thread: &Thread, at: UserAddr) -> Result<(Header, usize), Errno> {
 }
 
 /// capget(2).
-pub async fn capget(thread: &Arc<Thread>, at: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+pub fn capget(thread: &Arc<Thread>, at: UserAddr, to: UserAddr) -> Result<usize, Errno> {
     let (header, words) = match header(thread, at) {
         // Without room for an answer only the version is asked for.
         Err(Errno::EINVAL) if to == UserAddr(0) => return Ok(0),
@@ -71,7 +71,7 @@ pub async fn capget(thread: &Arc<Thread>, at: UserAddr, to: UserAddr) -> Result<
 }
 
 /// capset(2): of the caller alone; capabilities that there are not are passed over.
-pub async fn capset(thread: &Thread, at: UserAddr, from: UserAddr) -> Result<usize, Errno> {
+pub fn capset(thread: &Thread, at: UserAddr, from: UserAddr) -> Result<usize, Errno> {
     let (header, words) = header(thread, at)?;
     if header.pid != 0 && u32::try_from(header.pid) != Ok(thread.pid().number()) {
         return Err(Errno::EPERM);

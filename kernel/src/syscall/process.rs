@@ -21,16 +21,16 @@ use veridian_hal::{
 const PATH_MAX: usize = 4096;
 
 /// The number of the process: its leader's.
-pub async fn getpid(thread: &Thread) -> Result<usize, Errno> {
+pub fn getpid(thread: &Thread) -> Result<usize, Errno> {
     Ok(thread.process().leader_pid().number() as usize)
 }
 
-pub async fn gettid(thread: &Thread) -> Result<usize, Errno> {
+pub fn gettid(thread: &Thread) -> Result<usize, Errno> {
     Ok(thread.pid().number() as usize)
 }
 
 /// 0 when the parent is not in the caller's pid namespace.
-pub async fn getppid(thread: &Thread) -> Result<usize, Errno> {
+pub fn getppid(thread: &Thread) -> Result<usize, Errno> {
     let parent = thread.parent().and_then(|parent| parent.pid().number_in(thread.pid().namespace()));
     Ok(parent.unwrap_or(0) as usize)
 }
@@ -54,16 +54,16 @@ fn seen_by(thread: &Thread, global: u32) -> usize {
     found.and_then(|pid| pid.number_in(namespace)).unwrap_or(0) as usize
 }
 
-pub async fn getpgid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
+pub fn getpgid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
     Ok(seen_by(thread, find(thread, pid)?.group()))
 }
 
-pub async fn getpgrp(thread: &Thread) -> Result<usize, Errno> {
-    getpgid(thread, 0).await
+pub fn getpgrp(thread: &Thread) -> Result<usize, Errno> {
+    getpgid(thread, 0)
 }
 
 /// setpgid(2): the caller or a child of it, into a new group of its own or one of the same session.
-pub async fn setpgid(thread: &Arc<Thread>, pid: u32, group: u32) -> Result<usize, Errno> {
+pub fn setpgid(thread: &Arc<Thread>, pid: u32, group: u32) -> Result<usize, Errno> {
     if group > i32::MAX as u32 {
         return Err(Errno::EINVAL);
     }
@@ -96,12 +96,12 @@ pub async fn setpgid(thread: &Arc<Thread>, pid: u32, group: u32) -> Result<usize
     Ok(0)
 }
 
-pub async fn getsid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
+pub fn getsid(thread: &Thread, pid: u32) -> Result<usize, Errno> {
     Ok(seen_by(thread, find(thread, pid)?.session()))
 }
 
 /// setsid(2); EPERM for the leader of a process group, and while a group has the caller's number.
-pub async fn setsid(thread: &Thread) -> Result<usize, Errno> {
+pub fn setsid(thread: &Thread) -> Result<usize, Errno> {
     let own = thread.process().leader_pid();
     if thread.group() == own.global_number() || task::group_is_in_session(own.global_number(), thread.session()) {
         return Err(Errno::EPERM);
@@ -115,13 +115,13 @@ pub async fn sched_yield(_: &Thread) -> Result<usize, Errno> {
     Ok(0)
 }
 
-pub async fn set_tid_address(thread: &Thread, word: UserAddr) -> Result<usize, Errno> {
+pub fn set_tid_address(thread: &Thread, word: UserAddr) -> Result<usize, Errno> {
     thread.set_cleared_at_end(word);
     Ok(thread.pid().number() as usize)
 }
 
 /// prctl(2): the name of the process, its filter, and what it says of rights; all else is EINVAL.
-pub async fn prctl(
+pub fn prctl(
     thread: &Thread,
     option: u32,
     word: usize,

@@ -69,21 +69,21 @@ fn set(thread: &Arc<Thread>, pid: i32, number: Option<u32>, priority: i32) -> Re
     Ok(())
 }
 
-pub async fn sched_setscheduler(thread: &Arc<Thread>, pid: i32, policy: i32, from: UserAddr) -> Result<usize, Errno> {
+pub fn sched_setscheduler(thread: &Arc<Thread>, pid: i32, policy: i32, from: UserAddr) -> Result<usize, Errno> {
     let policy = u32::try_from(policy).map_err(|_| Errno::EINVAL)?;
     set(thread, pid, Some(policy), thread.space().read(from)?).map(|()| 0)
 }
 
-pub async fn sched_getscheduler(thread: &Arc<Thread>, pid: i32) -> Result<usize, Errno> {
+pub fn sched_getscheduler(thread: &Arc<Thread>, pid: i32) -> Result<usize, Errno> {
     Ok(number(target(thread, pid)?.1.policy()) as usize)
 }
 
-pub async fn sched_setparam(thread: &Arc<Thread>, pid: i32, from: UserAddr) -> Result<usize, Errno> {
+pub fn sched_setparam(thread: &Arc<Thread>, pid: i32, from: UserAddr) -> Result<usize, Errno> {
     set(thread, pid, None, thread.space().read(from)?).map(|()| 0)
 }
 
 /// No task has a priority of real time: 0.
-pub async fn sched_getparam(thread: &Arc<Thread>, pid: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn sched_getparam(thread: &Arc<Thread>, pid: i32, to: UserAddr) -> Result<usize, Errno> {
     target(thread, pid)?;
     thread.space().write(to, &0_i32)?;
     Ok(0)
@@ -107,7 +107,7 @@ const KEEP_POLICY: u64 = 0x08;
 const KEEP_PARAMS: u64 = 0x10;
 const FLAG_RESET_ON_FORK: u64 = 0x01;
 
-pub async fn sched_setattr(thread: &Arc<Thread>, pid: i32, from: UserAddr, flags: u32) -> Result<usize, Errno> {
+pub fn sched_setattr(thread: &Arc<Thread>, pid: i32, from: UserAddr, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, 0)?;
     let space = thread.space();
     let known = size_of::<Attributes>();
@@ -149,13 +149,7 @@ pub async fn sched_setattr(thread: &Arc<Thread>, pid: i32, from: UserAddr, flags
     Ok(0)
 }
 
-pub async fn sched_getattr(
-    thread: &Arc<Thread>,
-    pid: i32,
-    to: UserAddr,
-    size: u32,
-    flags: u32,
-) -> Result<usize, Errno> {
+pub fn sched_getattr(thread: &Arc<Thread>, pid: i32, to: UserAddr, size: u32, flags: u32) -> Result<usize, Errno> {
     check_flags(flags, 0)?;
     let known = size_of::<Attributes>();
     if !(known..=PAGE_SIZE).contains(&(size as usize)) {
@@ -170,11 +164,11 @@ pub async fn sched_getattr(
     Ok(0)
 }
 
-pub async fn sched_get_priority_max(_: &Thread, policy: u32) -> Result<usize, Errno> {
+pub fn sched_get_priority_max(_: &Thread, policy: u32) -> Result<usize, Errno> {
     bounds(policy).map(|(_, most)| most)
 }
 
-pub async fn sched_get_priority_min(_: &Thread, policy: u32) -> Result<usize, Errno> {
+pub fn sched_get_priority_min(_: &Thread, policy: u32) -> Result<usize, Errno> {
     bounds(policy).map(|(least, _)| least)
 }
 
@@ -187,7 +181,7 @@ fn bounds(policy: u32) -> Result<(usize, usize), Errno> {
 }
 
 /// sched_rr_get_interval(2): the slice.
-pub async fn sched_rr_get_interval(thread: &Arc<Thread>, pid: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn sched_rr_get_interval(thread: &Arc<Thread>, pid: i32, to: UserAddr) -> Result<usize, Errno> {
     target(thread, pid)?;
     thread.space().write(to, &[0, SLICE_NS])?;
     Ok(0)
@@ -204,7 +198,7 @@ fn io_targets(thread: &Arc<Thread>, which: u32, who: u32) -> Result<alloc::vec::
     named(thread, which.checked_sub(IOPRIO_WHO_PROCESS).ok_or(Errno::EINVAL)?, who)
 }
 
-pub async fn ioprio_set(thread: &Arc<Thread>, which: u32, who: u32, priority: u32) -> Result<usize, Errno> {
+pub fn ioprio_set(thread: &Arc<Thread>, which: u32, who: u32, priority: u32) -> Result<usize, Errno> {
     let (class, level) = (priority >> IOPRIO_CLASS_SHIFT, priority & ((1 << IOPRIO_CLASS_SHIFT) - 1));
     let caller = thread.credentials();
     match class {
@@ -227,14 +221,14 @@ pub async fn ioprio_set(thread: &Arc<Thread>, which: u32, who: u32, priority: u3
 }
 
 /// The best of those named: the lowest number that is one.
-pub async fn ioprio_get(thread: &Arc<Thread>, which: u32, who: u32) -> Result<usize, Errno> {
+pub fn ioprio_get(thread: &Arc<Thread>, which: u32, who: u32) -> Result<usize, Errno> {
     let targets = io_targets(thread, which, who)?;
     let all = targets.iter().filter_map(|other| other.task()).map(|task| task.io_priority());
     Ok(all.min_by_key(|&priority| if priority == 0 { u16::MAX } else { priority }).unwrap_or(0).into())
 }
 
 /// getcpu(2): there is one node.
-pub async fn getcpu(thread: &Thread, cpu_at: UserAddr, node_at: UserAddr, _unused: usize) -> Result<usize, Errno> {
+pub fn getcpu(thread: &Thread, cpu_at: UserAddr, node_at: UserAddr, _unused: usize) -> Result<usize, Errno> {
     for (at, value) in [(cpu_at, cpu::id() as u32), (node_at, 0)] {
         if at != UserAddr(0) {
             thread.space().write(at, &value)?;

@@ -113,7 +113,7 @@ bitflags::bitflags! {
     }
 }
 
-pub async fn seccomp(thread: &Thread, operation: u32, flags: u32, argument: UserAddr) -> Result<usize, Errno> {
+pub fn seccomp(thread: &Thread, operation: u32, flags: u32, argument: UserAddr) -> Result<usize, Errno> {
     match operation {
         SET_MODE_STRICT if flags == 0 && argument == UserAddr(0) => set_strict(thread),
         SET_MODE_FILTER => set_filter(thread, FilterFlags::from_bits(flags).ok_or(Errno::EINVAL)?, argument),

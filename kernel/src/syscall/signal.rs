@@ -26,7 +26,7 @@ pub(super) fn signal(number: u32) -> Result<Option<Signal>, Errno> {
 }
 
 /// kill(2).
-pub async fn kill(thread: &Arc<Thread>, pid: i32, number: u32) -> Result<usize, Errno> {
+pub fn kill(thread: &Arc<Thread>, pid: i32, number: u32) -> Result<usize, Errno> {
     let signal = signal(number)?;
     let namespace = thread.pid().namespace();
     if pid > 0 {
@@ -126,11 +126,11 @@ fn tkill_info(thread: &Thread, target: &Thread) -> SignalInfo {
     SignalInfo::thread(pid, uid)
 }
 
-pub async fn tkill(thread: &Arc<Thread>, tid: i32, number: u32) -> Result<usize, Errno> {
+pub fn tkill(thread: &Arc<Thread>, tid: i32, number: u32) -> Result<usize, Errno> {
     to_thread(thread, None, tid, number, tkill_info)
 }
 
-pub async fn tgkill(thread: &Arc<Thread>, group: i32, tid: i32, number: u32) -> Result<usize, Errno> {
+pub fn tgkill(thread: &Arc<Thread>, group: i32, tid: i32, number: u32) -> Result<usize, Errno> {
     let group = u32::try_from(group).ok().filter(|&group| group > 0).ok_or(Errno::EINVAL)?;
     to_thread(thread, Some(group), tid, number, tkill_info)
 }
@@ -149,7 +149,7 @@ pub(super) fn read_info(thread: &Thread, at: UserAddr, to_itself: bool) -> Resul
 }
 
 /// rt_sigqueueinfo(2).
-pub async fn rt_sigqueueinfo(thread: &Arc<Thread>, pid: i32, number: u32, info: UserAddr) -> Result<usize, Errno> {
+pub fn rt_sigqueueinfo(thread: &Arc<Thread>, pid: i32, number: u32, info: UserAddr) -> Result<usize, Errno> {
     let pid = u32::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(Errno::ESRCH)?;
     let target = thread.pid().namespace().thread(pid);
     let to_itself = target.as_ref().is_some_and(|target| target.is_sibling(thread));
@@ -159,7 +159,7 @@ pub async fn rt_sigqueueinfo(thread: &Arc<Thread>, pid: i32, number: u32, info: 
 }
 
 /// rt_tgsigqueueinfo(2).
-pub async fn rt_tgsigqueueinfo(
+pub fn rt_tgsigqueueinfo(
     thread: &Arc<Thread>,
     group: i32,
     tid: i32,
@@ -206,7 +206,7 @@ fn action_words(action: &SignalAction) -> [u64; ACTION_WORDS] {
 }
 
 /// rt_sigaction(2).
-pub async fn rt_sigaction(
+pub fn rt_sigaction(
     thread: &Thread,
     number: u32,
     new: UserAddr,
@@ -233,7 +233,7 @@ pub async fn rt_sigaction(
 }
 
 /// rt_sigprocmask(2).
-pub async fn rt_sigprocmask(
+pub fn rt_sigprocmask(
     thread: &Thread,
     how: u32,
     new: UserAddr,
@@ -264,7 +264,7 @@ pub async fn rt_sigprocmask(
 }
 
 /// rt_sigpending(2).
-pub async fn rt_sigpending(thread: &Thread, set: UserAddr, set_size: usize) -> Result<usize, Errno> {
+pub fn rt_sigpending(thread: &Thread, set: UserAddr, set_size: usize) -> Result<usize, Errno> {
     if set_size > SIGSET_SIZE {
         return Err(Errno::EINVAL);
     }

@@ -10,18 +10,12 @@ use linux_raw_sys::general::{O_CLOEXEC, O_NONBLOCK};
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
 
-pub async fn signalfd(thread: &Thread, fd: i32, mask: UserAddr, mask_bytes: usize) -> Result<usize, Errno> {
-    signalfd4(thread, fd, mask, mask_bytes, 0).await
+pub fn signalfd(thread: &Thread, fd: i32, mask: UserAddr, mask_bytes: usize) -> Result<usize, Errno> {
+    signalfd4(thread, fd, mask, mask_bytes, 0)
 }
 
 /// signalfd4(2): a new descriptor for -1, else another mask for the old one. EINVAL for one that is none of these.
-pub async fn signalfd4(
-    thread: &Thread,
-    fd: i32,
-    mask: UserAddr,
-    mask_bytes: usize,
-    flags: u32,
-) -> Result<usize, Errno> {
+pub fn signalfd4(thread: &Thread, fd: i32, mask: UserAddr, mask_bytes: usize, flags: u32) -> Result<usize, Errno> {
     place::check_flags(flags, O_CLOEXEC | O_NONBLOCK)?;
     if mask_bytes != size_of::<u64>() {
         return Err(Errno::EINVAL);

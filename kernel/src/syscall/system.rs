@@ -36,7 +36,7 @@ fn field(text: &[u8]) -> [u8; FIELD] {
 }
 
 /// uname(2).
-pub async fn uname(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+pub fn uname(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     let names = thread.namespaces().uts.names();
     let told = UtsName {
         sysname: field(uts::SYSTEM.as_bytes()),
@@ -60,13 +60,13 @@ fn new_name(thread: &Thread, namespace: &UtsNamespace, from: UserAddr, length: i
     uts::Name::from_slice(&bytes[..length]).map_err(|_| Errno::EINVAL)
 }
 
-pub async fn sethostname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
+pub fn sethostname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
     let namespace = thread.namespaces().uts;
     namespace.set_host(&new_name(thread, &namespace, from, length)?)?;
     Ok(0)
 }
 
-pub async fn setdomainname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
+pub fn setdomainname(thread: &Thread, from: UserAddr, length: isize) -> Result<usize, Errno> {
     let namespace = thread.namespaces().uts;
     namespace.set_domain(&new_name(thread, &namespace, from, length)?)?;
     Ok(0)
@@ -93,7 +93,7 @@ struct SysInfo {
 }
 
 /// sysinfo(2). Free memory counts what the kernel heap holds unused as free, so that it tells what is in use.
-pub async fn sysinfo(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+pub fn sysinfo(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     let frames = mem::statistics();
     let told = SysInfo {
         uptime: (thread.time().now_ns(Clock::Boottime) / 1_000_000_000) as i64,
@@ -116,7 +116,7 @@ pub async fn sysinfo(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
 }
 
 /// getrandom(2). The generator is seeded before the first process: it never has to wait.
-pub async fn getrandom(thread: &Thread, to: UserAddr, length: usize, flags: u32) -> Result<usize, Errno> {
+pub fn getrandom(thread: &Thread, to: UserAddr, length: usize, flags: u32) -> Result<usize, Errno> {
     let known = general::GRND_NONBLOCK | general::GRND_RANDOM | general::GRND_INSECURE;
     let both = general::GRND_RANDOM | general::GRND_INSECURE;
     if flags & !known != 0 || flags & both == both {
@@ -139,19 +139,19 @@ pub async fn getrandom(thread: &Thread, to: UserAddr, length: usize, flags: u32)
 }
 
 /// personality(2). There is one domain, that of Linux; that addresses are the same in each run is so without being asked.
-pub async fn personality(_: &Thread, wanted: u32) -> Result<usize, Errno> {
+pub fn personality(_: &Thread, wanted: u32) -> Result<usize, Errno> {
     const QUERY: u32 = 0xffff_ffff;
     const PER_LINUX: u32 = 0;
     if matches!(wanted, QUERY | PER_LINUX) { Ok(PER_LINUX as usize) } else { Err(Errno::EINVAL) }
 }
 
 /// What concerns the whole machine, and is not left to programs: reboot(2), swapon(2), swapoff(2), vhangup(2), syslog(2).
-pub async fn forbidden(_: &Thread) -> Result<usize, Errno> {
+pub fn forbidden(_: &Thread) -> Result<usize, Errno> {
     Err(Errno::EPERM)
 }
 
 /// sysfs(2): the types of file systems by number and by name.
-pub async fn sysfs(thread: &Thread, option: u32, first: usize, second: UserAddr) -> Result<usize, Errno> {
+pub fn sysfs(thread: &Thread, option: u32, first: usize, second: UserAddr) -> Result<usize, Errno> {
     const NUMBER_OF: u32 = 1;
     const NAME_OF: u32 = 2;
     const COUNT: u32 = 3;
@@ -170,12 +170,35 @@ pub async fn sysfs(thread: &Thread, option: u32, first: usize, second: UserAddr)
     }
 }
 
-/// membarrier(2): none of its commands is there, which is what MEMBARRIER_CMD_QUERY tells.
-pub async fn membarrier(_: &Thread, command: u32, flags: u32, _cpu: u32) -> Result<usize, Errno> {
-    if command == 0 && flags == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+/// membarrier(2), without the commands that make instructions coherent or restart sequences. All that are there have all
+/// CPUs that run a program come to the kernel.
+pub async fn membarrier(thread: &Thread, command: u32, flags: u32, _cpu: u32) -> Result<usize, Errno> {
+    use general::membarrier_cmd::*;
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let known = [
+        MEMBARRIER_CMD_GLOBAL,
+        MEMBARRIER_CMD_GLOBAL_EXPEDITED,
+        MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
+        MEMBARRIER_CMD_PRIVATE_EXPEDITED,
+        MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+    ];
+    if command == MEMBARRIER_CMD_QUERY as u32 {
+        return Ok(known.iter().fold(0, |all, known| all | *known as usize));
+    }
+    let space = thread.space();
+    match known.into_iter().find(|known| *known as u32 == command).ok_or(Errno::EINVAL)? {
+        MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED => space.register_for_barriers(),
+        MEMBARRIER_CMD_PRIVATE_EXPEDITED if !space.is_registered_for_barriers() => return Err(Errno::EPERM),
+        // Every process hears of what is asked of all.
+        MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED => {}
+        _ => sched::barrier().await,
+    }
+    Ok(0)
 }
 
 /// name_to_handle_at(2): no file system of this kernel gives handles.
-pub async fn name_to_handle_at(_: &Thread) -> Result<usize, Errno> {
+pub fn name_to_handle_at(_: &Thread) -> Result<usize, Errno> {
     Err(Errno::EOPNOTSUPP)
 }

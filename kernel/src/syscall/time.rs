@@ -38,7 +38,9 @@ pub(super) fn read(thread: &Arc<Thread>, clock: i32) -> Result<u64, Errno> {
 
 /// When the machine's clock will show what `clock` calls `shown_ns`; now, if that is over.
 pub(super) fn machine_ns(thread: &Arc<Thread>, clock: i32, shown_ns: u64) -> Result<u64, Errno> {
-    Ok(clock::now_ns().saturating_add(shown_ns.saturating_sub(read(thread, clock)?)))
+    // The machine's clock is read last, so that nothing expires before its time.
+    let left_ns = shown_ns.saturating_sub(read(thread, clock)?);
+    Ok(clock::now_ns().saturating_add(left_ns))
 }
 
 /// When a timer on `clock` that is set to `value_ns` expires first, by the machine's clock: never for 0.
@@ -55,12 +57,12 @@ pub(super) fn realtime_ns() -> u64 {
     clock::boot_time_unix().unwrap_or(0) * NS_PER_S + clock::now_ns()
 }
 
-pub async fn clock_gettime(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn clock_gettime(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Result<usize, Errno> {
     thread.space().write(to, &TimeSpec::from_ns(read(thread, clock)?))?;
     Ok(0)
 }
 
-pub async fn clock_getres(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn clock_getres(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Result<usize, Errno> {
     read(thread, clock)?;
     let resolution_ns = match clock as u32 {
         general::CLOCK_REALTIME_COARSE | general::CLOCK_MONOTONIC_COARSE => TICK_NS,
@@ -72,7 +74,7 @@ pub async fn clock_getres(thread: &Arc<Thread>, clock: i32, to: UserAddr) -> Res
     Ok(0)
 }
 
-pub async fn gettimeofday(thread: &Thread, to: UserAddr, zone: UserAddr) -> Result<usize, Errno> {
+pub fn gettimeofday(thread: &Thread, to: UserAddr, zone: UserAddr) -> Result<usize, Errno> {
     if to != UserAddr(0) {
         thread.space().write(to, &TimeVal::from_ns(realtime_ns()))?;
     }
@@ -82,7 +84,7 @@ pub async fn gettimeofday(thread: &Thread, to: UserAddr, zone: UserAddr) -> Resu
     Ok(0)
 }
 
-pub async fn time(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+pub fn time(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     let seconds = realtime_ns() / NS_PER_S;
     if to != UserAddr(0) {
         thread.space().write(to, &seconds)?;
@@ -156,7 +158,7 @@ async fn sleep_cpu_time(clock: &CpuClock, until_ns: u64) -> Result<usize, Errno>
 }
 
 /// clock_settime(2): no clock of the machine is a program's to set.
-pub async fn clock_settime(thread: &Arc<Thread>, clock: i32, from: UserAddr) -> Result<usize, Errno> {
+pub fn clock_settime(thread: &Arc<Thread>, clock: i32, from: UserAddr) -> Result<usize, Errno> {
     if clock != general::CLOCK_REALTIME as i32 {
         return Err(Errno::EINVAL);
     }
@@ -165,7 +167,7 @@ pub async fn clock_settime(thread: &Arc<Thread>, clock: i32, from: UserAddr) -> 
 }
 
 /// settimeofday(2): as [`clock_settime`]. Nothing is looked at that is not set in any case.
-pub async fn settimeofday(_: &Thread, from: UserAddr, zone: UserAddr) -> Result<usize, Errno> {
+pub fn settimeofday(_: &Thread, from: UserAddr, zone: UserAddr) -> Result<usize, Errno> {
     if from == UserAddr(0) && zone == UserAddr(0) { Ok(0) } else { Err(Errno::EPERM) }
 }
 
@@ -192,7 +194,7 @@ struct Timex {
 }
 
 /// adjtimex(2), to read: a clock that nobody has set by another. To change it is EPERM.
-pub async fn adjtimex(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
+pub fn adjtimex(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
     const STA_UNSYNC: i32 = 0x40;
     const TIME_ERROR: usize = 5;
     /// In microseconds.
@@ -219,9 +221,9 @@ pub async fn adjtimex(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
     Ok(TIME_ERROR)
 }
 
-pub async fn clock_adjtime(thread: &Thread, clock: i32, at: UserAddr) -> Result<usize, Errno> {
+pub fn clock_adjtime(thread: &Thread, clock: i32, at: UserAddr) -> Result<usize, Errno> {
     match clock as u32 {
-        general::CLOCK_REALTIME => adjtimex(thread, at).await,
+        general::CLOCK_REALTIME => adjtimex(thread, at),
         general::CLOCK_MONOTONIC | general::CLOCK_BOOTTIME | general::CLOCK_TAI => Err(Errno::EOPNOTSUPP),
         _ => Err(Errno::EINVAL),
     }

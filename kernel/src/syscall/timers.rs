@@ -36,7 +36,7 @@ fn interval_timer(thread: &Thread, which: u32) -> Result<Arc<Timer>, Errno> {
     thread.process().timers().lock().interval(thread, which)
 }
 
-pub async fn setitimer(thread: &Thread, which: u32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
+pub fn setitimer(thread: &Thread, which: u32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
     let space = thread.space();
     let [interval, value]: IntervalValue =
         if new == UserAddr(0) { [TimeVal::from_ns(0); 2] } else { space.read(new)? };
@@ -48,14 +48,14 @@ pub async fn setitimer(thread: &Thread, which: u32, new: UserAddr, old: UserAddr
     Ok(0)
 }
 
-pub async fn getitimer(thread: &Thread, which: u32, to: UserAddr) -> Result<usize, Errno> {
+pub fn getitimer(thread: &Thread, which: u32, to: UserAddr) -> Result<usize, Errno> {
     let left = interval_timer(thread, which)?.left();
     thread.space().write(to, &shown(left))?;
     Ok(0)
 }
 
 /// alarm(2): tells the seconds that were left, rounded, but not down to none.
-pub async fn alarm(thread: &Thread, seconds: u32) -> Result<usize, Errno> {
+pub fn alarm(thread: &Thread, seconds: u32) -> Result<usize, Errno> {
     let asked = Left { value_ns: u64::from(seconds) * NS_PER_S, interval_ns: 0 };
     let left = interval_timer(thread, general::ITIMER_REAL)?.set(asked).value_ns;
     let rounded = (left + NS_PER_S / 2) / NS_PER_S;
@@ -89,7 +89,7 @@ fn timer_clock(thread: &Arc<Thread>, clock: i32) -> Result<TimerClock, Errno> {
 }
 
 /// timer_create(2).
-pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to: UserAddr) -> Result<usize, Errno> {
+pub fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to: UserAddr) -> Result<usize, Errno> {
     let clock = timer_clock(thread, clock)?;
     let space = thread.space();
     let asked: Option<SignalEvent> = if event == UserAddr(0) { None } else { Some(space.read(event)?) };
@@ -125,13 +125,7 @@ pub async fn timer_create(thread: &Arc<Thread>, clock: i32, event: UserAddr, to:
 }
 
 /// timer_settime(2).
-pub async fn timer_settime(
-    thread: &Arc<Thread>,
-    id: u32,
-    flags: u32,
-    new: UserAddr,
-    old: UserAddr,
-) -> Result<usize, Errno> {
+pub fn timer_settime(thread: &Arc<Thread>, id: u32, flags: u32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
     let space = thread.space();
     let [interval, value]: [TimeSpec; 2] = space.read(new)?;
     let (interval_ns, mut value_ns) = (interval.to_ns()?, value.to_ns()?);
@@ -154,18 +148,18 @@ fn timespecs(left: Left) -> [TimeSpec; 2] {
     [left.interval_ns, left.value_ns].map(TimeSpec::from_ns)
 }
 
-pub async fn timer_gettime(thread: &Thread, id: u32, to: UserAddr) -> Result<usize, Errno> {
+pub fn timer_gettime(thread: &Thread, id: u32, to: UserAddr) -> Result<usize, Errno> {
     let left = thread.process().timers().lock().get(id)?.left();
     thread.space().write(to, &timespecs(left))?;
     Ok(0)
 }
 
-pub async fn timer_getoverrun(thread: &Thread, id: u32) -> Result<usize, Errno> {
+pub fn timer_getoverrun(thread: &Thread, id: u32) -> Result<usize, Errno> {
     let timer = thread.process().timers().lock().get(id)?;
     Ok(timer.overruns().min(i32::MAX as u32) as usize)
 }
 
-pub async fn timer_delete(thread: &Thread, id: u32) -> Result<usize, Errno> {
+pub fn timer_delete(thread: &Thread, id: u32) -> Result<usize, Errno> {
     let timer = thread.process().timers().lock().remove(id)?;
     timer.set(Left::default());
     Ok(0)

@@ -14,7 +14,7 @@ use core::{
     future::poll_fn,
     task::{Context, Poll},
 };
-use linux_raw_sys::general::RLIMIT_FSIZE;
+use linux_raw_sys::general::{PIPE_BUF, RLIMIT_FSIZE};
 use veridian_containers::{Signal, abi::Errno};
 
 /// Waits where the object has stopped the thread for the attempt: the signal ends the wait, and SIGCONT tries again.
@@ -64,6 +64,30 @@ pub(super) fn answered<T>(thread: &Arc<Thread>, result: Result<T, Errno>) -> Res
         _ => {}
     }
     result
+}
+
+/// Reads at the file's own offset, if that is known to take a single look. It is pending when [`read_some`] has to do it.
+pub(super) fn read_at_once(file: &File, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<Result<usize, Errno>> {
+    match file.any_object() {
+        Some(object) if !object.is_atomic() => Poll::Pending,
+        _ => file.poll_read(cx, sink),
+    }
+}
+
+/// Writes at the file's own offset, if that is known to take a single look. It is pending when [`write_all`] has to do it.
+pub(super) fn write_at_once(
+    thread: &Arc<Thread>,
+    file: &File,
+    cx: &mut Context<'_>,
+    source: &mut impl Source,
+) -> Poll<Result<usize, Errno>> {
+    match file.any_object() {
+        Some(object) if source.remaining() > PIPE_BUF as usize || !object.is_atomic() => Poll::Pending,
+        _ => {
+            let attempt = file.poll_write(cx, source, &thread.memory(), most_bytes(thread));
+            attempt.map(|result| answered(thread, result))
+        }
+    }
 }
 
 /// Reads what there is at `offset`, or at the file's own.

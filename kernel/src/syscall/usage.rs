@@ -44,7 +44,7 @@ impl ResourceUsage {
     }
 }
 
-pub async fn getrusage(thread: &Thread, who: i32, to: UserAddr) -> Result<usize, Errno> {
+pub fn getrusage(thread: &Thread, who: i32, to: UserAddr) -> Result<usize, Errno> {
     const RUSAGE_SELF: i32 = 0;
     const RUSAGE_CHILDREN: i32 = -1;
     const RUSAGE_THREAD: i32 = 1;
@@ -59,7 +59,7 @@ pub async fn getrusage(thread: &Thread, who: i32, to: UserAddr) -> Result<usize,
 }
 
 /// times(2): CPU times in ticks; the result is a number of ticks since boot.
-pub async fn times(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
+pub fn times(thread: &Thread, to: UserAddr) -> Result<usize, Errno> {
     let ticks = |ns: u64| ns / (NS_PER_S / TICKS_PER_S);
     if to != UserAddr(0) {
         let (own, children) = (thread.times(), thread.children_times());
@@ -97,12 +97,12 @@ pub(super) fn named(thread: &Arc<Thread>, which: u32, who: u32) -> Result<Vec<Ar
 }
 
 /// The call gives 20 less the nice value, which is above 0 always; the C library turns it back.
-pub async fn getpriority(thread: &Arc<Thread>, which: u32, who: u32) -> Result<usize, Errno> {
+pub fn getpriority(thread: &Arc<Thread>, which: u32, who: u32) -> Result<usize, Errno> {
     let lowest = named(thread, which, who)?.iter().map(|other| other.nice()).min().unwrap_or(0);
     Ok((20 - lowest) as usize)
 }
 
-pub async fn setpriority(thread: &Arc<Thread>, which: u32, who: u32, nice: i32) -> Result<usize, Errno> {
+pub fn setpriority(thread: &Arc<Thread>, which: u32, who: u32, nice: i32) -> Result<usize, Errno> {
     let nice = nice.clamp(-20, 19);
     let caller = thread.credentials();
     for other in named(thread, which, who)? {
@@ -154,7 +154,7 @@ pub async fn sched_setaffinity(thread: &Arc<Thread>, pid: u32, length: usize, fr
 }
 
 /// The number of bytes that were written, as the bare call gives it.
-pub async fn sched_getaffinity(thread: &Arc<Thread>, pid: u32, length: usize, to: UserAddr) -> Result<usize, Errno> {
+pub fn sched_getaffinity(thread: &Arc<Thread>, pid: u32, length: usize, to: UserAddr) -> Result<usize, Errno> {
     const WORD: usize = size_of::<u64>();
     if length < WORD || !length.is_multiple_of(WORD) {
         return Err(Errno::EINVAL);

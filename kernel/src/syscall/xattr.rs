@@ -95,7 +95,7 @@ fn remove(thread: &Thread, target: &Target, at: UserAddr) -> Result<usize, Errno
     Ok(0)
 }
 
-pub async fn setxattr(
+pub fn setxattr(
     thread: &Thread,
     path: UserAddr,
     name: UserAddr,
@@ -106,7 +106,7 @@ pub async fn setxattr(
     set(thread, &Target::path(thread, path, true)?, name, value, size, flags)
 }
 
-pub async fn lsetxattr(
+pub fn lsetxattr(
     thread: &Thread,
     path: UserAddr,
     name: UserAddr,
@@ -117,7 +117,7 @@ pub async fn lsetxattr(
     set(thread, &Target::path(thread, path, false)?, name, value, size, flags)
 }
 
-pub async fn fsetxattr(
+pub fn fsetxattr(
     thread: &Thread,
     fd: i32,
     name: UserAddr,
@@ -128,17 +128,11 @@ pub async fn fsetxattr(
     set(thread, &Target::Descriptor(fd), name, value, size, flags)
 }
 
-pub async fn getxattr(
-    thread: &Thread,
-    path: UserAddr,
-    name: UserAddr,
-    value: UserAddr,
-    size: usize,
-) -> Result<usize, Errno> {
+pub fn getxattr(thread: &Thread, path: UserAddr, name: UserAddr, value: UserAddr, size: usize) -> Result<usize, Errno> {
     get(thread, &Target::path(thread, path, true)?, name, value, size)
 }
 
-pub async fn lgetxattr(
+pub fn lgetxattr(
     thread: &Thread,
     path: UserAddr,
     name: UserAddr,
@@ -148,30 +142,30 @@ pub async fn lgetxattr(
     get(thread, &Target::path(thread, path, false)?, name, value, size)
 }
 
-pub async fn fgetxattr(thread: &Thread, fd: i32, name: UserAddr, value: UserAddr, size: usize) -> Result<usize, Errno> {
+pub fn fgetxattr(thread: &Thread, fd: i32, name: UserAddr, value: UserAddr, size: usize) -> Result<usize, Errno> {
     get(thread, &Target::Descriptor(fd), name, value, size)
 }
 
-pub async fn listxattr(thread: &Thread, path: UserAddr, to: UserAddr, size: usize) -> Result<usize, Errno> {
+pub fn listxattr(thread: &Thread, path: UserAddr, to: UserAddr, size: usize) -> Result<usize, Errno> {
     list(thread, &Target::path(thread, path, true)?, to, size)
 }
 
-pub async fn llistxattr(thread: &Thread, path: UserAddr, to: UserAddr, size: usize) -> Result<usize, Errno> {
+pub fn llistxattr(thread: &Thread, path: UserAddr, to: UserAddr, size: usize) -> Result<usize, Errno> {
     list(thread, &Target::path(thread, path, false)?, to, size)
 }
 
-pub async fn flistxattr(thread: &Thread, fd: i32, to: UserAddr, size: usize) -> Result<usize, Errno> {
+pub fn flistxattr(thread: &Thread, fd: i32, to: UserAddr, size: usize) -> Result<usize, Errno> {
     list(thread, &Target::Descriptor(fd), to, size)
 }
 
-pub async fn removexattr(thread: &Thread, path: UserAddr, name: UserAddr) -> Result<usize, Errno> {
+pub fn removexattr(thread: &Thread, path: UserAddr, name: UserAddr) -> Result<usize, Errno> {
     remove(thread, &Target::path(thread, path, true)?, name)
 }
 
-pub async fn lremovexattr(thread: &Thread, path: UserAddr, name: UserAddr) -> Result<usize, Errno> {
+pub fn lremovexattr(thread: &Thread, path: UserAddr, name: UserAddr) -> Result<usize, Errno> {
     remove(thread, &Target::path(thread, path, false)?, name)
 }
 
-pub async fn fremovexattr(thread: &Thread, fd: i32, name: UserAddr) -> Result<usize, Errno> {
+pub fn fremovexattr(thread: &Thread, fd: i32, name: UserAddr) -> Result<usize, Errno> {
     remove(thread, &Target::Descriptor(fd), name)
 }

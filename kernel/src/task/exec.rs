@@ -10,6 +10,7 @@ use crate::{
         AddressSpace, Layout, Limits, PageSource,
         image::{self, Arguments, Elf, Identity},
     },
+    namespace::TimeNamespace,
     security::{Credentials, Executed, SetIds},
 };
 use alloc::{borrow::Cow, format, string::String, sync::Arc};
@@ -53,20 +54,22 @@ impl From<Errno> for LoadError {
     }
 }
 
-/// Loads the program at `path`, as `caller` finds it, from its working directory.
+/// Loads the program at `path`, as `caller` finds it, from its working directory; its clocks will be those of `time`.
 pub fn load(
     caller: &Caller<'_>,
+    time: &TimeNamespace,
     path: &[u8],
     arguments: &Arguments,
     environment: &Arguments,
 ) -> Result<Program, LoadError> {
     let executable = caller.open_executable(&caller.context.cwd, path)?;
-    load_opened(caller, executable, path, true, arguments, environment)
+    load_opened(caller, time, executable, path, true, arguments, environment)
 }
 
 /// Loads a program that has been found, and is told that it is `path`; whether it can find itself by that.
 fn load_opened(
     caller: &Caller<'_>,
+    time: &TimeNamespace,
     executable: fs::Executable,
     path: &[u8],
     is_found: bool,
@@ -94,6 +97,7 @@ fn load_opened(
             identity,
             random: random::bytes(),
             limits,
+            vdso: time.vdso(),
             layout: Layout::random(core::array::from_fn(|_| random::u64()), limits.stack),
         },
         caller.memory,
@@ -219,7 +223,9 @@ pub fn prepare(
     let caller = Caller { context: &context, credentials: &credentials, memory: &memory, thread: Some(thread) };
     let is_found = origin.base.is_none_or(|(_, closes)| !closes);
     let executable = origin.open(&caller).map_err(LoadError::from);
-    let loaded = executable.and_then(|found| load_opened(&caller, found, path, is_found, arguments, environment));
+    let time = thread.namespaces().time_for_children;
+    let loaded =
+        executable.and_then(|found| load_opened(&caller, &time, found, path, is_found, arguments, environment));
     let program = loaded.map_err(|error| {
         static RATE: log::Rate = log::Rate::new();
         if !error.reason.is_empty() && RATE.allows() {

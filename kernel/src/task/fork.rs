@@ -143,6 +143,9 @@ pub fn clone(
     let number = pid.number_in(caller.pid().namespace()).ok_or(Errno::EINVAL)?;
     let kin = kin(caller, request)?;
     let space = if shares(CloneFlags::VM) { caller.space() } else { caller.space().fork(memory.clone())? };
+    if !Arc::ptr_eq(&namespaces.time, &caller.time()) {
+        space.exchange(&caller.time().vdso(), &namespaces.time.vdso())?;
+    }
     if shares(CloneFlags::CHILD_SETTID) {
         space.write(request.child_tid, &pid.number())?;
     }

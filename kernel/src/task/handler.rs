@@ -2,6 +2,7 @@
 //! (sigreturn(2)).
 
 use super::{AlternateStack, Disposition, SignalAction, SignalFlags, SignalInfo, SignalSet, Thread};
+use crate::mm::{AddressSpace, image::vdso};
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{
     UserAddr,
@@ -65,7 +66,7 @@ pub(super) fn call(
         mask: mask.0,
         stack: stack.describe(pointer),
         handler,
-        restorer: restorer.or_else(|| space.landmarks().return_code).ok_or(Errno::EFAULT)?,
+        restorer: restorer.or_else(|| signal_return(&space)).ok_or(Errno::EFAULT)?,
         switch_to: switches.then_some(top),
     };
     let low = context.push_handler(&frame, |at, bytes| space.write_bytes(at, bytes))?;
@@ -78,6 +79,11 @@ pub(super) fn call(
     let own = if action.flags.contains(SignalFlags::NO_DEFER) { SignalSet(0) } else { SignalSet::of(&[signal]) };
     signals.set_blocked(blocked.with(action.mask).with(own));
     Ok(())
+}
+
+/// What handlers return to that bring no code for it.
+fn signal_return(space: &AddressSpace) -> Option<UserAddr> {
+    vdso::signal_return().map(|offset| UserAddr(space.landmarks().vdso.0 + offset))
 }
 
 /// Goes on with what a handler interrupted (rt_sigreturn(2)). EFAULT for a frame that is none.

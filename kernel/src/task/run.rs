@@ -6,18 +6,23 @@ use super::{
     send, send_info, timers,
     wait::{Event, report_to_parent},
 };
-use crate::{cgroup::memory, mm::FaultError, sched, syscall};
+use crate::{
+    cgroup::memory,
+    mm::FaultError,
+    sched,
+    syscall::{self, Begun},
+};
 use alloc::sync::Arc;
 use core::{
     future::{Future, poll_fn},
-    task::Poll,
+    task::{Context, Poll},
 };
 use veridian_containers::{
     Signal,
     abi::{Errno, WaitStatus},
 };
 use veridian_hal::{
-    clock,
+    UserAddr, clock,
     user::{Exception, Trap, UserContext},
 };
 
@@ -67,55 +72,123 @@ async fn live(thread: &Arc<Thread>, context: &mut UserContext) -> WaitStatus {
         if memory::take_slowdown() {
             slow_down(thread).await;
         }
-        match enter_user(thread, context) {
-            Trap::Syscall => match serve_syscall(thread, context).await {
-                Served::GoesOn => {}
-                Served::Interrupted => interrupted = true,
-                Served::Ends(status) => return status,
-            },
-            Trap::PageFault { address, access } => match thread.space().fault(address, access) {
-                Ok(()) => thread.usage().count_fault(),
-                Err(FaultError::OutOfMemory) => {
-                    if oom::out_of_memory(thread) == Relief::OtherKilled {
-                        sched::yield_now().await;
+        match poll_fn(|cx| Poll::Ready(go_on(thread, context, cx))).await {
+            Stop::Attention => {}
+            Stop::Called(outcome) => {
+                if let Some(status) = settle(thread, context, outcome).await {
+                    return status;
+                }
+            }
+            Stop::Waits(call) => match wait_for(thread, call).await {
+                Some(outcome) => {
+                    if let Some(status) = settle(thread, context, outcome).await {
+                        return status;
                     }
                 }
-                Err(error) => {
-                    log::debug!("{thread:?}: {error:?} at {address:?} ({access:?}), {context:?}");
-                    let (signal, code) = match error {
-                        FaultError::Bus => (Signal::SIGBUS, BUS_ADRERR),
-                        FaultError::Denied => (Signal::SIGSEGV, SEGV_ACCERR),
-                        _ => (Signal::SIGSEGV, SEGV_MAPERR),
-                    };
-                    force(thread, signal, SignalInfo::fault(code, address.0));
-                }
+                None => interrupted = true,
             },
-            Trap::Exception(exception) => {
-                let at = context.instruction_pointer().0;
-                let (signal, info) = match exception {
-                    Exception::IllegalInstruction => (Signal::SIGILL, SignalInfo::fault(ILL_ILLOPC, at)),
-                    Exception::Breakpoint => (Signal::SIGTRAP, SignalInfo::fault(TRAP_BRKPT, at)),
-                    Exception::Arithmetic => (Signal::SIGFPE, SignalInfo::fault(FPE_INTDIV, at)),
-                    Exception::Misaligned => (Signal::SIGBUS, SignalInfo::fault(BUS_ADRALN, at)),
-                    Exception::Protection => (Signal::SIGSEGV, SignalInfo::kernel()),
-                };
-                log::debug!("{thread:?}: {exception:?}, {context:?}");
-                force(thread, signal, info);
+            Stop::Faulted(address, error) => obey_fault(thread, context, address, error).await,
+            Stop::Trapped(trap) => obey_trap(thread, context, trap).await,
+        }
+    }
+}
+
+/// Why a thread does not just go on.
+enum Stop<'a> {
+    /// Something may have to be seen to before user mode.
+    Attention,
+    /// A call has done something that is more than a result.
+    Called(Result<syscall::Outcome, Errno>),
+    /// A call may have to wait.
+    Waits(syscall::Waiting<'a>),
+    /// User code has tried with memory what cannot be.
+    Faulted(UserAddr, FaultError),
+    /// Another trap.
+    Trapped(Trap),
+}
+
+/// Runs user code, and serves what needs no waiting.
+fn go_on<'a>(thread: &'a Arc<Thread>, context: &mut UserContext, cx: &mut Context<'_>) -> Stop<'a> {
+    // Nobody but the thread itself exchanges it.
+    let space = thread.space();
+    thread.usage().run_here();
+    thread.begin_run();
+    let stop = loop {
+        // A signal sent before `begin_run` found no CPU to kick: it is looked for after it. One sent later interrupts.
+        if thread.signals().wants_attention() || memory::owes_slowdown() {
+            break Stop::Attention;
+        }
+        match sched::in_user_mode(|| context.run(space.page_table())) {
+            Trap::Syscall => match syscall::begin(thread, context, cx) {
+                Begun::Ended(Ok(syscall::Outcome::Returns(value))) => {
+                    thread.end_call();
+                    context.set_syscall_result(value as isize);
+                }
+                // (Who lacks memory may have it in a moment.)
+                Begun::Ended(Err(errno)) if errno != Errno::ENOMEM => {
+                    thread.end_call();
+                    context.set_syscall_result(errno.to_return());
+                }
+                Begun::Ended(outcome) => break Stop::Called(outcome),
+                Begun::Waits(call) => break Stop::Waits(call),
+            },
+            Trap::PageFault { address, access } => match space.fault(address, access) {
+                Ok(()) => thread.usage().count_fault(),
+                Err(error) => break Stop::Faulted(address, error),
+            },
+            trap => break Stop::Trapped(trap),
+        }
+    };
+    thread.end_run();
+    stop
+}
+
+/// Sees to what the thread has done wrong, or to an interrupt.
+async fn obey_trap(thread: &Arc<Thread>, context: &UserContext, trap: Trap) {
+    match trap {
+        Trap::Syscall | Trap::PageFault { .. } => unreachable!("served where the thread goes on"),
+        Trap::Exception(exception) => {
+            let at = context.instruction_pointer().0;
+            let (signal, info) = match exception {
+                Exception::IllegalInstruction => (Signal::SIGILL, SignalInfo::fault(ILL_ILLOPC, at)),
+                Exception::Breakpoint => (Signal::SIGTRAP, SignalInfo::fault(TRAP_BRKPT, at)),
+                Exception::Arithmetic => (Signal::SIGFPE, SignalInfo::fault(FPE_INTDIV, at)),
+                Exception::Misaligned => (Signal::SIGBUS, SignalInfo::fault(BUS_ADRALN, at)),
+                Exception::Protection => (Signal::SIGSEGV, SignalInfo::kernel()),
+            };
+            log::debug!("{thread:?}: {exception:?}, {context:?}");
+            force(thread, signal, info);
+        }
+        // An interrupt that came during a system call is taken as soon as user mode begins again: only here
+        // can a slice be over.
+        Trap::Interrupt => {
+            if let Some(signal) = thread.cpu_time_signal() {
+                send(thread, signal);
             }
-            // An interrupt that came during a system call is taken as soon as user mode begins again: only here
-            // can a slice be over.
-            Trap::Interrupt => {
-                if let Some(signal) = thread.cpu_time_signal() {
-                    send(thread, signal);
-                }
-                timers::look_at_cpu_time(thread);
-                if sched::slice_is_over() {
-                    thread.usage().count_slice();
-                    sched::yield_now().await;
-                }
+            timers::look_at_cpu_time(thread);
+            if sched::slice_is_over() {
+                thread.usage().count_slice();
+                sched::yield_now().await;
             }
         }
     }
+}
+
+/// What was tried with memory cannot be.
+async fn obey_fault(thread: &Arc<Thread>, context: &UserContext, address: UserAddr, error: FaultError) {
+    let (signal, code) = match error {
+        FaultError::OutOfMemory => {
+            if oom::out_of_memory(thread) == Relief::OtherKilled {
+                sched::yield_now().await;
+            }
+            return;
+        }
+        FaultError::Bus => (Signal::SIGBUS, BUS_ADRERR),
+        FaultError::Denied => (Signal::SIGSEGV, SEGV_ACCERR),
+        _ => (Signal::SIGSEGV, SEGV_MAPERR),
+    };
+    log::debug!("{thread:?}: {error:?} at {address:?}, {context:?}");
+    force(thread, signal, SignalInfo::fault(code, address.0));
 }
 
 /// Codes of faults (sigaction(2), `si_code`).
@@ -127,62 +200,45 @@ const BUS_ADRALN: i32 = 1;
 const BUS_ADRERR: i32 = 2;
 const TRAP_BRKPT: i32 = 1;
 
-fn enter_user(thread: &Thread, context: &mut UserContext) -> Trap {
-    let space = thread.space();
-    thread.enter_user();
-    thread.usage().enter_user();
-    // A signal sent before `enter_user` found no CPU to kick: look once more.
-    if thread.signals().wants_attention() {
-        thread.leave_user();
-        return Trap::Interrupt;
-    }
-    let trap = sched::in_user_mode(|| context.run(space.page_table()));
-    thread.leave_user();
-    trap
-}
-
-/// What became of a call.
-enum Served {
-    GoesOn,
-    /// It was given up for a signal.
-    Interrupted,
-    /// It ended the thread.
-    Ends(WaitStatus),
-}
-
-/// Serves the system call just trapped.
-async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Served {
-    let outcome = {
-        let mut call = core::pin::pin!(syscall::dispatch(thread, context));
-        poll_fn(|cx| {
-            thread.usage().end_wait();
-            if let Poll::Ready(outcome) = call.as_mut().poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            // No signal that the process has not asked to ignore lets it sleep on. What waits is dropped.
-            thread.signals().arrival.register(cx);
-            if thread.signals().wants_attention() {
-                // What has done its work in part tells so now, and is not made again.
-                return Poll::Ready(match call.as_mut().poll(cx) {
-                    Poll::Ready(outcome) => Some(outcome),
-                    Poll::Pending => None,
-                });
-            }
-            thread.usage().begin_wait();
-            Poll::Pending
-        })
-        .await
-    };
+/// Waits for what `call` has to wait for; `None` when it was given up for a signal.
+async fn wait_for(thread: &Arc<Thread>, call: syscall::Waiting<'_>) -> Option<Result<syscall::Outcome, Errno>> {
+    let mut end = core::pin::pin!(call.end());
+    let outcome = poll_fn(|cx| {
+        thread.usage().end_wait();
+        if let Poll::Ready(outcome) = end.as_mut().poll(cx) {
+            return Poll::Ready(Some(outcome));
+        }
+        // No signal that the process has not asked to ignore lets it sleep on. What waits is dropped.
+        thread.signals().arrival.register(cx);
+        if thread.signals().wants_attention() {
+            // What has done its work in part tells so now, and is not made again.
+            return Poll::Ready(match end.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => None,
+            });
+        }
+        thread.usage().begin_wait();
+        Poll::Pending
+    })
+    .await;
     thread.usage().end_wait();
-    let Some(outcome) = outcome else { return Served::Interrupted };
+    outcome
+}
+
+/// Does what a call that is over asks for; gives the status when it has ended the thread.
+async fn settle(
+    thread: &Arc<Thread>,
+    context: &mut UserContext,
+    outcome: Result<syscall::Outcome, Errno>,
+) -> Option<WaitStatus> {
     thread.end_call();
     match outcome {
         Ok(syscall::Outcome::Returns(value)) => context.set_syscall_result(value as isize),
         Ok(syscall::Outcome::Replaced) => {}
-        Ok(syscall::Outcome::Exits(status)) => return Served::Ends(status),
+        Ok(syscall::Outcome::Exits(status)) => return Some(status),
         Ok(syscall::Outcome::EndsProcess(status)) => {
             thread.process().end(status);
-            return Served::Ends(status);
+            return Some(status);
         }
         Ok(syscall::Outcome::Begins(program)) => return begin_program(thread, context, *program).await,
         Ok(syscall::Outcome::LendsMemory(child, number)) => {
@@ -207,22 +263,23 @@ async fn serve_syscall(thread: &Arc<Thread>, context: &mut UserContext) -> Serve
             }
         }
     }
-    Served::GoesOn
+    None
 }
 
-/// Exchanges the program of the process (execve(2)): the other threads end, and the leader has it then.
-async fn begin_program(thread: &Arc<Thread>, context: &mut UserContext, program: Program) -> Served {
+/// Exchanges the program of the process (execve(2)): the other threads end, and the leader has it then. Gives the status
+/// when the thread ends.
+async fn begin_program(thread: &Arc<Thread>, context: &mut UserContext, program: Program) -> Option<WaitStatus> {
     let process = thread.process();
     if process.be_alone(thread).await.is_err() {
-        return Served::Ends(process.fate().unwrap_or(WaitStatus::Exited(0)));
+        return Some(process.fate().unwrap_or(WaitStatus::Exited(0)));
     }
     *context = exec::begin(thread, program);
     if thread.is_leader() {
         process.program_begins(thread);
-        return Served::GoesOn;
+        return None;
     }
     process.hand_over(thread, context.clone());
-    Served::Ends(WaitStatus::Exited(0))
+    Some(WaitStatus::Exited(0))
 }
 
 /// Has a thread wait that has charged its memory group over `memory.high`; a signal ends the wait.

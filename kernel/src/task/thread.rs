@@ -441,12 +441,12 @@ impl Thread {
         self.held.lock().take()
     }
 
-    /// Notes on which CPU user mode begins, so that [`Self::attend`] reaches it.
-    pub(super) fn enter_user(&self) {
+    /// Notes on which CPU it goes on, in user mode and in calls that do not wait, so that [`Self::attend`] reaches it.
+    pub(super) fn begin_run(&self) {
         self.running_on.store(cpu::id(), Ordering::SeqCst);
     }
 
-    pub(super) fn leave_user(&self) {
+    pub(super) fn end_run(&self) {
         self.running_on.store(NOWHERE, Ordering::Relaxed);
     }
 

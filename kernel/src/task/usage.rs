@@ -60,7 +60,8 @@ impl Usage {
         self.cpu.load(Ordering::Relaxed)
     }
 
-    pub(super) fn enter_user(&self) {
+    /// The thread goes on on this CPU.
+    pub(super) fn run_here(&self) {
         self.cpu.store(cpu::id(), Ordering::Relaxed);
     }
 

@@ -110,11 +110,13 @@ fn flush(terminal: &Terminal, queue: usize) -> Result<(), Errno> {
         let mut state = terminal.state.lock();
         if input {
             state.discipline.flush_input();
+            state.tell(linux::TIOCPKT_FLUSHREAD);
         }
         if let Output::Master(bytes) = &mut state.output
             && output
         {
             bytes.clear();
+            state.tell(linux::TIOCPKT_FLUSHWRITE);
         }
     }
     terminal.wake();
@@ -122,12 +124,17 @@ fn flush(terminal: &Terminal, queue: usize) -> Result<(), Errno> {
 }
 
 fn hold(terminal: &Terminal, action: usize) -> Result<(), Errno> {
-    match action as u32 {
-        linux::TCOOFF => terminal.state.lock().discipline.stopped = true,
-        linux::TCOON => terminal.state.lock().discipline.stopped = false,
+    let stops = match action as u32 {
+        linux::TCOOFF => true,
+        linux::TCOON => false,
         // Nobody on the other side would listen to the characters that these send.
-        linux::TCIOFF | linux::TCION => {}
+        linux::TCIOFF | linux::TCION => return Ok(()),
         _ => return Err(Errno::EINVAL),
+    };
+    {
+        let mut state = terminal.state.lock();
+        let before = core::mem::replace(&mut state.discipline.stopped, stops);
+        state.tell_flow(before);
     }
     terminal.wake();
     Ok(())

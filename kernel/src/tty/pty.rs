@@ -26,7 +26,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     task::{Context, Poll},
 };
-use linux_raw_sys::ioctl as requests;
+use linux_raw_sys::{general as linux, ioctl as requests};
 use veridian_containers::abi::Errno;
 use veridian_hal::{UserAddr, sync::SpinLock};
 
@@ -181,13 +181,21 @@ impl FileObject for Master {
         let result = {
             let mut state = pair.terminal.state.lock();
             pair.terminal.masters.register(cx);
+            if let Some(told) = state.packet.as_mut().filter(|told| **told != 0) {
+                return Poll::Ready(sink.put(&[core::mem::take(told) as u8]).map(|()| 1));
+            }
+            let packet = state.packet.is_some();
             let Output::Master(bytes) = &mut state.output else { return Poll::Ready(Err(Errno::EIO)) };
             if bytes.is_empty() {
                 return if pair.is_abandoned() { Poll::Ready(Err(Errno::EIO)) } else { Poll::Pending };
             }
-            let count = bytes.len().min(before);
+            if packet {
+                sink.put(&[linux::TIOCPKT_DATA as u8])?;
+            }
+            let room = sink.remaining();
+            let count = bytes.len().min(room);
             let result = sink.put(&bytes.make_contiguous()[..count]);
-            bytes.drain(..before - sink.remaining());
+            bytes.drain(..room - sink.remaining());
             result
         };
         pair.terminal.writers.wake_all();
@@ -222,6 +230,9 @@ impl FileObject for Master {
         if matches!(&state.output, Output::Master(bytes) if !bytes.is_empty()) {
             ready |= Readiness::READABLE;
         }
+        if state.packet.is_some_and(|told| told != 0) {
+            ready |= Readiness::READABLE | Readiness::PRI;
+        }
         if pair.is_abandoned() {
             ready |= Readiness::HUP | Readiness::READABLE;
         }
@@ -248,6 +259,15 @@ impl FileObject for Master {
                 self.0.locked.store(locked, Ordering::Release);
             }
             requests::TIOCGPTLCK => space.write(argument, &i32::from(self.0.locked.load(Ordering::Acquire)))?,
+            requests::TIOCPKT => {
+                let on = space.read::<i32>(argument)? != 0;
+                let mut state = self.0.terminal.state.lock();
+                state.packet = on.then(|| state.packet.unwrap_or(0));
+            }
+            requests::TIOCGPKT => {
+                let on = self.0.terminal.state.lock().packet.is_some();
+                space.write(argument, &i32::from(on))?;
+            }
             requests::TIOCGPTPEER => {
                 let flags = u32::try_from(argument.0).ok().and_then(OpenFlags::from_bits).ok_or(Errno::EINVAL)?;
                 let slave = self.0.open_slave()?;

@@ -62,6 +62,8 @@ pub(super) struct State {
     pub owner: Option<Owner>,
     /// The other side is gone: reads end, writes fail.
     pub hung_up: bool,
+    /// Packet mode (TIOCPKT): what has happened that the master is told of before it is given more output.
+    pub packet: Option<u32>,
     /// Wakes a read that waits no longer than VTIME.
     timer: Option<(u64, Sleep)>,
 }
@@ -86,6 +88,7 @@ impl Terminal {
             window: WindowSize::default(),
             owner: None,
             hung_up: false,
+            packet: None,
             timer: None,
         };
         Self {
@@ -102,6 +105,7 @@ impl Terminal {
         let mut signals = heapless::Vec::<Signal, 8>::new();
         let owner = {
             let mut state = self.state.lock();
+            let stopped = state.discipline.stopped;
             let State { discipline, output, owner, .. } = &mut *state;
             while !signals.is_full()
                 && discipline.has_room()
@@ -112,7 +116,12 @@ impl Terminal {
                 // Room was made sure of.
                 signals.extend(signal);
             }
-            *owner
+            let (owner, flushes) = (*owner, !signals.is_empty() && !discipline.termios.local(linux::NOFLSH));
+            state.tell_flow(stopped);
+            if flushes {
+                state.tell(linux::TIOCPKT_FLUSHREAD);
+            }
+            owner
         };
         for signal in signals {
             owner.inspect(|owner| task::send_to_group(owner.foreground, signal));
@@ -217,8 +226,14 @@ impl Terminal {
             let mut state = self.state.lock();
             if flush {
                 state.discipline.flush_input();
+                state.tell(linux::TIOCPKT_FLUSHREAD);
             }
+            let (stopped, usual) = (state.discipline.stopped, state.discipline.termios.has_usual_flow());
             state.discipline.set(termios);
+            state.tell_flow(stopped);
+            if termios.has_usual_flow() != usual {
+                state.tell(if usual { linux::TIOCPKT_NOSTOP } else { linux::TIOCPKT_DOSTOP });
+            }
         }
         self.wake();
     }
@@ -306,6 +321,26 @@ impl State {
             discipline.put(byte, &mut |bytes| drop(shown.extend_from_slice(bytes)));
         }
         output.echo(&shown);
+    }
+
+    /// Tells the master of something, in packet mode: the last of two that exclude each other.
+    pub fn tell(&mut self, what: u32) {
+        let undone = match what {
+            linux::TIOCPKT_STOP => linux::TIOCPKT_START,
+            linux::TIOCPKT_START => linux::TIOCPKT_STOP,
+            linux::TIOCPKT_NOSTOP => linux::TIOCPKT_DOSTOP,
+            linux::TIOCPKT_DOSTOP => linux::TIOCPKT_NOSTOP,
+            _ => 0,
+        };
+        self.packet = self.packet.map(|told| told & !undone | what);
+    }
+
+    /// Tells the master whether output was stopped or goes on, if that is another than before.
+    pub fn tell_flow(&mut self, before: bool) {
+        let now = self.discipline.stopped;
+        if now != before {
+            self.tell(if now { linux::TIOCPKT_STOP } else { linux::TIOCPKT_START });
+        }
     }
 
     fn room(&self) -> usize {

@@ -42,6 +42,11 @@ impl Termios {
         self.local(linux::ICANON)
     }
 
+    /// Whether ^S and ^Q stop output and have it go on.
+    pub const fn has_usual_flow(&self) -> bool {
+        self.input(linux::IXON) && self.is(0x13, linux::VSTOP) && self.is(0x11, linux::VSTART)
+    }
+
     /// The special character at `index` of `c_cc`.
     pub const fn character(&self, index: u32) -> u8 {
         self.characters[index as usize]

@@ -34,11 +34,12 @@ mod random;
 mod registers;
 mod signal;
 mod timer;
+mod vdso;
 mod vectors;
 
 pub use context::UserContext;
 pub use memory::USER_END;
-pub use signal::{LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE};
+pub use signal::LEAST_SIGNAL_STACK;
 pub(crate) use {
     address_space::{activate, deactivate, flush_pages, published_entry},
     backtrace::backtrace,
@@ -49,7 +50,8 @@ pub(crate) use {
     memory::{Format, phys_to_virt},
     power::{exit, halt_or_exit_after_panic},
     random::hardware_random,
-    timer::{boot_time_unix, now_ns, set_deadline},
+    timer::{boot_time_unix, counter_scale, now_ns, set_deadline, ticks, ticks_to_ns},
+    vdso::vdso,
 };
 
 /// What uname(2) gives as machine.

@@ -9,9 +9,6 @@ use crate::{
 /// What sigaltstack(2) accepts at least (MINSIGSTKSZ).
 pub const LEAST_SIGNAL_STACK: usize = 5120;
 
-/// What a handler returns to that brings no code for it: `mov x8, #139; svc #0`, which debuggers know, behind a `nop`.
-pub const SIGNAL_RETURN_CODE: &[u32] = &[0xd503_201f, 0xd280_1168, 0xd400_0001];
-
 /// Words of `ucontext_t` up to the records behind the registers.
 const CONTEXT: usize = 58;
 /// Places in it, in words.

@@ -60,6 +60,7 @@ pub(super) fn silence() {
     synchronize!();
 }
 
+#[inline]
 fn counter() -> u64 {
     // Not read ahead of what came before: time never goes back from one CPU to another.
     synchronize!();
@@ -70,11 +71,27 @@ fn scale(value: u64, by: u64) -> u64 {
     ((u128::from(value) * u128::from(by)) >> 32) as u64
 }
 
+/// See [`crate::clock::ticks`].
+#[inline]
+pub(crate) fn ticks() -> u64 {
+    counter()
+}
+
+/// See [`crate::clock::ticks_to_ns`].
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
+    CLOCK.get().map_or(0, |clock| scale(ticks, clock.nanoseconds_of_tick))
+}
+
 pub(crate) fn now_ns() -> u64 {
     match CLOCK.get() {
         Some(clock) => scale(counter() - clock.start, clock.nanoseconds_of_tick),
         None => 0,
     }
+}
+
+/// What the counter was at time 0, and the nanoseconds of its tick times 2^32.
+pub(crate) fn counter_scale() -> [u64; 2] {
+    CLOCK.get().map_or([0; 2], |clock| [clock.start, clock.nanoseconds_of_tick])
 }
 
 pub(crate) fn set_deadline(deadline_ns: u64) {

@@ -7,6 +7,7 @@ use crate::{
     cpu::Events,
     mem::{PageFormat, PageTable, Protection, TABLE_ENTRIES},
     user::Access,
+    vdso::Vdso,
 };
 use alloc::sync::Arc;
 use core::cell::{Cell, RefCell};
@@ -26,8 +27,6 @@ pub const DESCRIPTION: &str = "hosted";
 pub const ELF_MACHINE: u16 = 62;
 /// First address behind the user half: that of four-level tables.
 pub const USER_END: usize = 1 << 47;
-/// No instruction of the simulated machine: its handlers bring their own.
-pub const SIGNAL_RETURN_CODE: &[u32] = &[0];
 /// The smallest alternate stack.
 pub const LEAST_SIGNAL_STACK: usize = 2048;
 
@@ -198,7 +197,26 @@ pub(crate) fn now_ns() -> u64 {
     BOOT.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
+pub(crate) fn ticks() -> u64 {
+    now_ns()
+}
+
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
+    ticks
+}
+
 pub(crate) fn set_deadline(_deadline_ns: u64) {}
+
+/// See [`crate::vdso`]: nothing that runs.
+pub(crate) fn vdso() -> Vdso {
+    let names = &["clock_gettime", "gettimeofday", "rt_sigreturn"];
+    Vdso { code: &[0; 96], names, offsets: &[64, 72, 80], signal_return: Some(2), version: "HOSTED_1" }
+}
+
+/// The counter of nanoseconds.
+pub(crate) fn counter_scale() -> [u64; 2] {
+    [0, 1 << 32]
+}
 
 pub(crate) fn boot_time_unix() -> Option<u64> {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok().map(|d| d.as_secs())

@@ -11,6 +11,8 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Ticks of `time` in a second. Never 0.
 static FREQUENCY: AtomicU64 = AtomicU64::new(10_000_000);
+/// Nanoseconds of a tick, times 2^32.
+static NS_PER_TICK: AtomicU64 = AtomicU64::new(100 << 32);
 /// What `time` was when the kernel began.
 static START: AtomicU64 = AtomicU64::new(0);
 /// Whether S-mode has a timer compare register of its own.
@@ -23,19 +25,29 @@ pub(super) fn init(frequency: u64, has_sstc: bool, date: Option<Node<'_>>) {
     assert!(frequency != 0, "the timebase of the device tree stands still");
     START.store(ticks(), Ordering::Relaxed);
     FREQUENCY.store(frequency, Ordering::Relaxed);
+    NS_PER_TICK.store((NS_PER_SECOND << 32) / frequency, Ordering::Relaxed);
     HAS_SSTC.store(has_sstc, Ordering::Relaxed);
     RTC.store(date.and_then(|node| node.address()).unwrap_or(0), Ordering::Relaxed);
 }
 
+/// See [`crate::clock::ticks`].
 #[inline]
-fn ticks() -> u64 {
+pub(crate) fn ticks() -> u64 {
     read_csr!("time") as u64
 }
 
 pub(crate) fn now_ns() -> u64 {
-    let frequency = FREQUENCY.load(Ordering::Relaxed);
-    let ticks = ticks() - START.load(Ordering::Relaxed);
-    ticks / frequency * NS_PER_SECOND + ticks % frequency * NS_PER_SECOND / frequency
+    ticks_to_ns(ticks() - START.load(Ordering::Relaxed))
+}
+
+/// See [`crate::clock::ticks_to_ns`].
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
+    ((u128::from(ticks) * u128::from(NS_PER_TICK.load(Ordering::Relaxed))) >> 32) as u64
+}
+
+/// What `time` was at time 0, and the nanoseconds of its tick times 2^32.
+pub(crate) fn counter_scale() -> [u64; 2] {
+    [&START, &NS_PER_TICK].map(|value| value.load(Ordering::Relaxed))
 }
 
 pub(crate) fn set_deadline(deadline_ns: u64) {

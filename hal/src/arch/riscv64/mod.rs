@@ -26,14 +26,15 @@ mod random;
 mod sbi;
 mod signal;
 mod trap;
+mod vdso;
 
 use crate::PhysAddr;
 
 pub use context::UserContext;
-pub use signal::{LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE};
+pub use signal::LEAST_SIGNAL_STACK;
 pub(crate) use {
     boot::{describe_cpu, hardware_capabilities},
-    clock::{boot_time_unix, now_ns, set_deadline},
+    clock::{boot_time_unix, counter_scale, now_ns, set_deadline, ticks, ticks_to_ns},
     console::{console_read, console_write},
     copy::{copy_from_user, copy_to_user},
     cpu::{cpu_count, cpu_id, idle, relax, send_kick, start_cpus, take_events},
@@ -41,6 +42,7 @@ pub(crate) use {
     power::{exit, halt_or_exit_after_panic},
     random::hardware_random,
     trap::backtrace,
+    vdso::vdso,
 };
 
 /// What uname(2) gives as machine.

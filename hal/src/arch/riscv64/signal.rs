@@ -9,9 +9,6 @@ use crate::{
 /// What sigaltstack(2) accepts at least (MINSIGSTKSZ).
 pub const LEAST_SIGNAL_STACK: usize = 2048;
 
-/// What a handler returns to, as programs bring no code for it here: `li a7, 139; ecall`.
-pub const SIGNAL_RETURN_CODE: &[u32] = &[0x08b0_0893, 0x0000_0073];
-
 /// Words of `ucontext_t`.
 const CONTEXT: usize = 120;
 /// Places in it, in words: the program counter stands where register 0 would.

@@ -25,6 +25,7 @@ mod signal;
 mod smp;
 mod time;
 mod traps;
+mod vdso;
 
 use crate::cpu::Events;
 use core::sync::atomic::Ordering;
@@ -39,9 +40,10 @@ pub(crate) use kernel_space::phys_to_virt;
 pub(crate) use paging::{Format, activate, deactivate, flush_pages, published_entry};
 pub(crate) use power::{exit, halt_or_exit_after_panic};
 pub(crate) use serial::{console_read, console_write};
-pub use signal::{LEAST_SIGNAL_STACK, SIGNAL_RETURN_CODE};
+pub use signal::LEAST_SIGNAL_STACK;
 pub(crate) use smp::{cpu_count, start_cpus};
-pub(crate) use time::{boot_time_unix, now_ns, set_deadline};
+pub(crate) use time::{boot_time_unix, counter_scale, now_ns, set_deadline, ticks, ticks_to_ns};
+pub(crate) use vdso::vdso;
 
 /// What uname(2) gives as machine.
 pub const DESCRIPTION: &str = "x86_64";

@@ -13,9 +13,6 @@ use crate::{
 /// What sigaltstack(2) accepts at least (MINSIGSTKSZ).
 pub const LEAST_SIGNAL_STACK: usize = 2048;
 
-/// There is none: the C library brings its own.
-pub const SIGNAL_RETURN_CODE: &[u32] = &[];
-
 /// Below the stack pointer a function may use this much without moving it (the psABI's red zone).
 const RED_ZONE: usize = 128;
 /// Words of the frame before `siginfo_t`, which ends it.

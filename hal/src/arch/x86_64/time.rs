@@ -139,11 +139,28 @@ fn against_interval_timer() -> (u64, u64) {
     (ticks * PIT_HZ / steps.max(1), timer_steps * PIT_HZ / steps.max(1))
 }
 
+/// See [`crate::clock::ticks`].
+#[inline]
+pub(crate) fn ticks() -> u64 {
+    rdtsc()
+}
+
+/// See [`crate::clock::ticks_to_ns`].
+#[inline]
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
+    scale(ticks, NS_PER_TICK.load(Ordering::Relaxed))
+}
+
 /// Nanoseconds since the clock was started.
 #[inline]
 pub(crate) fn now_ns() -> u64 {
     // A counter a little behind on another CPU must not come out as a huge time.
-    scale(rdtsc().saturating_sub(TSC_BASE.load(Ordering::Relaxed)), NS_PER_TICK.load(Ordering::Relaxed))
+    ticks_to_ns(rdtsc().saturating_sub(TSC_BASE.load(Ordering::Relaxed)))
+}
+
+/// What the counter was at time 0, and the nanoseconds of its step times 2^32.
+pub(crate) fn counter_scale() -> [u64; 2] {
+    [&TSC_BASE, &NS_PER_TICK].map(|value| value.load(Ordering::Relaxed))
 }
 
 /// See [`crate::clock::set_deadline`].

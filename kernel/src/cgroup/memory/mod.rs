@@ -61,6 +61,11 @@ fn slowdown() -> &'static AtomicBool {
     SLOWDOWN.call_once(|| PerCpu::new(|_| AtomicBool::new(false))).get()
 }
 
+/// Whether [`take_slowdown`] has something to tell.
+pub fn owes_slowdown() -> bool {
+    slowdown().load(Ordering::Relaxed)
+}
+
 /// Whether something was charged on this CPU over a `memory.high` since this was last asked: whoever runs here is to
 /// look at [`MemoryGroup::penalty_ns`] before it goes back to user mode.
 pub fn take_slowdown() -> bool {

@@ -4,11 +4,10 @@ use super::File;
 use crate::{
     cgroup::MemoryGroup,
     fs::{
-        Access, FileObject, OpenFlags,
+        Access, FileObject, OpenFlags, Positioned,
         inode::Content,
         inotify::Events,
         io::{Sink, Source},
-        synthetic::OpenText,
         tmpfs::Data,
     },
 };
@@ -42,8 +41,8 @@ impl File {
         let data = match self.readable()? {
             Content::Regular(data) => data,
             _ if self.inode.is_directory() => return Poll::Ready(Err(Errno::EISDIR)),
-            _ => match self.object::<OpenText>() {
-                Some(text) => return Poll::Ready(self.at_offset(|at| text.read_at(at, sink))),
+            _ => match self.positioned() {
+                Some(object) => return Poll::Ready(self.at_offset(|at| object.read_at(at, sink))),
                 None => return self.poll_object(|object| object.poll_read(cx, sink)),
             },
         };
@@ -77,10 +76,10 @@ impl File {
                 Poll::Ready(result)
             }
             _ if self.inode.is_directory() => Poll::Ready(Err(Errno::EISDIR)),
-            _ => match self.object::<OpenText>() {
-                Some(text) => Poll::Ready(text.read_at(at, sink)),
+            _ => match self.positioned() {
+                Some(object) => Poll::Ready(object.read_at(at, sink)),
                 None => {
-                    self.positioned()?;
+                    self.ignores_offsets()?;
                     self.poll_object(|object| object.poll_read(cx, sink))
                 }
             },
@@ -103,8 +102,8 @@ impl File {
         most: u64,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
-            let result = match self.object::<OpenText>() {
-                Some(text) => Poll::Ready(self.at_offset(|_| text.write(source))),
+            let result = match self.positioned() {
+                Some(object) => Poll::Ready(self.at_offset(|at| object.write_at(at, source))),
                 None => self.poll_object(|object| object.poll_write(cx, source, memory)),
             };
             self.transferred(&result, Events::MODIFY);
@@ -163,10 +162,10 @@ impl File {
         most: u64,
     ) -> Poll<Result<usize, Errno>> {
         let Content::Regular(data) = self.writable()? else {
-            if let Some(text) = self.object::<OpenText>() {
-                return Poll::Ready(text.write(source));
+            if let Some(object) = self.positioned() {
+                return Poll::Ready(object.write_at(at, source));
             }
-            self.positioned()?;
+            self.ignores_offsets()?;
             return self.poll_object(|object| object.poll_write(cx, source, memory));
         };
         if self.flags().contains(OpenFlags::APPEND) {
@@ -190,11 +189,11 @@ impl File {
                 }
                 _ => data.length_bytes(),
             },
-            _ if self.inode.is_directory() || self.object::<OpenText>().is_some() => match whence {
+            _ if self.inode.is_directory() || self.positioned().is_some() => match whence {
                 Whence::Set | Whence::Current => 0,
                 _ => return Err(Errno::EINVAL),
             },
-            _ => return self.positioned().map(|()| 0),
+            _ => return self.ignores_offsets().map(|()| 0),
         };
         let mut offset = self.offset.lock();
         let from = match whence {
@@ -223,8 +222,12 @@ impl File {
         Ok(moved)
     }
 
+    fn positioned(&self) -> Option<&dyn Positioned> {
+        self.object.as_ref()?.positioned()
+    }
+
     /// ESPIPE for an object that has no offsets.
-    fn positioned(&self) -> Result<(), Errno> {
+    fn ignores_offsets(&self) -> Result<(), Errno> {
         let ignores = self.object.as_ref().is_some_and(|object| object.ignores_offsets());
         if ignores { Ok(()) } else { Err(Errno::ESPIPE) }
     }

@@ -1,8 +1,8 @@
 //! Directories whose names are known beforehand: a table of rows, each of which shows something of the same thing.
 
 use crate::fs::{
-    Access, Caller, FileType, Location,
-    synthetic::{Directory, Entry, Link, Listed, Node, Opener, Ownership, Target, Text, list_names},
+    Access, Caller, FileObject, FileType, Location,
+    synthetic::{Directory, Entry, Link, Listed, Node, Openable, Opener, Ownership, Target, Text, list_names},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt::{self, Debug};
@@ -53,6 +53,8 @@ pub enum Kind<T: 'static> {
     Text(Read<T>),
     /// A text that can be written.
     Written(Read<T>, Write<T>),
+    /// What gives an object of its own to who opens it.
+    Object(fn(&T) -> Result<Arc<dyn FileObject>, Errno>),
     /// A link by path.
     Link(fn(&T, &Caller<'_>) -> Result<Vec<u8>, Errno>),
     /// A magic link: what readlink(2) says, and where it leads.
@@ -90,7 +92,7 @@ impl<T: Shown> Row<T> {
     /// What kind of file it is.
     pub fn file_type(&self) -> FileType {
         match self.kind {
-            Kind::Text(_) | Kind::Written(..) => FileType::Regular,
+            Kind::Text(_) | Kind::Written(..) | Kind::Object(_) => FileType::Regular,
             Kind::Link(_) | Kind::Magic(..) => FileType::Symlink,
             Kind::Directory(_) => FileType::Directory,
         }
@@ -101,6 +103,7 @@ impl<T: Shown> Row<T> {
         let cell = || Cell { shown: shown.clone(), row: self };
         match self.kind {
             Kind::Text(_) | Kind::Written(..) => Node::Text(Arc::new(cell())),
+            Kind::Object(_) => Node::Object(Arc::new(cell())),
             Kind::Link(_) | Kind::Magic(..) => Node::Link(Arc::new(cell())),
             Kind::Directory(of) => Node::Directory(of(shown)),
         }
@@ -186,6 +189,16 @@ impl<T: Shown> Text for Cell<T> {
         match self.row.kind {
             Kind::Written(_, write) => write(&self.shown, bytes, opener),
             _ => Err(Errno::EIO),
+        }
+    }
+}
+
+impl<T: Shown> Openable for Cell<T> {
+    fn open(&self, caller: &Caller<'_>, _: Access) -> Result<Arc<dyn FileObject>, Errno> {
+        self.permit(caller)?;
+        match self.row.kind {
+            Kind::Object(open) => open(&self.shown),
+            _ => Err(Errno::EINVAL),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Opener, Text, WRITE_MAX};
 use crate::{
     cgroup::{MemoryGroup, memory::Kind},
     fs::{
-        FileObject, Readiness,
+        FileObject, Positioned, Readiness,
         io::{Sink, Source, moved},
     },
     mm::filled,
@@ -65,28 +65,6 @@ impl OpenText {
         Self { node, opener, kept: SpinLock::new(None), changes, seen }
     }
 
-    /// Reads at `offset`: from 0 on, the text is made anew.
-    pub(in crate::fs) fn read_at(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize, Errno> {
-        let kept = self.kept.lock().clone();
-        let pages = match kept {
-            Some(pages) if offset > 0 => pages,
-            _ => self.make()?,
-        };
-        pages.read(offset, sink)
-    }
-
-    /// Takes what one write brings.
-    pub(in crate::fs) fn write(&self, source: &mut dyn Source) -> Result<usize, Errno> {
-        let count = source.remaining();
-        if count > WRITE_MAX {
-            return Err(Errno::E2BIG);
-        }
-        let mut bytes = filled(0, count)?;
-        source.take(&mut bytes)?;
-        self.node.write(&bytes, &self.opener)?;
-        Ok(count)
-    }
-
     fn make(&self) -> Result<Arc<Pages>, Errno> {
         if let Some(changes) = &self.changes {
             self.seen.store(changes.count(), Ordering::Release);
@@ -99,7 +77,35 @@ impl OpenText {
     }
 }
 
+impl Positioned for OpenText {
+    /// From 0 on, the text is made anew.
+    fn read_at(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        let kept = self.kept.lock().clone();
+        let pages = match kept {
+            Some(pages) if offset > 0 => pages,
+            _ => self.make()?,
+        };
+        pages.read(offset, sink)
+    }
+
+    /// Takes what one write brings, wherever it is.
+    fn write_at(&self, _: u64, source: &mut dyn Source) -> Result<usize, Errno> {
+        let count = source.remaining();
+        if count > WRITE_MAX {
+            return Err(Errno::E2BIG);
+        }
+        let mut bytes = filled(0, count)?;
+        source.take(&mut bytes)?;
+        self.node.write(&bytes, &self.opener)?;
+        Ok(count)
+    }
+}
+
 impl FileObject for OpenText {
+    fn positioned(&self) -> Option<&dyn Positioned> {
+        Some(self)
+    }
+
     fn poll_ready(&self, cx: &mut Context<'_>, _: Readiness) -> Readiness {
         let always = Readiness::READABLE | Readiness::WRITABLE;
         let Some(changes) = &self.changes else { return always };

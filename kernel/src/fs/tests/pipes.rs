@@ -100,4 +100,10 @@ fn a_fifo_waits_for_its_other_end() {
     drop(world.open("/fifo", OpenFlags::WRONLY).expect("opening"));
     assert!(read.poll_opened(&mut task()).is_ready());
     assert_eq!(read_from(&read, &mut bytes), Ok(0));
+    // So has one that was there first, and is gone before the reader looks.
+    drop(read);
+    let write = world.open("/fifo", OpenFlags::WRONLY).expect("opening");
+    let read = world.open("/fifo", OpenFlags::empty()).expect("opening");
+    drop(write);
+    assert!(read.poll_opened(&mut task()).is_ready());
 }

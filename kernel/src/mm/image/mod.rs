@@ -8,7 +8,7 @@ use alloc::{borrow::Cow, sync::Arc};
 use core::fmt;
 use veridian_containers::abi::Errno;
 use veridian_hal::{
-    PAGE_SIZE, UserAddr, arch,
+    PAGE_SIZE, UserAddr,
     mem::{OutOfFrames, Protection},
 };
 
@@ -17,11 +17,11 @@ use crate::cgroup::{MemoryGroup, memory::OutOfMemory};
 
 mod arguments;
 mod headers;
-mod return_code;
 mod script;
 mod stack;
 #[cfg(test)]
 mod tests;
+pub mod vdso;
 
 pub use arguments::Arguments;
 use headers::{Headers, Segment};
@@ -96,6 +96,8 @@ pub struct Program<'a> {
     pub random: [u8; 16],
     /// Limits on its memory.
     pub limits: Limits,
+    /// The [`vdso`] of its clocks.
+    pub vdso: Arc<dyn PageSource>,
     /// Where its parts go.
     pub layout: Layout,
 }
@@ -186,12 +188,12 @@ pub fn load(program: &Program<'_>, memory: &Arc<MemoryGroup>) -> Result<Image, E
         .map_err(|errno| ExecError { errno, ..ExecError::out_of_memory() })?;
     program.elf.map(&space, bias)?;
     let interpreter = program.interpreter.map(|elf| load_interpreter(&space, elf)).transpose()?;
-    let places = stack::Places { bias, interpreter_bias: interpreter.as_ref().map_or(0, |loaded| loaded.bias) };
+    let vdso = map_vdso(&space, program.vdso.clone())?;
+    let places = stack::Places { bias, interpreter_bias: interpreter.as_ref().map_or(0, |loaded| loaded.bias), vdso };
     let stack = stack::build(&space, program, places)?;
     space.set_heap_start(headers.end() + bias + program.layout.heap_gap);
-    let return_code = map_return_code(&space)?;
     space.set_landmarks(Landmarks {
-        return_code,
+        vdso,
         executable: Some(program.elf.file.clone()),
         code: headers.stretch(Protection::EXECUTE, bias),
         data: headers.stretch(Protection::WRITE, bias),
@@ -216,18 +218,12 @@ fn load_interpreter(space: &AddressSpace, elf: &Elf) -> Result<Interpreter, Exec
     Ok(Interpreter { bias, entry: headers.entry + bias })
 }
 
-/// Maps the code that handlers of signals return to, where the architecture has it.
-fn map_return_code(space: &AddressSpace) -> Result<Option<UserAddr>, ExecError> {
-    if arch::SIGNAL_RETURN_CODE.is_empty() {
-        return Ok(None);
-    }
-    let content = Content::PrivateFile { source: return_code::page()?, first: 0 };
+/// Maps the library that the kernel gives to each program.
+fn map_vdso(space: &AddressSpace, source: Arc<dyn PageSource>) -> Result<UserAddr, ExecError> {
     let allowed = Protection::READ | Protection::EXECUTE;
-    let place = Place::Near(UserAddr(0));
-    let at = space
-        .map(Mapping { content, allowed, ..Mapping::private(place, PAGE_SIZE, allowed) })
-        .map_err(|_| ExecError::out_of_memory())?;
-    Ok(Some(UserAddr(at.0 + return_code::OFFSET)))
+    let content = Content::PrivateFile { source, first: 0 };
+    let mapping = Mapping { content, allowed, ..Mapping::private(Place::Near(UserAddr(0)), PAGE_SIZE, allowed) };
+    space.map(mapping).map_err(|_| ExecError::out_of_memory())
 }
 
 fn map_segment(

@@ -31,6 +31,8 @@ pub(super) struct Places {
     pub bias: usize,
     /// What its interpreter was moved by; 0 without one.
     pub interpreter_bias: usize,
+    /// Where the vDSO is.
+    pub vdso: UserAddr,
 }
 
 /// Maps the stack and fills it.
@@ -58,7 +60,8 @@ pub(super) fn build(space: &AddressSpace, program: &Program<'_>, places: Places)
 
     let identity = program.identity;
     let [features, more_features] = cpu::hardware_capabilities();
-    let auxiliary: [(u32, usize); 20] = [
+    let auxiliary: [(u32, usize); 21] = [
+        (auxvec::AT_SYSINFO_EHDR, places.vdso.0),
         (auxvec::AT_PHDR, headers.headers_address.map_or(0, |at| at + bias)),
         (auxvec::AT_PHENT, 56),
         (auxvec::AT_PHNUM, headers.header_count),

@@ -102,7 +102,8 @@ fn load_elf(
 ) -> Result<Image, ExecError> {
     let identity = Identity { uid: 1, euid: 2, gid: 3, egid: 4, secure: true };
     let path = b"/bin/program";
-    load(&Program { elf, interpreter, path, argv, envp, identity, random: [7; 16], limits, layout }, memory)
+    let vdso = TestFile::new(vec![0; PAGE_SIZE]);
+    load(&Program { elf, interpreter, path, argv, envp, identity, random: [7; 16], limits, vdso, layout }, memory)
 }
 
 /// A program, and an interpreter that is position-independent, in memory.

@@ -18,7 +18,7 @@ const MSG_STAT_ANY: u32 = 13;
 /// Where the bytes begin in a `struct msgbuf`.
 const BYTES_AT: usize = size_of::<i64>();
 
-pub async fn msgget(thread: &Thread, key: i32, flags: u32) -> Result<usize, Errno> {
+pub fn msgget(thread: &Thread, key: i32, flags: u32) -> Result<usize, Errno> {
     let here = Here::of(thread);
     let limits = here.namespace.limits();
     here.namespace.queues.get(&here.caller(thread), &limits, key, flags).map(|id| id as usize)
@@ -68,7 +68,7 @@ pub async fn msgrcv(
     Ok(told.len())
 }
 
-pub async fn msgctl(thread: &Thread, id: i32, command: u32, at: UserAddr) -> Result<usize, Errno> {
+pub fn msgctl(thread: &Thread, id: i32, command: u32, at: UserAddr) -> Result<usize, Errno> {
     let here = Here::of(thread);
     let caller = here.caller(thread);
     let queues = &here.namespace.queues;

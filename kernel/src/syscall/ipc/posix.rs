@@ -19,13 +19,7 @@ use veridian_hal::UserAddr;
 const SIGEV_SIGNAL: i32 = 0;
 const SIGEV_NONE: i32 = 1;
 
-pub async fn mq_open(
-    thread: &Thread,
-    name: UserAddr,
-    flags: u32,
-    mode: u32,
-    attributes: UserAddr,
-) -> Result<usize, Errno> {
+pub fn mq_open(thread: &Thread, name: UserAddr, flags: u32, mode: u32, attributes: UserAddr) -> Result<usize, Errno> {
     let flags = OpenFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let access = match flags & (OpenFlags::WRONLY | OpenFlags::RDWR) {
         OpenFlags::WRONLY => Access::WRITE,
@@ -55,7 +49,7 @@ pub async fn mq_open(
     thread.with_files(|files| files.insert(file, flags.contains(OpenFlags::CLOEXEC))).map(|fd| fd as usize)
 }
 
-pub async fn mq_unlink(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
+pub fn mq_unlink(thread: &Thread, name: UserAddr) -> Result<usize, Errno> {
     let name = thread.space().read_c_string(name, PATH_MAX - 1)?;
     let here = Here::of(thread);
     here.namespace.posix.unlink(&here.caller(thread), &name)?;
@@ -126,7 +120,7 @@ pub async fn mq_timedreceive(
 }
 
 /// mq_notify(2): by a signal, or not at all. SIGEV_THREAD, which the C library builds on netlink, is EINVAL.
-pub async fn mq_notify(thread: &Arc<Thread>, fd: i32, event: UserAddr) -> Result<usize, Errno> {
+pub fn mq_notify(thread: &Arc<Thread>, fd: i32, event: UserAddr) -> Result<usize, Errno> {
     let file = open_queue(thread, fd, Access::empty())?;
     let queue = file.object::<OpenQueue>().ok_or(Errno::EBADF)?;
     if event == UserAddr(0) {
@@ -143,7 +137,7 @@ pub async fn mq_notify(thread: &Arc<Thread>, fd: i32, event: UserAddr) -> Result
     Ok(0)
 }
 
-pub async fn mq_getsetattr(thread: &Thread, fd: i32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
+pub fn mq_getsetattr(thread: &Thread, fd: i32, new: UserAddr, old: UserAddr) -> Result<usize, Errno> {
     let nonblock = i64::from(OpenFlags::NONBLOCK.bits());
     let space = thread.space();
     let new: Option<QueueAttributes> = if new == UserAddr(0) { None } else { Some(space.read(new)?) };

@@ -27,7 +27,7 @@ const SEM_INFO: u32 = 19;
 const SEM_STAT_ANY: u32 = 20;
 const SEM_UNDO: u32 = 0x1000;
 
-pub async fn semget(thread: &Thread, key: i32, count: i32, flags: u32) -> Result<usize, Errno> {
+pub fn semget(thread: &Thread, key: i32, count: i32, flags: u32) -> Result<usize, Errno> {
     let here = Here::of(thread);
     let limits = here.namespace.limits();
     here.namespace.semaphores.get(&here.caller(thread), &limits, key, count, flags).map(|id| id as usize)
@@ -70,7 +70,7 @@ pub async fn semtimedop(
 }
 
 /// semctl(2). `argument` is the union's: a number or an address.
-pub async fn semctl(thread: &Thread, id: i32, index: i32, command: u32, argument: usize) -> Result<usize, Errno> {
+pub fn semctl(thread: &Thread, id: i32, index: i32, command: u32, argument: usize) -> Result<usize, Errno> {
     let here = Here::of(thread);
     let caller = here.caller(thread);
     let semaphores = &here.namespace.semaphores;

@@ -22,14 +22,14 @@ const SHM_STAT: u32 = 13;
 const SHM_INFO: u32 = 14;
 const SHM_STAT_ANY: u32 = 15;
 
-pub async fn shmget(thread: &Thread, key: i32, bytes: u64, flags: u32) -> Result<usize, Errno> {
+pub fn shmget(thread: &Thread, key: i32, bytes: u64, flags: u32) -> Result<usize, Errno> {
     let here = Here::of(thread);
     let limits = here.namespace.limits();
     here.namespace.segments.get(&here.caller(thread), &limits, key, bytes, flags).map(|id| id as usize)
 }
 
 /// shmat(2): the address.
-pub async fn shmat(thread: &Thread, id: i32, at: UserAddr, flags: u32) -> Result<usize, Errno> {
+pub fn shmat(thread: &Thread, id: i32, at: UserAddr, flags: u32) -> Result<usize, Errno> {
     if flags & !(SHM_RDONLY | SHM_RND | SHM_REMAP | SHM_EXEC) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -61,7 +61,7 @@ pub async fn shmat(thread: &Thread, id: i32, at: UserAddr, flags: u32) -> Result
     Ok(start.0)
 }
 
-pub async fn shmdt(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
+pub fn shmdt(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
     if !at.is_page_aligned() {
         return Err(Errno::EINVAL);
     }
@@ -71,7 +71,7 @@ pub async fn shmdt(thread: &Thread, at: UserAddr) -> Result<usize, Errno> {
     Ok(0)
 }
 
-pub async fn shmctl(thread: &Thread, id: i32, command: u32, at: UserAddr) -> Result<usize, Errno> {
+pub fn shmctl(thread: &Thread, id: i32, command: u32, at: UserAddr) -> Result<usize, Errno> {
     let here = Here::of(thread);
     let caller = here.caller(thread);
     let segments = &here.namespace.segments;

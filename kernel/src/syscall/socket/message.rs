@@ -254,7 +254,7 @@ fn check_credentials(thread: &Thread, body: &[u8]) -> Result<(), Errno> {
     let (uid, gid) = (users.user(claimed.uid)?, users.group(claimed.gid)?);
     let own_uid = [who.uid, who.euid, who.suid].contains(&uid) || who.capable_at_home(Capabilities::SETUID);
     let own_gid = [who.gid, who.egid, who.sgid].contains(&gid) || who.capable_at_home(Capabilities::SETGID);
-    if claimed.pid == thread.pid().number() && own_uid && own_gid { Ok(()) } else { Err(Errno::EPERM) }
+    if claimed.pid == thread.process().leader_pid().number() && own_uid && own_gid { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 /// Receives: of a stream all that is asked, if it is to.

@@ -54,7 +54,7 @@ impl Here {
         Asker {
             credentials: &self.credentials,
             memory: &self.memory,
-            pid: thread.pid(),
+            pid: thread.process().leader_pid(),
             files_under_way: self.files_under_way,
         }
     }
@@ -143,14 +143,14 @@ fn insert(thread: &Thread, file: Arc<File>, flags: OpenFlags) -> Result<usize, E
     thread.with_files(|files| files.insert(file, flags.contains(OpenFlags::CLOEXEC))).map(|fd| fd as usize)
 }
 
-pub async fn socket(thread: &Thread, domain: u32, kind: u32, protocol: u32) -> Result<usize, Errno> {
+pub fn socket(thread: &Thread, domain: u32, kind: u32, protocol: u32) -> Result<usize, Errno> {
     let (family, kind, flags) = asked(domain, kind, protocol)?;
     let here = Here::of(thread);
     let socket = Socket::new(&network(thread), family, kind, &here.asker(thread))?;
     insert(thread, open_file(thread, socket, flags)?, flags)
 }
 
-pub async fn socketpair(thread: &Thread, domain: u32, kind: u32, protocol: u32, to: UserAddr) -> Result<usize, Errno> {
+pub fn socketpair(thread: &Thread, domain: u32, kind: u32, protocol: u32, to: UserAddr) -> Result<usize, Errno> {
     let (family, kind, flags) = asked(domain, kind, protocol)?;
     if family != Family::Unix {
         return Err(Errno::EOPNOTSUPP);
@@ -200,7 +200,7 @@ fn outgoing(thread: &Thread, address: Address) -> Result<Outgoing, Errno> {
     }
 }
 
-pub async fn bind(thread: &Thread, fd: i32, at: UserAddr, length: u32) -> Result<usize, Errno> {
+pub fn bind(thread: &Thread, fd: i32, at: UserAddr, length: u32) -> Result<usize, Errno> {
     let (_file, socket) = open_socket(thread, fd)?;
     let here_now = Here::of(thread);
     let asker = here_now.asker(thread);
@@ -231,7 +231,7 @@ pub async fn bind(thread: &Thread, fd: i32, at: UserAddr, length: u32) -> Result
     Ok(0)
 }
 
-pub async fn listen(thread: &Thread, fd: i32, backlog: i32) -> Result<usize, Errno> {
+pub fn listen(thread: &Thread, fd: i32, backlog: i32) -> Result<usize, Errno> {
     let (_file, socket) = open_socket(thread, fd)?;
     let here = Here::of(thread);
     socket.listen(&here.asker(thread), backlog)?;
@@ -271,21 +271,21 @@ pub async fn accept4(thread: &Thread, fd: i32, to: UserAddr, length_at: UserAddr
     insert(thread, open_file(thread, accepted, flags)?, flags)
 }
 
-pub async fn getsockname(thread: &Thread, fd: i32, to: UserAddr, length_at: UserAddr) -> Result<usize, Errno> {
+pub fn getsockname(thread: &Thread, fd: i32, to: UserAddr, length_at: UserAddr) -> Result<usize, Errno> {
     let (_file, socket) = open_socket(thread, fd)?;
     let local = socket.local().unwrap_or(Address::unspecified(socket.family()));
     write_address(thread, socket.family(), &local, to, length_at)?;
     Ok(0)
 }
 
-pub async fn getpeername(thread: &Thread, fd: i32, to: UserAddr, length_at: UserAddr) -> Result<usize, Errno> {
+pub fn getpeername(thread: &Thread, fd: i32, to: UserAddr, length_at: UserAddr) -> Result<usize, Errno> {
     let (_file, socket) = open_socket(thread, fd)?;
     let remote = socket.remote().ok_or(Errno::ENOTCONN)?;
     write_address(thread, socket.family(), &remote, to, length_at)?;
     Ok(0)
 }
 
-pub async fn shutdown(thread: &Thread, fd: i32, how: u32) -> Result<usize, Errno> {
+pub fn shutdown(thread: &Thread, fd: i32, how: u32) -> Result<usize, Errno> {
     let (_file, socket) = open_socket(thread, fd)?;
     let (reading, writing) = match how {
         net::SHUT_RD => (true, false),

@@ -16,8 +16,10 @@ const UDP: u32 = net::IPPROTO_UDP as u32;
 const IP: u32 = net::IPPROTO_IP as u32;
 const IPV6: u32 = net::IPPROTO_IPV6 as u32;
 const NS_PER_S: u64 = 1_000_000_000;
-/// What SO_SNDBUF and SO_RCVBUF tell: the queue of the receiver is the only one.
-const BUFFER: i32 = 212_992;
+/// The most that SO_SNDBUF and SO_RCVBUF may ask for (net.core.wmem_max), and the least that they get.
+const BUFFER_MAX: u32 = 212_992;
+const SEND_BUFFER_LEAST: usize = 4608;
+const RECEIVE_BUFFER_LEAST: usize = 2304;
 
 /// An option that is kept and told. `least` to `most` are the numbers that Linux takes.
 struct Kept {
@@ -60,14 +62,7 @@ fn kept(socket: &Socket, level: u32, name: u32) -> Option<usize> {
     (level != TCP || stream).then_some(place).filter(|_| level != IP || !socket.is_unix())
 }
 
-pub async fn setsockopt(
-    thread: &Thread,
-    fd: i32,
-    level: u32,
-    name: u32,
-    at: UserAddr,
-    length: u32,
-) -> Result<usize, Errno> {
+pub fn setsockopt(thread: &Thread, fd: i32, level: u32, name: u32, at: UserAddr, length: u32) -> Result<usize, Errno> {
     let (_file, socket) = open_socket(thread, fd)?;
     let space = thread.space();
     let number = || if length < 4 { Err(Errno::EINVAL) } else { space.read::<i32>(at) };
@@ -96,8 +91,16 @@ pub async fn setsockopt(
             let linger = if on != 0 { Some(u32::try_from(seconds).map_err(|_| Errno::EINVAL)?) } else { None };
             socket.set_options(|options| options.linger = linger);
         }
-        // A wish that the kernel may answer as it likes (socket(7)).
-        (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => drop(number()?),
+        (net::SOL_SOCKET, net::SO_REUSEPORT) => {
+            let on = switch()?;
+            socket.set_options(|options| options.reuse_port = on);
+        }
+        // Twice of what is asked for, as the books of packets take room too (socket(7)).
+        (net::SOL_SOCKET, net::SO_SNDBUF) => {
+            let bytes = buffer(number()?).max(SEND_BUFFER_LEAST);
+            socket.set_options(|options| options.send_buffer = Some(bytes));
+        }
+        (net::SOL_SOCKET, net::SO_RCVBUF) => socket.set_receive_buffer(buffer(number()?).max(RECEIVE_BUFFER_LEAST)),
         (net::SOL_SOCKET, net::SO_RCVTIMEO | net::SO_SNDTIMEO) => {
             if (length as usize) < size_of::<TimeVal>() {
                 return Err(Errno::EINVAL);
@@ -126,7 +129,7 @@ pub async fn setsockopt(
     Ok(0)
 }
 
-pub async fn getsockopt(
+pub fn getsockopt(
     thread: &Thread,
     fd: i32,
     level: u32,
@@ -154,7 +157,9 @@ pub async fn getsockopt(
         (net::SOL_SOCKET, net::SO_ACCEPTCONN) => socket.is_listening().into(),
         (net::SOL_SOCKET, net::SO_REUSEADDR) => options.reuse_address.into(),
         (net::SOL_SOCKET, net::SO_PASSCRED) if socket.is_unix() => options.pass_credentials.into(),
-        (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => BUFFER,
+        (net::SOL_SOCKET, net::SO_REUSEPORT) => options.reuse_port.into(),
+        (net::SOL_SOCKET, net::SO_SNDBUF) => socket.send_buffer() as i32,
+        (net::SOL_SOCKET, net::SO_RCVBUF) => socket.receive_buffer() as i32,
         (IPV6, net::IPV6_V6ONLY) if socket.family() == Family::V6 => options.v6_only.into(),
         (net::SOL_SOCKET, net::SO_LINGER) => {
             let told = [i32::from(options.linger.is_some()), options.linger.unwrap_or(0) as i32];
@@ -173,6 +178,10 @@ pub async fn getsockopt(
         _ => return Err(Errno::ENOPROTOOPT),
     };
     tell(thread, number.as_bytes(), to, length_at)
+}
+
+fn buffer(asked: i32) -> usize {
+    (asked as u32).min(BUFFER_MAX) as usize * 2
 }
 
 fn tell(thread: &Thread, value: &[u8], to: UserAddr, length_at: UserAddr) -> Result<usize, Errno> {

@@ -18,7 +18,7 @@ pub use send::{
 use crate::sched::WaitQueue;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use pending::Pending;
+use pending::{Account, Pending};
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{UserAddr, sync::SpinLock};
 
@@ -378,7 +378,7 @@ impl Signals {
 
     /// Makes `signal` pending, for this thread alone or for its process, unless it would be thrown away. Tells whether
     /// somebody must be told: EAGAIN when a queue is full.
-    fn raise(&self, signal: Signal, info: SignalInfo, alone: bool) -> Result<Raised, Errno> {
+    fn raise(&self, signal: Signal, info: SignalInfo, alone: bool, account: &Account<'_>) -> Result<Raised, Errno> {
         let kills = signal == Signal::SIGKILL;
         if kills {
             self.shared.killed.store(true, Ordering::Release);
@@ -389,7 +389,7 @@ impl Signals {
         }
         if !self.is_thrown_away(signal) || self.blocked().contains(signal) {
             let queue = if alone { &self.pending } else { &self.shared.pending };
-            queue.add(signal, info)?;
+            queue.add(signal, info, account)?;
         }
         Ok(if continued || kills { Raised::ForAll } else { Raised::Pending })
     }

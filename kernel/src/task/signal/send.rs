@@ -1,11 +1,12 @@
 //! Sending signals: to a thread, a process, a process group.
 
-use super::{Raised, STOPS, SignalInfo, SignalSet};
+use super::{Raised, STOPS, SignalInfo, SignalSet, pending::Account};
 use crate::{
     boot,
     task::{Thread, run},
 };
 use alloc::sync::Arc;
+use linux_raw_sys::general::RLIMIT_SIGPENDING;
 use veridian_containers::{Signal, abi::Errno};
 
 /// Sends `signal` to the process on the kernel's own account: nothing protects the receiver.
@@ -30,7 +31,9 @@ pub fn queue(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) ->
     if undone != SignalSet(0) {
         process.threads().iter().for_each(|thread| thread.signals().cancel(undone));
     }
-    let raised = to.signals().raise(signal, info, alone)?;
+    let (user, limit) = (to.credentials().uid, to.confinement().limit(RLIMIT_SIGPENDING));
+    let account = Account { user, limit, memory: &|| to.memory() };
+    let raised = to.signals().raise(signal, info, alone, &account)?;
     to.signals().raised().wake_all();
     let open = |thread: &Arc<Thread>| !thread.signals().blocked().contains(signal) && !thread.signals().is_retired();
     match raised {

@@ -123,7 +123,7 @@ impl Tenant {
     pub fn load(&self, path: &[u8], args: &[String], env: &[String]) -> Result<task::Program, LoadError> {
         let arguments: Arguments = args.iter().map(String::as_bytes).collect();
         let environment: Arguments = env.iter().map(String::as_bytes).collect();
-        task::load(&self.inside(), path, &arguments, &environment)
+        task::load(&self.inside(), &self.namespaces.time_for_children, path, &arguments, &environment)
     }
 
     /// Makes the process, in a session of its own, held before its first instruction.

@@ -2,14 +2,24 @@
 
 use super::{Process, text};
 use crate::{
-    fs::{File, synthetic::Opener},
+    fs::{
+        File, FileObject, Positioned, Readiness,
+        io::{Sink, Source, moved},
+        synthetic::Opener,
+    },
     mm::{AddressSpace, Landmarks, PageSource, Residence, Stretch, filled},
 };
-use alloc::{string::String, sync::Arc, vec, vec::Vec};
+use alloc::{
+    string::String,
+    sync::{Arc, Weak},
+    vec,
+    vec::Vec,
+};
 use core::{
     any::Any,
     fmt::{self, Write},
     ops::Range,
+    task::Context,
 };
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, UserAddr, mem::Protection};
@@ -55,6 +65,73 @@ pub fn environment(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
 /// `auxv`.
 pub fn auxiliary(process: &Process, _: &Opener) -> Result<Vec<u8>, Errno> {
     bytes(process, |landmarks| landmarks.auxiliary.clone())
+}
+
+/// `mem`: the memory itself, by its addresses.
+pub fn memory(process: &Process) -> Result<Arc<dyn FileObject>, Errno> {
+    let space = process.live()?.try_space().ok_or(Errno::ESRCH)?;
+    Ok(Arc::new(Memory(Arc::downgrade(&space))))
+}
+
+/// The memory of the program that ran when it was opened; there is nothing in it once that is gone. What the program may
+/// not read or write is not there for others either.
+#[derive(Debug)]
+struct Memory(Weak<AddressSpace>);
+
+/// Bytes that are copied at once, and in one call.
+const CHUNK: usize = 1024;
+const COPIED_MAX: usize = 1 << 20;
+
+impl Positioned for Memory {
+    fn read_at(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        let Some(space) = self.0.upgrade() else { return Ok(0) };
+        let (mut done, mut chunk) = (0, [0; CHUNK]);
+        let result = loop {
+            let step = sink.remaining().min(CHUNK);
+            if step == 0 || done >= COPIED_MAX {
+                break Ok(());
+            }
+            let at = UserAddr((offset as usize).wrapping_add(done));
+            let (count, there) = space.read_up_to(at, &mut chunk[..step]);
+            let before = sink.remaining();
+            let put = sink.put(&chunk[..count]);
+            done += before - sink.remaining();
+            if let Err(errno) = put.and(there.map_err(|_| Errno::EIO)) {
+                break Err(errno);
+            }
+        };
+        moved(done, result)
+    }
+
+    fn write_at(&self, offset: u64, source: &mut dyn Source) -> Result<usize, Errno> {
+        let Some(space) = self.0.upgrade() else { return Ok(0) };
+        let (mut done, mut chunk) = (0, [0; CHUNK]);
+        let result = loop {
+            let before = source.remaining();
+            let step = before.min(CHUNK);
+            if step == 0 || done >= COPIED_MAX {
+                break Ok(());
+            }
+            let taken = source.take(&mut chunk[..step]);
+            let at = UserAddr((offset as usize).wrapping_add(done));
+            let (count, there) = space.write_up_to(at, &chunk[..before - source.remaining()]);
+            done += count;
+            if let Err(errno) = there.map_err(|_| Errno::EIO).and(taken) {
+                break Err(errno);
+            }
+        };
+        moved(done, result)
+    }
+}
+
+impl FileObject for Memory {
+    fn positioned(&self) -> Option<&dyn Positioned> {
+        Some(self)
+    }
+
+    fn poll_ready(&self, _: &mut Context<'_>, _: Readiness) -> Readiness {
+        Readiness::READABLE | Readiness::WRITABLE
+    }
 }
 
 /// `maps`.
@@ -113,7 +190,7 @@ fn told_maps(
     more: impl Fn(&mut String, &Stretch, &Residence) -> fmt::Result,
 ) -> Result<Vec<u8>, Errno> {
     let Some(space) = process.live()?.try_space() else { return Ok(Vec::new()) };
-    let (heap, stack) = (space.heap(), space.landmarks().stack);
+    let (heap, landmarks) = (space.heap(), space.landmarks());
     let viewer = opener.thread.upgrade().and_then(|thread| thread.try_with_fs(|fs| fs.clone()));
     let mut lines = Vec::new();
     for (stretch, residence) in space.stretches().into_iter().zip(space.residences()) {
@@ -126,7 +203,7 @@ fn told_maps(
         let name = match (place, &viewer) {
             (Some((_, location, _)), Some(viewer)) => viewer.describe(location),
             (Some(_), None) => Vec::new(),
-            (None, _) => name(&stretch, &heap, stack).to_vec(),
+            (None, _) => name(&stretch, &heap, &landmarks).to_vec(),
         };
         let start = lines.len();
         lines.extend(text(|to| head(to, &stretch, offset, device, inode)));
@@ -163,10 +240,12 @@ fn head(to: &mut String, stretch: &Stretch, offset: u64, device: u64, inode: u64
 }
 
 /// What is mapped where there is no file.
-fn name(stretch: &Stretch, heap: &Range<usize>, stack: usize) -> &'static [u8] {
-    if stretch.source.is_some() {
+fn name(stretch: &Stretch, heap: &Range<usize>, landmarks: &Landmarks) -> &'static [u8] {
+    if stretch.range.start == landmarks.vdso.0 {
+        b"[vdso]"
+    } else if stretch.source.is_some() {
         b"/dev/zero (deleted)"
-    } else if stretch.range.contains(&stack) {
+    } else if stretch.range.contains(&landmarks.stack) {
         b"[stack]"
     } else if !heap.is_empty() && stretch.range.start < heap.end && heap.start < stretch.range.end {
         b"[heap]"

@@ -102,7 +102,7 @@ type Target = fn(&Process, &Caller<'_>) -> Result<Vec<u8>, Errno>;
 type Follow = fn(&Process, &Caller<'_>) -> Result<Location, Errno>;
 
 /// What a process shows. All but the last are there for its thread too.
-static ROWS: [Row<Process>; 29] = [
+static ROWS: [Row<Process>; 30] = [
     Row::text("auxv", memory::auxiliary).mode(0o400).guarded(),
     Row::text("cgroup", places::cgroup),
     Row::text("cmdline", memory::arguments),
@@ -115,6 +115,7 @@ static ROWS: [Row<Process>; 29] = [
     Row::written("gid_map", gid_map, set_gid_map),
     Row::text("limits", status::limits),
     Row::text("maps", memory::maps).guarded(),
+    Row { name: "mem", mode: 0o600, guarded: true, kind: Kind::Object(memory::memory) },
     Row::text("mountinfo", places::mountinfo),
     Row::text("mounts", places::mounts),
     Row::directory("net", net::directory),

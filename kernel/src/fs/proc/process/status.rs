@@ -5,7 +5,7 @@ use crate::{
     fs::synthetic::Opener,
     namespace::Pid,
     sched::{ALL_CPUS, Times},
-    security::Seccomp,
+    security::{Seccomp, UserSignal},
     task::Thread,
 };
 use alloc::{
@@ -13,6 +13,7 @@ use alloc::{
     vec::Vec,
 };
 use core::fmt::{self, Write};
+use linux_raw_sys::general::RLIMIT_SIGPENDING;
 use veridian_containers::abi::Errno;
 use veridian_hal::{PAGE_SIZE, cpu};
 
@@ -178,6 +179,8 @@ fn memory(to: &mut String, sizes: &Sizes) -> fmt::Result {
 
 fn rights(to: &mut String, thread: &Thread) -> fmt::Result {
     let [_, blocked, ignored, caught] = masks(thread.signals());
+    let limit = thread.confinement().limit(RLIMIT_SIGPENDING);
+    writeln!(to, "SigQ:\t{}/{limit}", UserSignal::count(thread.credentials().uid))?;
     let [own, shared] = thread.signals().pending_apart().map(|set| set.0);
     writeln!(to, "SigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}")?;
     writeln!(to, "SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}")?;
