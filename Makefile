@@ -36,7 +36,7 @@ test-linux: setup
 	@scripts/test-linux.sh $(ARCHES)
 
 lint: setup
-	@scripts/lint.sh fmt host $(ARCHES)
+	@scripts/lint.sh fmt host programs $(ARCHES)
 
 fmt: setup
 	@. scripts/build.sh && cargo fmt --all

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Measures this kernel and Debian's Linux side by side in QEMU, for the architectures named (x86_64 when none is), and
-# prints the tables. Without options the results are written to bench/results, with the chart of all of them.
+# prints the tables. Without options the results are written to bench/results, with the chart of all of them, and then
+# the reading of configurations is measured on this host, beside that of others.
 # Usage: scripts/bench.sh [--counted | --ours | --check | --quick | --profile WORK] [ARCH]...
+#        scripts/bench.sh --configuration   the last of these alone
 #   --counted without wall times, which on a busy host say nothing
 #   --ours    this kernel's figures of record alone, written beside those of Linux that were
 #   --quick   this kernel's figures of record alone, which are instructions: equal on every run
@@ -10,9 +12,19 @@
 . "$(dirname "$0")/build.sh"
 images=${VERIDIAN_IMAGES:-$CARGO_TARGET_DIR/image-shipped}
 
+# configuration: how fast configurations are read, in both forms and by oci-spec.
+configuration() {
+    echo "bench: reading configurations"
+    (cd bench/configuration && cargo bench --locked --quiet --target-dir "$CARGO_TARGET_DIR/configuration")
+}
+
 mode=()
 peers=yes
 case ${1:-} in
+    --configuration)
+        configuration
+        exit
+        ;;
     --counted)
         mode=("$1")
         shift
@@ -39,4 +51,5 @@ for arch; do
     [ -z "$peers" ] || scripts/linux.sh "$arch"
     VERIDIAN_IMAGES=$images "$CARGO_TARGET_DIR/debug/veridian-bench" ${mode[@]+"${mode[@]}"} --arch "$arch" || failed=yes
 done
+[ ${#mode[@]} -gt 0 ] || configuration || failed=yes
 [ -z "$failed" ]

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The slow comparisons with Linux: busybox's own test suite and the contracts, on Debian's Linux and here, and ten million
-# random calls. Ends with a table; the exit status is 0 if all went as listed.
+# The slow comparisons with Linux: busybox's own test suite, the contracts and the tests of the crate `nix` (for this
+# machine's architecture), on Debian's Linux and here, and ten million random calls. Ends with a table; the exit status is 0 if all went as listed.
 # Usage: scripts/test-linux.sh [ARCH]...   (all three when none is named)
-# TEST=busybox|contracts|calls runs one of them.  CALLS=number of random calls.  SEED=theirs.
+# TEST=busybox|contracts|nix|calls runs one of them.  CALLS=number of random calls.  SEED=theirs.
 . "$(dirname "$0")/build.sh"
 
 [ $# -gt 0 ] || set -- x86_64 aarch64 riscv64
@@ -42,6 +42,10 @@ for arch; do
     for subject in busybox contracts; do
         ! wanted "$subject" || check "$subject, $arch" "$CARGO_TARGET_DIR/debug/veridian-compare" "$arch" "$subject"
     done
+    if [ "$arch" = "$(uname -m)" ] && wanted nix; then
+        scripts/nix.sh "$arch"
+        check "nix, $arch" "$CARGO_TARGET_DIR/debug/veridian-compare" "$arch" nix
+    fi
     ! wanted calls || check "random calls, $arch" calls "$arch"
 done
 

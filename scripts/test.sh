@@ -6,22 +6,25 @@
 
 [ $# -gt 0 ] || set -- x86_64 aarch64 riscv64
 filter=${TEST:-}
-passed=0
-failed=0
-failures=()
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+results=$logs/results
+
+# result PASSED FAILED NAME: counts. Two checks may end at once: a line is written whole.
+result() {
+    echo "$*" >>"$results"
+}
 
 # check NAME COMMAND...: one check that passes or fails as a whole.
 check() {
-    local name=$1 start=$SECONDS
+    local name=$1 start=$SECONDS log
+    log=$(mktemp "$logs/check.XXXXXX")
     shift
     if "$@" >"$log" 2>&1 </dev/null; then
-        passed=$((passed + 1))
+        result 1 0 "$name"
         echo "ok      $name ($((SECONDS - start)) s)"
     else
-        failed=$((failed + 1))
-        failures+=("$name")
+        result 0 1 "$name"
         cat "$log"
         echo "FAILED  $name"
     fi
@@ -29,40 +32,52 @@ check() {
 
 # tests NAME COMMAND...: runs test programs and adds up what they report.
 tests() {
-    local name=$1 start=$SECONDS status=0 ok bad
+    local name=$1 start=$SECONDS status=0 log ok bad
+    log=$(mktemp "$logs/tests.XXXXXX")
     shift
     "$@" 2>&1 </dev/null | tee "$log" | grep --line-buffered -vE '^(running 0 tests|test result: ok. 0 passed.*|)$' \
         || status=${PIPESTATUS[0]}
     read -r ok bad < <(awk '/^test result:/ { ok += $4; bad += $6 } END { print ok + 0, bad + 0 }' "$log")
     # What does not even build has no results.
     [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
-    passed=$((passed + ok))
-    failed=$((failed + bad))
-    [ "$bad" -eq 0 ] || failures+=("$name: $bad")
+    result "$ok" "$bad" "$name"
     echo "$name: $ok passed, $bad failed ($((SECONDS - start)) s)"
 }
 
-echo "test: with $(rustc --version)"
-if [ -z "$filter" ]; then
-    for what in fmt host "$@"; do
+# What the machines boot and run.
+images() {
+    local arch
+    for arch; do
+        check "build: images, $arch" scripts/image.sh --tests "$arch"
+        if [ -z "$filter" ]; then
+            check "build: containers without alloc, $arch" \
+                bare build "$arch" --quiet -p veridian-containers --no-default-features
+        fi
+        check "programs: Debian's busybox, $arch" scripts/programs.sh busybox "$arch"
+        check "programs: Debian's tree, $arch" scripts/programs.sh debian "$arch"
+        check "build: contracts, $arch" scripts/contracts.sh "$arch"
+    done
+}
+
+lints() {
+    local what
+    for what in fmt host programs "$@"; do
         check "lint: $what" scripts/lint.sh "$what"
     done
-fi
+}
+
+echo "test: with $(rustc --version)"
+# The compiler works on one crate at a time, mostly on one processor: two builds at once take little longer than one.
+images "$@" &
+[ -n "$filter" ] || lints "$@"
 tests "host tests" cargo test --locked --quiet ${filter:+-- "$filter"}
+wait
 for arch; do
-    if [ -z "$filter" ]; then
-        check "build: containers without alloc, $arch" bare build "$arch" --quiet -p veridian-containers --no-default-features
-    fi
-    check "build: images, $arch" scripts/image.sh --tests "$arch"
-    check "programs: Debian's busybox, $arch" scripts/programs.sh busybox "$arch"
-    check "programs: Debian's tree, $arch" scripts/programs.sh debian "$arch"
-    check "build: contracts, $arch" scripts/contracts.sh "$arch"
     tests "QEMU tests, $arch" env VERIDIAN_TEST_ARCH="$arch" VERIDIAN_IMAGES="$images" \
         cargo test --locked -p veridian-tests-qemu --test qemu -- ${filter:+"$filter"}
 done
 
-for failure in ${failures[@]+"${failures[@]}"}; do
-    echo "failed: $failure"
-done
+read -r passed failed < <(awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }' "$results")
+awk '$2 > 0 { bad = $2; sub(/^[0-9]+ [0-9]+ /, ""); print "failed: " $0 (bad > 1 ? ": " bad : "") }' "$results"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,10 +1,10 @@
-//! Runs the same programs on Debian's Linux and here, and compares what they say, name by name: busybox's own test suite, or
-//! the contracts. What both said lies in `target/compare`. What holds on Linux and not here must be listed with its reason, and nothing else may be.
+//! Runs the same programs on Debian's Linux and here, and compares what they say, name by name: busybox's own test suite, the
+//! contracts, or the tests of the crate `nix`. What both said lies in `target/compare`. What holds on Linux and not here must be listed with its reason, and nothing else may be.
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf, process::ExitCode, time::Duration};
 use veridian_tests_qemu::{Arch, Exit, Initrd, Linux, Vm, status, target};
 
-const USAGE: &str = "veridian-compare ARCH busybox|contracts [SECONDS]";
+const USAGE: &str = "veridian-compare ARCH busybox|contracts|nix [SECONDS]";
 
 /// Time for one run, unless another is told: these are long, and hosts are busy.
 const SECONDS: u64 = 1800;
@@ -32,6 +32,16 @@ struct Subject {
 /// of the time.
 const BUSYBOX: &str = "mount -t tmpfs none /tmp; cp -a /tests /tmp/; cp /bin/busybox /tmp/tests/busybox\n\
      cd /tmp/tests/testsuite && ./runtest $(busybox --list | grep -vxE 'bc|dc|md5sum|sha[0-9]*sum') </dev/null 2>&1\n";
+
+/// Each of nix's tests in a process of its own, with a time of its own: some kill the process that they run in. One that
+/// finds that it cannot run here says so, and has not run.
+const NIX: &str = "mount -t tmpfs none /tmp; cd /tmp; export TMPDIR=/tmp\n\
+     for program in /nix/*; do for name in $($program --list --format terse 2>/dev/null | sed -n 's/: test$//p'); do\n\
+     timeout 30 $program --exact $name --nocapture --include-ignored --test-threads 1 </dev/null >/tmp/said 2>&1; status=$?\n\
+     if grep -qi skipping /tmp/said; then echo \"SKIPPED: ${program##*/}: $name\"\n\
+     elif [ $status = 0 ]; then echo \"PASS: ${program##*/}: $name\"\n\
+     else grep -A 3 panicked /tmp/said; echo \"FAIL: ${program##*/}: $name\"; fi\n\
+     done; done\n";
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
@@ -66,7 +76,13 @@ fn subject(arch: Arch, name: &str) -> Option<Subject> {
             files: (target().join("programs/busybox-tests"), "tests"),
             script: BUSYBOX,
             says: busybox_says,
-            differences: table(include_str!("../../../docs/linux-abi.md")),
+            differences: table("busybox", include_str!("../../../docs/linux-abi.md")),
+        }),
+        "nix" => Some(Subject {
+            files: (target().join("nix").join(arch.name()).join("tests"), "nix"),
+            script: NIX,
+            says: busybox_says,
+            differences: table("nix", include_str!("../../../docs/linux-abi.md")),
         }),
         "contracts" => Some(Subject {
             files: (target().join("contracts").join(arch.name()), "contracts"),
@@ -94,9 +110,10 @@ fn contract_says(line: &str) -> Option<(&str, bool)> {
     }
 }
 
-/// The rows of the table of busybox's tests: "| `name` | reason |".
-fn table(page: &'static str) -> BTreeMap<&'static str, &'static str> {
-    let rows = page.split_once("<!-- busybox -->").and_then(|(_, rest)| rest.split_once("<!-- end of busybox -->"));
+/// The rows of the page's table of a subject's tests: "| `name` | reason |".
+fn table(subject: &str, page: &'static str) -> BTreeMap<&'static str, &'static str> {
+    let (begin, end) = (format!("<!-- {subject} -->"), format!("<!-- end of {subject} -->"));
+    let rows = page.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end));
     let row = |line: &'static str| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | ");
     rows.map_or("", |(rows, _)| rows).lines().filter_map(row).collect()
 }
@@ -208,6 +225,6 @@ mod tests {
     #[test]
     fn rows_of_the_page_are_read() {
         let page = "| `not` | this |\n<!-- busybox -->\n| test | why |\n| `a: b` | c |\n<!-- end of busybox -->\n";
-        assert_eq!(table(page), BTreeMap::from([("a: b", "c")]));
+        assert_eq!(table("busybox", page), BTreeMap::from([("a: b", "c")]));
     }
 }

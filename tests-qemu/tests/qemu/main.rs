@@ -66,6 +66,10 @@ fn main() -> ExitCode {
         for (machine, cpus) in boot::machines(arch) {
             trials.extend(boot::TESTS.iter().map(|test| trial(Guest::on(arch, cpus, machine), *test)));
         }
+        if arch == Arch::X86_64 {
+            let tests = probes::WITHOUT_THE_ENGINE.iter();
+            trials.extend(tests.map(|test| trial(Guest::new(arch, 1), *test)));
+        }
         let once = [boot::ONCE, configuration::TESTS, probes::ONCE, programs::TESTS, shell::TESTS, vctl::TESTS];
         trials.extend(once.into_iter().flatten().map(|test| trial(Guest::new(arch, 1), *test)));
     }

@@ -95,9 +95,14 @@ const OTHERS: [&str; 9] = ["escape", "hello", "hook", "idle", "init", "reach", "
 /// Run once.
 pub const ONCE: &[Test] = &[
     ("devices_in_a_container_read_and_write_as_on_linux", devices_in_a_container),
-    ("a_kernel_without_the_engine_answers_each_container_call_with_enosys", without_the_engine),
     ("each_probe_is_run_by_a_test", each_probe_is_run),
     ("each_feature_names_a_test_that_there_is", each_feature_has_its_test),
+];
+
+/// Run once on one architecture: what is left out of the kernel names none, and is built once.
+pub const WITHOUT_THE_ENGINE: &[Test] = &[
+    ("a_kernel_without_the_engine_answers_each_container_call_with_enosys", without_the_engine),
+    ("init_on_a_kernel_without_the_engine_is_refused_with_enosys", boot::init_without_the_engine),
 ];
 
 impl Probe {

@@ -212,11 +212,9 @@ fn namespaces(checks: &mut Checks) {
 const SETTINGS: &[&CStr] = &[
     c"/dev/kmsg",
     c"/dev/mem",
-    c"/proc/1/mem",
     c"/proc/kcore",
     c"/proc/kmsg",
     c"/proc/mem",
-    c"/proc/self/mem",
     c"/proc/sys/fs/binfmt_misc/register",
     c"/proc/sys/kernel/core_pattern",
     c"/proc/sys/kernel/hotplug",

@@ -1,4 +1,5 @@
-//! Driver: what idle containers cost in memory, when there is one, a hundred, ten thousand; and what one more costs then.
+//! Driver: what idle containers cost in memory, when there is one, a hundred, ten thousand; and what one more costs then,
+//! and what of it is charged to a container's own group.
 //! `count=N` takes another number for the most. Each is what `examples/hello.oci` says, with a program that sleeps.
 #![no_std]
 #![no_main]
@@ -8,7 +9,7 @@ use veridian_containers::abi::{CreateFlags, DeleteFlags};
 use veridian_userland::check::Checks;
 use veridian_userland::sys::{self, Start};
 use veridian_userland::world::world;
-use veridian_userland::{driver, println, program, text};
+use veridian_userland::{driver, groups, println, program, text};
 
 program!(main);
 
@@ -18,6 +19,7 @@ const MORE: u64 = 20;
 fn main(start: &Start) -> i32 {
     let most: u64 = start.var("count").and_then(|text| text.parse().ok()).unwrap_or(10_000);
     let mut checks = Checks::new();
+    checks.equal("cgroup2 is mounted", groups::mount(), Ok(()));
     // What the kernel keeps for later it has then, and the program's pages are in memory.
     checks.equal("a first container", make(0).and_then(|()| delete(0)), Ok(()));
     let empty = free();
@@ -34,6 +36,11 @@ fn main(start: &Start) -> i32 {
         checks.equal("which go again", (made + 1..=made + MORE).try_for_each(delete), Ok(()));
         println!("idle: {wanted} containers: {each} bytes each, {one_more} for one more");
     }
+    let of = |kind| groups::field("idle-1/memory.stat", kind);
+    let [anonymous, tables, kernel] = ["anon", "pagetables", "kernel"].map(of);
+    println!(
+        "idle: charged to one of them: {anonymous} bytes of pages, {kernel} of the kernel's, {tables} of these page tables"
+    );
     checks.equal("all are deleted", (1..=made).try_for_each(delete), Ok(()));
     checks.equal("no container is left", driver::count(), Ok(0));
     checks.finish()

@@ -1,7 +1,8 @@
 //! Plain: system calls with arguments drawn at random, `calls=` of them (100,000 unless said) from `seed=` (1 unless said).
 //! `from=` and `to=` draw the calls from a range of numbers; with `together=1` two make them at the same time that share
 //! memory, open files and places. Every call and every number is drawn from the seed, so that the same seed makes the same
-//! calls. No call may stop the machine, or leave anything behind.
+//! calls: where one never returns, another child goes on behind it. No call may stop the machine, or leave anything behind.
+//! With counted instructions (`veridian-run --count`) time spent waiting costs nothing, and a run is the same each time.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -19,7 +20,7 @@ use veridian_userland::{println, program};
 
 program!(main);
 
-/// Calls that one child makes: then another one begins, with all that it needs.
+/// Calls that a child makes, if none of them ends it: then another one begins, with all that it needs.
 const CALLS_OF_A_CHILD: u64 = 250;
 /// Looks at a child, a millisecond apart, without another call made: it waits for something, and is ended.
 const PATIENCE: u32 = 40;
@@ -33,6 +34,9 @@ const RARE_CALLS: &[u32] = &[linux::__NR_clone, linux::__NR_clone3];
 /// The child's namespaces, so that nothing is left of it when it is gone.
 const NEW: u32 =
     linux::CLONE_NEWPID | linux::CLONE_NEWNS | linux::CLONE_NEWUTS | linux::CLONE_NEWIPC | linux::CLONE_NEWNET;
+
+/// Spreads seeds that follow each other (the golden ratio's bits).
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// xorshift64*: small, and good enough to reach odd corners.
 struct Random(u64);
@@ -111,9 +115,8 @@ struct Plan {
     together: bool,
 }
 
-/// Makes a child's calls; `progress` counts them.
-fn make_calls(seed: u64, Plan { numbers, together }: &Plan, progress: &Region) -> i32 {
-    let mut random = Random(seed | 1);
+/// Makes a child's calls from the one numbered `first` on; `progress` tells which is made.
+fn make_calls(seed: u64, first: u64, Plan { numbers, together }: &Plan, progress: &Region) -> i32 {
     let kind = MAP_ANONYMOUS | if *together { MAP_SHARED } else { MAP_PRIVATE };
     let memory = Region::map(4 * PAGE, PROT_READ | PROT_WRITE, kind, None).expect("memory");
     // A page that is not there, behind the last one.
@@ -127,12 +130,11 @@ fn make_calls(seed: u64, Plan { numbers, together }: &Plan, progress: &Region) -
     }
     // The other one goes when this one does, which is the first of its namespace.
     let other = *together && sys::fork_sharing(linux::CLONE_FILES | linux::CLONE_FS) == Ok(0);
-    if other {
-        random = Random(!seed | 1);
-    }
-    for call in 0..CALLS_OF_A_CHILD {
+    let seed = if other { !seed } else { seed };
+    for call in first..CALLS_OF_A_CHILD {
         progress.set(usize::from(other), call as u8);
-        if call % 16 == 0 {
+        let mut random = Random(seed.wrapping_add(call).wrapping_mul(GOLDEN) | 1);
+        if call % 16 == 0 || call == first {
             fill(&mut random, &memory);
         }
         let number = (numbers.start + random.below(numbers.end - numbers.start)) as u32;
@@ -145,8 +147,9 @@ fn make_calls(seed: u64, Plan { numbers, together }: &Plan, progress: &Region) -
     0
 }
 
-/// One child in its own namespaces, to its end or until it makes no more calls.
-fn round(seed: u64, plan: &Plan, progress: &Region) -> sys::Result {
+/// One child in its own namespaces, to its end or until it makes no more calls; the number of its last one.
+fn round(seed: u64, first: u64, plan: &Plan, progress: &Region) -> sys::Result<u64> {
+    progress.set(0, first as u8);
     let outer = sys::spawn(|| {
         if sys::unshare(NEW).is_err() {
             return 1;
@@ -166,7 +169,7 @@ fn round(seed: u64, plan: &Plan, progress: &Region) -> sys::Result {
                 return 1;
             }
         }
-        let Ok(child) = sys::spawn(|| make_calls(seed, plan, progress)) else { return 1 };
+        let Ok(child) = sys::spawn(|| make_calls(seed, first, plan, progress)) else { return 1 };
         let (mut last, mut patience) = (progress.get(0), PATIENCE);
         while sys::wait4(child, WNOHANG) == Ok((0, 0)) {
             let _ = sys::sleep(1_000_000);
@@ -182,7 +185,11 @@ fn round(seed: u64, plan: &Plan, progress: &Region) -> sys::Result {
         0
     })?;
     let (_, status) = sys::wait4(outer, 0)?;
-    if status == 0 { Ok(()) } else { Err(sys::Errno::ECHILD) }
+    if status == 0 {
+        Ok(u64::from(progress.get(0)).clamp(first, CALLS_OF_A_CHILD - 1))
+    } else {
+        Err(sys::Errno::ECHILD)
+    }
 }
 
 fn main(start: &Start) -> i32 {
@@ -193,24 +200,33 @@ fn main(start: &Start) -> i32 {
     enter_scratch();
     sys::mkdir(c"proc", 0o755).and_then(|()| sys::mount(c"proc", c"proc", c"proc", 0, None)).expect("proc");
     let progress = Region::map(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, None).expect("memory");
-    let rounds = calls.div_ceil(CALLS_OF_A_CHILD);
     // For what the kernel makes when it is first asked for.
     for index in 0..WARM_UP {
-        let _ = round(!seed.wrapping_add(index), &plan, &progress);
+        let _ = round(!seed.wrapping_sub(index * CALLS_OF_A_CHILD), 0, &plan, &progress);
     }
     let before = heap_bytes();
     let (free_before, processes) = world();
-    let mut failed = 0;
-    for index in 0..rounds {
-        if round(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index), &plan, &progress).is_err() {
-            failed += 1;
+    let (mut made, mut told, mut failed) = (0, 0, 0);
+    let mut index = 0;
+    while made < calls && failed == 0 {
+        let mut first = 0;
+        while first < CALLS_OF_A_CHILD && failed == 0 {
+            match round(seed.wrapping_mul(GOLDEN).wrapping_add(index * CALLS_OF_A_CHILD), first, &plan, &progress) {
+                Ok(last) => {
+                    made += last + 1 - first;
+                    first = last + 1;
+                }
+                Err(_) => failed += 1,
+            }
         }
-        if index > 0 && index % 4000 == 0 {
-            println!("{} calls", index * CALLS_OF_A_CHILD);
+        index += 1;
+        if made / TELL_EVERY > told {
+            told = made / TELL_EVERY;
+            println!("{made} calls");
         }
     }
     checks.holds(
-        format_args!("{calls} random calls from seed {seed} are survived by who makes others make them"),
+        format_args!("{made} random calls from seed {seed} are survived by who makes others make them"),
         failed == 0,
     );
     let (free, left) = world();
@@ -222,6 +238,8 @@ fn main(start: &Start) -> i32 {
     checks.finish()
 }
 
+/// Calls between two lines that tell how many have been made.
+const TELL_EVERY: u64 = 1_000_000;
 /// Rounds before the machine is looked at.
 const WARM_UP: u64 = 20;
 /// What the heap may have in use more than before: tables that grew, however many calls there were.

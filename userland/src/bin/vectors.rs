@@ -6,7 +6,7 @@
 use veridian_containers::abi::WaitStatus;
 use veridian_userland::check::{Checks, wait_for};
 use veridian_userland::program;
-use veridian_userland::sys::{self, Start, VECTOR_WORDS, hold_vectors};
+use veridian_userland::sys::{self, Start, VECTOR_WORDS, load_vectors, read_vectors};
 
 program!(main);
 
@@ -34,7 +34,7 @@ fn main(_: &Start) -> i32 {
     }
     fresh(&mut checks);
     inherited(&mut checks);
-    floating(&mut checks);
+    across_calls(&mut checks);
     checks.finish()
 }
 
@@ -45,47 +45,47 @@ fn pattern(who: u64, round: u64) -> [u64; 64] {
 
 fn keeps(who: u64, round: u64) -> bool {
     let wanted = pattern(who, round);
-    let mut found = [0; 64];
-    hold_vectors(&wanted, SPINS, &mut found);
-    found[..VECTOR_WORDS] == wanted[..VECTOR_WORDS]
+    load_vectors(&wanted);
+    for spin in 0..SPINS {
+        core::hint::black_box(spin);
+    }
+    holds(&wanted)
 }
 
-/// System calls leave the registers alone as far as a result goes: a sum survives them.
-fn floating(checks: &mut Checks) {
-    let sum = |yielding: bool| {
-        let mut sum = 0.0_f64;
-        for index in 1..20_000_u32 {
-            sum += 1.0 / f64::from(index);
-            if yielding && index % 16 == 0 {
-                sys::sched_yield();
-            }
-        }
-        sum.to_bits()
-    };
+fn holds(wanted: &[u64; 64]) -> bool {
+    read_vectors() == wanted[..VECTOR_WORDS]
+}
+
+/// System calls leave the registers alone, while another process uses its own.
+fn across_calls(checks: &mut Checks) {
     let other = sys::spawn(|| {
         let begin = sys::now();
         while sys::now() - begin < 50_000_000 {
-            core::hint::black_box(f64::from(sys::getpid()) * 3.5);
+            load_vectors(&pattern(1, 1));
+            sys::sched_yield();
         }
         0
     });
-    checks.equal("a sum of fractions is the same with a thousand system calls in it", sum(true), sum(false));
+    let wanted = pattern(2, 2);
+    load_vectors(&wanted);
+    (0..1000).for_each(|_| sys::sched_yield());
+    checks.equal("a thousand system calls leave the registers alone", holds(&wanted), true);
     checks.equal("the other process ends", other.and_then(wait_for), Ok(WaitStatus::Exited(0)));
 }
 
-/// A child begins with its parent's floating-point state.
+/// A child begins with its parent's registers.
 fn inherited(checks: &mut Checks) {
-    let before = core::hint::black_box(1.0_f64) / 3.0;
-    checks.succeeds("a child goes on with its parent's numbers", || {
-        i32::from(before.to_bits() != (core::hint::black_box(1.0_f64) / 3.0).to_bits())
-    });
+    let wanted = pattern(3, 3);
+    load_vectors(&wanted);
+    let child = sys::spawn(|| i32::from(!holds(&wanted)));
+    checks.equal("a child goes on with its parent's registers", child.and_then(wait_for), Ok(WaitStatus::Exited(0)));
+    checks.equal("and the parent with its own", holds(&wanted), true);
 }
 
 /// A program begins with registers that tell nothing of whoever ran before.
 fn fresh(checks: &mut Checks) {
     checks.succeeds("a program that is started finds none of it", || {
-        let mut found = [0; 64];
-        hold_vectors(&[0x5ec2_e75e_c2e7_5ec2; 64], 1, &mut found);
+        load_vectors(&[0x5ec2_e75e_c2e7_5ec2; 64]);
         i32::from(sys::execve(c"/bin/worker", &[c"worker", c"fresh-vectors"], &[]).get())
     });
 }

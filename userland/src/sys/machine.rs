@@ -95,26 +95,17 @@ mod arch {
             )
         };
     }
-    /// See [`super::hold_vectors`].
-    pub(super) fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
-        // SAFETY: reads `pattern`, writes `found`, changes only registers it names.
-        unsafe {
-            asm!(
-                load!(), "2:", "dec {n}", "jnz 2b", store!(),
-                p = in(reg) pattern.as_ptr(), f = in(reg) found.as_mut_ptr(), n = inout(reg) spins => _,
-                out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
-                out("xmm6") _, out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
-                out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
-                options(nostack),
-            );
-        }
+    /// See [`super::load_vectors`].
+    pub(super) fn load_vectors(pattern: &[u64; 64]) {
+        // SAFETY: reads `pattern`; no compiled code has anything in the registers.
+        unsafe { asm!(load!(), p = in(reg) pattern.as_ptr(), options(nostack, readonly)) };
     }
     /// See [`super::read_vectors`].
-    pub(super) fn read_vectors(found: &mut [u64; 64]) {
+    pub(super) fn read_vectors(found: &mut [u64; VECTOR_WORDS]) {
         // SAFETY: writes `found`.
         unsafe { asm!(store!(), f = in(reg) found.as_mut_ptr(), options(nostack)) };
     }
-    /// How many of the 64 words [`hold_vectors`] holds: 16 registers of 128 bits.
+    /// How many of the 64 words [`load_vectors`] loads: 16 registers of 128 bits.
     pub const VECTOR_WORDS: usize = 32;
 }
 
@@ -172,6 +163,7 @@ mod arch {
     macro_rules! load {
         () => {
             concat!(
+                ".arch_extension simd\n",
                 "ldp q0, q1, [{p}, #0]\n",
                 "ldp q2, q3, [{p}, #32]\n",
                 "ldp q4, q5, [{p}, #64]\n",
@@ -188,6 +180,7 @@ mod arch {
                 "ldp q26, q27, [{p}, #416]\n",
                 "ldp q28, q29, [{p}, #448]\n",
                 "ldp q30, q31, [{p}, #480]\n",
+                ".arch_extension nosimd\n",
             )
         };
     }
@@ -195,6 +188,7 @@ mod arch {
     macro_rules! store {
         () => {
             concat!(
+                ".arch_extension simd\n",
                 "stp q0, q1, [{f}, #0]\n",
                 "stp q2, q3, [{f}, #32]\n",
                 "stp q4, q5, [{f}, #64]\n",
@@ -211,31 +205,21 @@ mod arch {
                 "stp q26, q27, [{f}, #416]\n",
                 "stp q28, q29, [{f}, #448]\n",
                 "stp q30, q31, [{f}, #480]\n",
+                ".arch_extension nosimd\n",
             )
         };
     }
-    /// See [`super::hold_vectors`].
-    pub(super) fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
-        // SAFETY: reads `pattern`, writes `found`, changes only registers it names.
-        unsafe {
-            asm!(
-                load!(), "2:", "subs {n}, {n}, #1", "b.ne 2b", store!(),
-                p = in(reg) pattern.as_ptr(), f = in(reg) found.as_mut_ptr(), n = inout(reg) spins => _,
-                out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _,
-                out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _,
-                out("v14") _, out("v15") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _,
-                out("v21") _, out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                options(nostack),
-            );
-        }
+    /// See [`super::load_vectors`].
+    pub(super) fn load_vectors(pattern: &[u64; 64]) {
+        // SAFETY: reads `pattern`; no compiled code has anything in the registers.
+        unsafe { asm!(load!(), p = in(reg) pattern.as_ptr(), options(nostack, readonly)) };
     }
     /// See [`super::read_vectors`].
-    pub(super) fn read_vectors(found: &mut [u64; 64]) {
+    pub(super) fn read_vectors(found: &mut [u64; VECTOR_WORDS]) {
         // SAFETY: writes `found`.
         unsafe { asm!(store!(), f = in(reg) found.as_mut_ptr(), options(nostack)) };
     }
-    /// How many of the 64 words [`hold_vectors`] holds: 32 registers of 128 bits.
+    /// How many of the 64 words [`load_vectors`] loads: 32 registers of 128 bits.
     pub const VECTOR_WORDS: usize = 64;
 }
 
@@ -290,6 +274,8 @@ mod arch {
     macro_rules! load {
         () => {
             concat!(
+                ".option push\n",
+                ".option arch, +d\n",
                 "fld f0, 0({p})\n",
                 "fld f1, 8({p})\n",
                 "fld f2, 16({p})\n",
@@ -322,6 +308,7 @@ mod arch {
                 "fld f29, 232({p})\n",
                 "fld f30, 240({p})\n",
                 "fld f31, 248({p})\n",
+                ".option pop\n",
             )
         };
     }
@@ -329,6 +316,8 @@ mod arch {
     macro_rules! store {
         () => {
             concat!(
+                ".option push\n",
+                ".option arch, +d\n",
                 "fsd f0, 0({f})\n",
                 "fsd f1, 8({f})\n",
                 "fsd f2, 16({f})\n",
@@ -361,45 +350,37 @@ mod arch {
                 "fsd f29, 232({f})\n",
                 "fsd f30, 240({f})\n",
                 "fsd f31, 248({f})\n",
+                ".option pop\n",
             )
         };
     }
-    /// See [`super::hold_vectors`].
-    pub(super) fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
-        // SAFETY: reads `pattern`, writes `found`, changes only registers it names.
-        unsafe {
-            asm!(
-                load!(), "2:", "addi {n}, {n}, -1", "bnez {n}, 2b", store!(),
-                p = in(reg) pattern.as_ptr(), f = in(reg) found.as_mut_ptr(), n = inout(reg) spins => _,
-                out("f0") _, out("f1") _, out("f2") _, out("f3") _, out("f4") _, out("f5") _, out("f6") _,
-                out("f7") _, out("f8") _, out("f9") _, out("f10") _, out("f11") _, out("f12") _, out("f13") _,
-                out("f14") _, out("f15") _, out("f16") _, out("f17") _, out("f18") _, out("f19") _, out("f20") _,
-                out("f21") _, out("f22") _, out("f23") _, out("f24") _, out("f25") _, out("f26") _, out("f27") _,
-                out("f28") _, out("f29") _, out("f30") _, out("f31") _,
-                options(nostack),
-            );
-        }
+    /// See [`super::load_vectors`].
+    pub(super) fn load_vectors(pattern: &[u64; 64]) {
+        // SAFETY: reads `pattern`; no compiled code has anything in the registers.
+        unsafe { asm!(load!(), p = in(reg) pattern.as_ptr(), options(nostack, readonly)) };
     }
     /// See [`super::read_vectors`].
-    pub(super) fn read_vectors(found: &mut [u64; 64]) {
+    pub(super) fn read_vectors(found: &mut [u64; VECTOR_WORDS]) {
         // SAFETY: writes `found`.
         unsafe { asm!(store!(), f = in(reg) found.as_mut_ptr(), options(nostack)) };
     }
-    /// How many of the 64 words [`hold_vectors`] holds: 32 registers of 64 bits.
+    /// How many of the 64 words [`load_vectors`] loads: 32 registers of 64 bits.
     pub const VECTOR_WORDS: usize = 32;
 }
 
 pub use arch::{FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS};
 
-/// Loads every vector register (riscv64: floating-point register) with `pattern`, spins without a system call, and
-/// stores what the registers then hold. Only the first [`VECTOR_WORDS`] words take part.
-pub fn hold_vectors(pattern: &[u64; 64], spins: u64, found: &mut [u64; 64]) {
-    arch::hold_vectors(pattern, spins.max(1), found);
+/// Loads every vector register (riscv64: floating-point register) with `pattern`, of which the first [`VECTOR_WORDS`] words
+/// take part. There they stay: programs are compiled without floating point, and use none of these registers.
+pub fn load_vectors(pattern: &[u64; 64]) {
+    arch::load_vectors(pattern);
 }
 
-/// Stores what the vector registers hold just now, most of it left over from before. As [`hold_vectors`] does.
-pub fn read_vectors(found: &mut [u64; 64]) {
-    arch::read_vectors(found);
+/// What the vector registers hold.
+pub fn read_vectors() -> [u64; VECTOR_WORDS] {
+    let mut found = [0; VECTOR_WORDS];
+    arch::read_vectors(&mut found);
+    found
 }
 
 /// An instruction that is none: SIGILL.

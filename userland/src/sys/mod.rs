@@ -22,7 +22,7 @@ pub use container::*;
 pub use file::*;
 pub use ipc::*;
 pub use machine::{
-    FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS, hold_vectors, illegal_instruction, read_vectors, since_reset,
+    FOREIGN_MACHINE, MACHINE, RETURN, VECTOR_WORDS, illegal_instruction, load_vectors, read_vectors, since_reset,
 };
 pub use memory::*;
 pub use process::*;

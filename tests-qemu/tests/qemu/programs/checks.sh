@@ -38,6 +38,11 @@ ends() {
     verdict "$1" $? "status $status: $got"
 }
 
+# await PID STATE NAME: waits until the process is in this state, and has this program.
+await() {
+    until grep -qsx "$3" "/proc/$1/comm" && grep -qs "^State:.$2" "/proc/$1/status"; do :; done
+}
+
 finish() {
     if [ $failures = 0 ]; then
         echo "PASS: $checks checks"

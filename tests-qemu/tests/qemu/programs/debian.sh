@@ -26,7 +26,7 @@ is "bash traps signals" "got TERM" "bash -c 'trap \"echo got TERM; exit\" TERM; 
 is "bash waits for the first that ends" "7" "bash -c 'sleep 20 & (exit 7) & wait -n; echo \$?; kill %1'"
 is "bash reads with a limit of time" "142" "bash -c 'sleep 5 | { read -t 0.2 x; echo \$?; kill \$(pgrep -x sleep); }'"
 is "bash connects to a port of its own" "refused" "bash -c 'echo >/dev/tcp/127.0.0.1/9 && echo open' 2>&1 | grep -o refused | head -n 1"
-is "bash's jobs" "[1]+  Stopped                 sleep 30" "setsid bash -c 'set -m; sleep 30 & kill -STOP %1; sleep 0.5; jobs; kill -KILL %1' 2>/dev/null"
+is "bash's jobs" "[1]+  Stopped                 sleep 30" "setsid bash -c 'set -m; sleep 30 & kill -STOP %1; until grep -q ^State:.T /proc/\$!/status; do :; done; jobs; kill -KILL %1' 2>/dev/null"
 is "dash" "dash 1" "dash -c 'echo dash \$((3 > 2))'"
 
 is "ls sorts and marks" "d0/ d1/ d2/ d3/ d4/ d5/ d6/ d7/ d8/ d9/" 'ls -F tree | tr "\n" " " | sed "s/ $//"'
@@ -86,11 +86,11 @@ is "perl sorts a hundred thousand" "100000" 'seq 100000 | perl -e "print ((sort 
 is "perl's modules" "7 /usr/bin" 'perl -MList::Util=max -MFile::Basename -e "print max(3, 7, 5), q( ), dirname(q(/usr/bin/perl))"'
 
 like "ps" "*PID*COMMAND*1 bash*ps*" 'ps -eo pid,comm'
-is "ps of a sleeper" "S sleep" 'sleep 30 & sleep 0.3; ps -o state=,comm= -p $! ; kill $!'
+is "ps of a sleeper" "S sleep" 'sleep 30 & await $! S sleep; ps -o state=,comm= -p $! ; kill $!'
 like "top" "*Tasks:*total*Mem*bash*" 'top -b -n 1 -w 120'
 like "free" "*total*used*Mem:*Swap:*" 'free -m'
 like "vmstat" "*procs*memory*swap*" 'vmstat'
-is "pgrep and pkill" "1" 'sleep 31 & sleep 0.3; pgrep -fxc "sleep 31"; pkill -f "sleep 31"'
+is "pgrep and pkill" "1" 'sleep 31 & await $! S sleep; pgrep -fxc "sleep 31"; pkill -f "sleep 31"'
 is "uptime -p" "up" 'uptime -p | cut -c1-2'
 is "lscpu" "CPU(s):" 'lscpu | grep -o "^CPU(s):"'
 is "mount" "tmpfs /mnt tmpfs" 'mount -t tmpfs tmpfs /mnt; findmnt -nro SOURCE,TARGET,FSTYPE /mnt; umount /mnt'
