@@ -21,8 +21,8 @@ esac
 for arch; do
     to=$images/$arch
     mkdir -p "$to"
-    # Made anew, so that a program that is no more does not stay.
-    rm -rf "$to/bin"
+    # Made anew, so that a program that is no more does not stay. What cargo did not compile again is the same file there.
+    rm -rf "$to/bin" "$to"/*.elf
     packages=(-p veridian-userland)
     [ "$profile" != release ] || packages+=(-p veridian-boot)
     profile=release bare build "$arch" --quiet "${packages[@]}" --bins --artifact-dir "$to/bin" -Z unstable-options
