@@ -32,7 +32,8 @@ debug:
 test: setup
 	@scripts/test.sh $(ARCHES)
 
-test-linux: setup
+test-linux:
+	@ARCHES="$(ARCHES)" scripts/setup.sh linux
 	@scripts/test-linux.sh $(ARCHES)
 
 lint: setup

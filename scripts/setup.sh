@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, run and test Veridian, and nothing else; says what it does and asks nothing.
 # It runs on each `make`: with nothing missing it only looks at files. Packages are Debian's (12, bookworm).
-# Usage: scripts/setup.sh [debug]     `debug` adds a gdb that knows $ARCH.
+# Usage: scripts/setup.sh [debug | linux]
+#   debug   adds a gdb that knows $ARCH     linux   adds what builds tests of others for Linux: C compilers for each of $ARCHES
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
@@ -36,6 +37,20 @@ if [ "${1:-}" = debug ] && ! command -v gdb-multiarch >/dev/null; then
     esac
     # Debian's gdb knows the machine it runs on; gdb-multiarch is a second program beside it.
     gdb --batch -ex "set architecture $name" 2>&1 | grep -q 'is set to' || packages+=(gdb-multiarch)
+fi
+
+if [ "${1:-}" = linux ]; then
+    for arch in ${ARCHES:-x86_64 aarch64 riscv64}; do
+        [ "$arch" != "$(uname -m)" ] || continue
+        debian=${arch/x86_64/x86-64}
+        need "gcc-$debian-linux-gnu" "$arch-linux-gnu-gcc"
+        case $arch in
+            x86_64) debian=amd64 ;;
+            aarch64) debian=arm64 ;;
+            *) debian=$arch ;;
+        esac
+        need "libc6-dev-$debian-cross" "/usr/$arch-linux-gnu/lib/libc.a"
+    done
 fi
 
 toolchain=found

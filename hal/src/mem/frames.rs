@@ -1,7 +1,6 @@
-//! Physical frames: a buddy allocator, and [`Frame`], a counted handle that frees on its last drop.
+//! Physical frames: [`Frame`], a counted handle that frees on its last drop, and the books of who has which.
 //!
-//! Each frame has eight bytes of metadata: how many handles there are, and who is charged for it. The
-//! links of the free lists lie in the free frames themselves.
+//! Each frame has eight bytes of metadata: how many handles there are, and who is charged for it.
 
 use crate::{
     PAGE_SIZE, PhysAddr, arch,
@@ -13,12 +12,9 @@ use core::{
     sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
-/// Largest run is 2^MAX_ORDER frames (4 MiB).
-const MAX_ORDER: usize = 10;
-/// In `owner`, marks the head of a free run; the order is added.
-const FREE_HEAD: u32 = 0xffff_ff00;
-/// End of a free list.
-const NIL: usize = usize::MAX;
+mod buddy;
+
+use buddy::{Buddy, FREE_HEAD, MAX_ORDER};
 
 /// No frame is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +72,7 @@ static FREE: AtomicUsize = AtomicUsize::new(0);
 struct Metadata {
     /// Handles to the frame; 0 when it is free or not managed.
     handles: AtomicU32,
-    /// [`Owner`], or [`FREE_HEAD`] plus the order.
+    /// [`Owner`]; of the first frame of a free run [`FREE_HEAD`] plus the order.
     owner: AtomicU32,
 }
 
@@ -86,89 +82,12 @@ struct Table {
 }
 
 static TABLE: Once<Table> = Once::new();
-static BUDDY: SpinLock<Buddy> = SpinLock::new(Buddy { lists: [NIL; MAX_ORDER + 1] });
+static BUDDY: SpinLock<Buddy> = SpinLock::new(Buddy::new());
 
 #[inline]
 fn metadata(frame_number: usize) -> &'static Metadata {
     let table = TABLE.get().expect("frames are used before mem::init");
     &table.metadata[frame_number - table.first]
-}
-
-/// Free runs by order: each list is headed by a frame number.
-struct Buddy {
-    lists: [usize; MAX_ORDER + 1],
-}
-
-/// The links of a free run, kept in its first bytes.
-#[repr(C)]
-struct Links {
-    next: usize,
-    previous: usize,
-}
-
-impl Buddy {
-    fn links(frame_number: usize) -> *mut Links {
-        arch::phys_to_virt(PhysAddr(frame_number * PAGE_SIZE)).cast()
-    }
-
-    fn push(&mut self, frame_number: usize, order: usize) {
-        let next = self.lists[order];
-        // SAFETY: the run is free and ours, so nobody else reads or writes its first bytes; likewise `next`.
-        unsafe {
-            Self::links(frame_number).write(Links { next, previous: NIL });
-            if next != NIL {
-                (*Self::links(next)).previous = frame_number;
-            }
-        }
-        metadata(frame_number).owner.store(FREE_HEAD + order as u32, Ordering::Relaxed);
-        self.lists[order] = frame_number;
-    }
-
-    fn remove(&mut self, frame_number: usize, order: usize) {
-        // SAFETY: the run is on the list of `order`, so its links and its neighbours' are valid.
-        unsafe {
-            let Links { next, previous } = Self::links(frame_number).read();
-            if next != NIL {
-                (*Self::links(next)).previous = previous;
-            }
-            if previous == NIL {
-                self.lists[order] = next;
-            } else {
-                (*Self::links(previous)).next = next;
-            }
-        }
-        metadata(frame_number).owner.store(0, Ordering::Relaxed);
-    }
-
-    fn take(&mut self, order: usize) -> Option<usize> {
-        let mut have = (order..=MAX_ORDER).find(|&o| self.lists[o] != NIL)?;
-        let frame_number = self.lists[have];
-        self.remove(frame_number, have);
-        while have > order {
-            have -= 1;
-            self.push(frame_number + (1 << have), have);
-        }
-        FREE.fetch_sub(1 << order, Ordering::Relaxed);
-        Some(frame_number)
-    }
-
-    fn give(&mut self, mut frame_number: usize, mut order: usize) {
-        FREE.fetch_add(1 << order, Ordering::Relaxed);
-        let table = TABLE.get().expect("frames are freed before mem::init");
-        while order < MAX_ORDER {
-            let buddy = frame_number ^ (1 << order);
-            let Some(entry) = buddy.checked_sub(table.first).and_then(|i| table.metadata.get(i)) else { break };
-            if entry.handles.load(Ordering::Relaxed) != 0
-                || entry.owner.load(Ordering::Relaxed) != FREE_HEAD + order as u32
-            {
-                break;
-            }
-            self.remove(buddy, order);
-            frame_number &= !(1 << order);
-            order += 1;
-        }
-        self.push(frame_number, order);
-    }
 }
 
 /// See [`super::init`].

@@ -43,6 +43,8 @@ struct State {
     /// Bytes that fit.
     capacity: usize,
     buffers: VecDeque<Buffer>,
+    /// A frame that was read to its end, for what is written next.
+    spare: Option<Frame>,
     bytes: usize,
     readers: usize,
     writers: usize,
@@ -169,6 +171,7 @@ impl Pipe {
         let state = State {
             capacity: CAPACITY,
             buffers: VecDeque::new(),
+            spare: None,
             bytes: 0,
             readers: 0,
             writers: 0,
@@ -333,7 +336,9 @@ impl State {
                 self.bytes -= buffer.len();
             }
             if ends || buffer.filled.is_empty() {
-                self.buffers.pop_front();
+                let emptied = self.buffers.pop_front();
+                self.spare =
+                    self.spare.take().or(emptied.map(|buffer| buffer.frame).filter(|frame| !frame.is_shared()));
             }
             result?;
             if ends {
@@ -343,12 +348,20 @@ impl State {
         Ok(())
     }
 
+    /// A buffer to be written to, charged to `memory`; ENOMEM. (Only what is filled of it is ever read.)
+    fn empty_buffer(&mut self, memory: &MemoryGroup) -> Result<Buffer, Errno> {
+        match self.spare.take().filter(|frame| frame.owner() == memory.owner(Kind::Kernel)) {
+            Some(frame) => Ok(Buffer { frame, filled: 0..0, grows: true, is_packet: false }),
+            None => Buffer::of(&[], memory),
+        }
+    }
+
     /// Writes packets of a page at most.
     fn write_packets(&mut self, count: usize, source: &mut dyn Source, memory: &MemoryGroup) -> Result<(), Errno> {
         let mut left = count;
         while left > 0 {
             let length = left.min(PAGE_SIZE);
-            let mut packet = Buffer { is_packet: true, grows: false, ..Buffer::of(&[], memory)? };
+            let mut packet = Buffer { is_packet: true, grows: false, ..self.empty_buffer(memory)? };
             source.take_to_frame(&packet.frame, 0..length)?;
             packet.filled = 0..length;
             self.bytes += length;
@@ -361,7 +374,8 @@ impl State {
     fn write(&mut self, mut count: usize, source: &mut dyn Source, memory: &MemoryGroup) -> Result<(), Errno> {
         while count > 0 {
             if self.buffers.back().is_none_or(|buffer| buffer.filled.end == PAGE_SIZE || !buffer.grows) {
-                self.buffers.push_back(Buffer::of(&[], memory)?);
+                let buffer = self.empty_buffer(memory)?;
+                self.buffers.push_back(buffer);
             }
             let buffer = self.buffers.back_mut().expect("just seen or made");
             let end = buffer.filled.end;

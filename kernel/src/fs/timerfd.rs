@@ -3,7 +3,7 @@
 //! Time is reckoned when somebody looks. Whoever waits is woken by one sleep, whose waker is the timer itself.
 
 use super::{FileObject, Readiness, io::Sink};
-use crate::sched::{Sleep, WaitQueue, sleep_until};
+use crate::sched::{Left, Schedule, Sleep, WaitQueue, sleep_until};
 use alloc::{string::String, sync::Arc, task::Wake};
 use core::{
     future::Future,
@@ -37,13 +37,10 @@ impl Wake for Due {
     }
 }
 
-/// When a timer expires, by the machine's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// When it expires, by the machine's clock.
+#[derive(Debug, Default)]
 struct State {
-    /// The next expiration; `None` when it is disarmed or has expired for good.
-    next_ns: Option<u64>,
-    /// 0 for once.
-    interval_ns: u64,
+    schedule: Schedule,
     /// Expirations that nobody has read.
     expirations: u64,
 }
@@ -51,28 +48,8 @@ struct State {
 impl State {
     /// Counts what has expired.
     fn reckon(&mut self, now_ns: u64) {
-        let Some(next) = self.next_ns.filter(|&next| next <= now_ns) else { return };
-        // Once, if it does not come again.
-        let missed = (now_ns - next).checked_div(self.interval_ns);
-        let count = missed.map_or(1, |missed| missed + 1);
-        self.next_ns = missed.map(|_| next.saturating_add(count.saturating_mul(self.interval_ns)));
-        self.expirations += count;
+        self.expirations += self.schedule.pass(now_ns);
     }
-
-    /// What is left until the next expiration (0 for none), and the interval.
-    fn setting(&self, now_ns: u64) -> Setting {
-        let left_ns = self.next_ns.map_or(0, |next| next.saturating_sub(now_ns).max(1));
-        Setting { left_ns, interval_ns: self.interval_ns }
-    }
-}
-
-/// What timerfd_settime(2) sets, and timerfd_gettime(2) tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// Nanoseconds until the next expiration; 0 is never.
-    pub left_ns: u64,
-    /// Nanoseconds between further ones; 0 for none.
-    pub interval_ns: u64,
 }
 
 impl TimerFd {
@@ -86,27 +63,26 @@ impl TimerFd {
         self.clock
     }
 
-    /// Sets it anew, to expire at `next_ns` by the machine's clock (`None`: never) and then at each interval; gives how it
-    /// was set. Expirations that nobody has read are forgotten.
-    pub fn set(&self, next_ns: Option<u64>, interval_ns: u64) -> Setting {
+    /// Sets it anew; gives what was left. Expirations that nobody has read are forgotten.
+    pub fn set(&self, schedule: Schedule) -> Left {
         let now = clock::now_ns();
         let mut state = self.state.lock();
         state.reckon(now);
-        let old = core::mem::replace(&mut *state, State { next_ns, interval_ns, expirations: 0 });
+        let old = core::mem::replace(&mut *state, State { schedule, expirations: 0 });
         drop(state);
         let sleep = self.sleep.lock().take();
         drop(sleep);
         // Who waits sleeps until the new time.
         self.due.0.wake_all();
-        old.setting(now)
+        old.schedule.left(now)
     }
 
-    /// How it is set.
-    pub fn setting(&self) -> Setting {
+    /// What is left of it.
+    pub fn left(&self) -> Left {
         let now = clock::now_ns();
         let mut state = self.state.lock();
         state.reckon(now);
-        state.setting(now)
+        state.schedule.left(now)
     }
 
     /// What has expired, which `take` may take; if nothing has, the task of `cx` is woken when something does.
@@ -116,7 +92,7 @@ impl TimerFd {
             let mut state = self.state.lock();
             state.reckon(clock::now_ns());
             let expirations = if take { core::mem::take(&mut state.expirations) } else { state.expirations };
-            (expirations, state.next_ns)
+            (expirations, state.schedule.next_ns)
         };
         if expirations == 0
             && let Some(next) = next
@@ -161,26 +137,5 @@ impl FileObject for TimerFd {
 
     fn description(&self, _: u64) -> String {
         String::from("anon_inode:[timerfd]")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn expirations_are_counted_when_somebody_looks() {
-        let mut once = State { next_ns: Some(100), interval_ns: 0, expirations: 0 };
-        once.reckon(99);
-        assert_eq!((once.expirations, once.setting(99)), (0, Setting { left_ns: 1, interval_ns: 0 }));
-        once.reckon(500);
-        once.reckon(600);
-        assert_eq!((once.expirations, once.setting(600).left_ns), (1, 0));
-        let mut often = State { next_ns: Some(100), interval_ns: 10, expirations: 2 };
-        often.reckon(125);
-        assert_eq!((often.expirations, often.setting(125)), (5, Setting { left_ns: 5, interval_ns: 10 }));
-        let mut last = State { next_ns: Some(100), interval_ns: u64::MAX, expirations: 0 };
-        last.reckon(u64::MAX);
-        assert_eq!(last.next_ns, Some(u64::MAX));
     }
 }

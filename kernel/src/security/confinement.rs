@@ -53,6 +53,8 @@ pub struct Bounds {
 #[derive(Debug)]
 pub struct Confinement {
     seccomp: SpinLock<Seccomp>,
+    /// Whether its calls are filtered at all: looked at without the lock.
+    judges_calls: AtomicBool,
     /// The process's: all of its threads have the same.
     limits: Arc<SpinLock<Rlimits>>,
     /// Counts as a process of its user until it has been waited for.
@@ -66,13 +68,24 @@ impl Confinement {
     /// Of a process with these credentials; EAGAIN if it is one too many of its user's (RLIMIT_NPROC).
     pub fn new(credentials: &Credentials, bounds: Bounds) -> Result<Self, Errno> {
         let Bounds { seccomp, limits, oom_score_adj } = bounds;
-        let most = processes_of(credentials, &limits);
+        let (limits, oom_score_adj) = (Arc::new(SpinLock::new(limits)), Arc::new(SpinLock::new(oom_score_adj)));
+        Self::sharing(credentials, seccomp, limits, oom_score_adj)
+    }
+
+    fn sharing(
+        credentials: &Credentials,
+        seccomp: Seccomp,
+        limits: Arc<SpinLock<Rlimits>>,
+        oom_score_adj: Arc<SpinLock<OomScoreAdj>>,
+    ) -> Result<Self, Errno> {
+        let most = processes_of(credentials, &limits.lock());
         Ok(Self {
+            judges_calls: AtomicBool::new(!matches!(seccomp, Seccomp::Disabled)),
             seccomp: SpinLock::new(seccomp),
-            limits: Arc::new(SpinLock::new(limits)),
+            limits,
             process: SpinLock::new(Some(UserProcess::new(credentials.uid, most)?)),
             excessive: AtomicBool::new(false),
-            oom_score_adj: Arc::new(SpinLock::new(oom_score_adj)),
+            oom_score_adj,
         })
     }
 
@@ -83,8 +96,7 @@ impl Confinement {
 
     /// A further thread's of the same process (clone(2)): its limits are one; EAGAIN.
     pub fn of_sibling(&self, credentials: &Credentials) -> Result<Self, Errno> {
-        let own = self.inherited(credentials)?;
-        Ok(Self { limits: self.limits.clone(), oom_score_adj: self.oom_score_adj.clone(), ..own })
+        Self::sharing(credentials, self.seccomp(), self.limits.clone(), self.oom_score_adj.clone())
     }
 
     /// What binds it now.
@@ -99,6 +111,9 @@ impl Confinement {
 
     /// Whether a call of this number need not be judged at all.
     pub fn allows_call(&self, number: u32) -> bool {
+        if !self.judges_calls.load(Ordering::Acquire) {
+            return true;
+        }
         match &*self.seccomp.lock() {
             Seccomp::Disabled => true,
             Seccomp::Strict => false,
@@ -108,7 +123,9 @@ impl Confinement {
 
     /// Exchanges how its calls are filtered. To be called by the process itself, with something stricter.
     pub fn set_seccomp(&self, seccomp: Seccomp) {
+        let judges = !matches!(seccomp, Seccomp::Disabled);
         let old = core::mem::replace(&mut *self.seccomp.lock(), seccomp);
+        self.judges_calls.store(judges, Ordering::Release);
         drop(old);
     }
 

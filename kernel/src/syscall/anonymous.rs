@@ -3,15 +3,13 @@
 use super::{
     place::{check_flags, here, open_file},
     time::expiry_ns,
+    timers::timespecs,
     timespec::TimeSpec,
     transfer::patient,
 };
 use crate::{
-    fs::{
-        File, FileObject, OpenFlags, Seals,
-        eventfd::EventFd,
-        timerfd::{Setting, TimerFd},
-    },
+    fs::{File, FileObject, OpenFlags, Seals, eventfd::EventFd, timerfd::TimerFd},
+    sched::Schedule,
     security::Capabilities,
     task::Thread,
 };
@@ -109,20 +107,15 @@ pub fn timerfd_settime(
     let (interval, value) = (interval.to_ns()?, value.to_ns()?);
     let timer = open_timer(thread, fd)?;
     let next = expiry_ns(thread, timer.clock(), value, flags & general::TFD_TIMER_ABSTIME != 0)?;
-    let before = timer.set(next, interval);
+    let before = timer.set(Schedule { next_ns: next, interval_ns: interval });
     if old != UserAddr(0) {
-        write_setting(thread, old, before)?;
+        thread.space().write(old, &timespecs(before))?;
     }
     Ok(0)
 }
 
 pub fn timerfd_gettime(thread: &Thread, fd: i32, to: UserAddr) -> Result<usize, Errno> {
-    let setting = open_timer(thread, fd)?.setting();
-    write_setting(thread, to, setting)?;
+    let left = open_timer(thread, fd)?.left();
+    thread.space().write(to, &timespecs(left))?;
     Ok(0)
-}
-
-/// `struct itimerspec`.
-fn write_setting(thread: &Thread, to: UserAddr, setting: Setting) -> Result<(), Errno> {
-    thread.space().write(to, &[setting.interval_ns, setting.left_ns].map(TimeSpec::from_ns))
 }

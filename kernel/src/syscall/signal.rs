@@ -222,10 +222,11 @@ pub fn rt_sigaction(
     if wanted.is_some() && SignalSet::UNSTOPPABLE.contains(signal) {
         return Err(Errno::EINVAL);
     }
-    let before = thread.signals().actions().get(signal);
-    if let Some(action) = wanted {
-        thread.signals().set_action(signal, action);
-    }
+    let signals = thread.signals();
+    let before = match wanted {
+        Some(action) => signals.set_action(signal, action),
+        None => signals.actions().get(signal),
+    };
     if old != UserAddr(0) {
         space.write(old, &action_words(&before))?;
     }

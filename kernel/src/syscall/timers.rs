@@ -4,9 +4,12 @@ use super::{
     time,
     timespec::{TimeSpec, TimeVal},
 };
-use crate::task::{
-    CpuClock, Thread,
-    timers::{Interval, Left, Notice, Timer, TimerClock},
+use crate::{
+    sched::Left,
+    task::{
+        CpuClock, Thread,
+        timers::{Interval, Notice, Timer, TimerClock},
+    },
 };
 use alloc::sync::Arc;
 use linux_raw_sys::general;
@@ -144,7 +147,8 @@ pub fn timer_settime(thread: &Arc<Thread>, id: u32, flags: u32, new: UserAddr, o
     Ok(0)
 }
 
-fn timespecs(left: Left) -> [TimeSpec; 2] {
+/// `struct itimerspec`.
+pub(super) fn timespecs(left: Left) -> [TimeSpec; 2] {
     [left.interval_ns, left.value_ns].map(TimeSpec::from_ns)
 }
 

@@ -7,7 +7,7 @@
 use super::{Counted, CpuClock, SignalInfo, Thread, queue};
 use crate::{
     cgroup::KernelCharge,
-    sched::{self, WaitQueue},
+    sched::{self, Left, Schedule, WaitQueue},
 };
 use alloc::{
     collections::BTreeMap,
@@ -60,15 +60,6 @@ impl TimerClock {
     }
 }
 
-/// What is left of a timer, and how much later it runs out again; 0 for never. In nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Until it runs out, at least 1 while it is armed.
-    pub value_ns: u64,
-    /// From one time to the next.
-    pub interval_ns: u64,
-}
-
 /// A timer.
 pub struct Timer {
     notice: Notice,
@@ -80,9 +71,8 @@ pub struct Timer {
 
 #[derive(Default)]
 struct State {
-    /// By its clock (the machine's own, for one of the machine's); `None`: it is not armed.
-    next_ns: Option<u64>,
-    interval_ns: u64,
+    /// By its clock (the machine's own, for one of the machine's).
+    schedule: Schedule,
     /// It has a task.
     has_task: bool,
     /// Times that it ran out since it sent its last signal, and those before that.
@@ -104,12 +94,8 @@ impl Timer {
 
     /// What is left of it.
     pub fn left(&self) -> Left {
-        self.left_in(&self.state.lock())
-    }
-
-    fn left_in(&self, state: &State) -> Left {
-        let value_ns = state.next_ns.map_or(0, |next| next.saturating_sub(self.clock.now_ns()).max(1));
-        Left { value_ns, interval_ns: state.interval_ns }
+        let state = self.state.lock();
+        state.schedule.left(self.clock.now_ns())
     }
 
     /// How often it ran out and nobody had taken its last signal that was taken.
@@ -123,11 +109,12 @@ impl Timer {
     pub fn set(self: &Arc<Self>, Left { value_ns, interval_ns }: Left) -> Left {
         let now = self.clock.now_ns();
         let mut state = self.state.lock();
-        let before = self.left_in(&state);
-        state.next_ns = (value_ns > 0).then(|| now.saturating_add(value_ns));
-        state.interval_ns = interval_ns;
+        let before = state.schedule.left(now);
+        let next_ns = (value_ns > 0).then(|| now.saturating_add(value_ns));
+        state.schedule = Schedule { next_ns, interval_ns };
         state.overruns = 0;
-        let needs_task = state.next_ns.is_some() && !state.has_task && matches!(self.clock, TimerClock::Machine(_));
+        let needs_task =
+            state.schedule.next_ns.is_some() && !state.has_task && matches!(self.clock, TimerClock::Machine(_));
         state.has_task |= needs_task;
         drop(state);
         self.changed.wake_all();
@@ -156,7 +143,7 @@ impl Timer {
             let mut sleep = pin!(sched::sleep_until(next));
             let is_due = poll_fn(|cx| {
                 self.changed.register(cx);
-                if self.state.lock().next_ns != Some(next) {
+                if self.state.lock().schedule.next_ns != Some(next) {
                     return Poll::Ready(false);
                 }
                 sleep.as_mut().poll(cx).map(|()| true)
@@ -171,13 +158,13 @@ impl Timer {
     /// The next time; when there is none, the task ends.
     fn next_or_end(&self) -> Option<u64> {
         let mut state = self.state.lock();
-        state.has_task = state.next_ns.is_some();
-        state.next_ns
+        state.has_task = state.schedule.next_ns.is_some();
+        state.schedule.next_ns
     }
 
     /// Runs out, if it is of CPU time and that has been had.
     fn look(&self) {
-        let due = self.state.lock().next_ns;
+        let due = self.state.lock().schedule.next_ns;
         if let (Some(due), TimerClock::Cpu(clock)) = (due, &self.clock)
             && clock.now_ns() >= due
         {
@@ -188,13 +175,10 @@ impl Timer {
     fn run_out(&self, due: u64) {
         let now = self.clock.now_ns();
         let mut state = self.state.lock();
-        if state.next_ns != Some(due) {
+        if state.schedule.next_ns != Some(due) {
             return;
         }
-        let interval = state.interval_ns;
-        // Times that were missed are skipped: the next one is to come.
-        let missed = now.saturating_sub(due).checked_div(interval).unwrap_or(0);
-        state.next_ns = (interval > 0).then(|| due.saturating_add((missed + 1).saturating_mul(interval)));
+        let Some(missed) = state.schedule.pass(now).checked_sub(1) else { return };
         drop(state);
         let missed = u32::try_from(missed).unwrap_or(u32::MAX);
         let Some((to, signal)) = self.receiver() else { return };

@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("busybox_works_on_trees_of_ten_thousand_files", files),
     ("busybox_looks_at_the_machine_and_its_network", machine),
     ("busyboxs_shell_edits_lines_and_controls_jobs_in_a_container", shell),
+    ("vi_and_top_have_the_whole_screen", screen),
     ("what_a_program_lacks_is_named", lacking),
     ("debians_programs_run_in_its_own_tree", debian),
     ("debians_python_has_threads_processes_sockets_and_files", python),
@@ -96,13 +97,38 @@ fn python(guest: &Guest) {
     passes(&run_debian(guest, &[("checks.py", script)], "[\"/usr/bin/python3\",\"/root/checks.py\"]"));
 }
 
-/// A person at the console.
-fn shell(guest: &Guest) {
+/// A person at the console: types each line once the text before it is shown.
+fn types(guest: &Guest, steps: &[(&str, &str)]) -> Run {
     let mut initrd = busybox(guest.arch);
     initrd.config(&format!("{CONFIG}process_args=[\"/bin/sh\",\"-i\"]\nprocess_terminal=true\n"));
     let mut vm = guest.vm().initrd(initrd.archive());
     vm = vm.command_line("shell=vctl loglevel=error -- run --bundle /bundle busybox");
-    for (text, keys) in [
+    for (text, keys) in steps {
+        vm = vm.types_after(text, keys);
+    }
+    guest.boot(vm)
+}
+
+/// What is drawn for a screen of so many lines: where vi says what it does is the last of them.
+fn screen(guest: &Guest) {
+    let steps = [
+        ("# ", "stty rows 12 cols 60; stty size\r"),
+        ("\n12 60\r\n", "vi /tmp/text\r"),
+        ("\x1b[12;1H\x1b[K- /tmp/text 1/1", "ione\rtwo"),
+        ("\x1b[2;1Htwo", "\x1b"),
+        ("- /tmp/text [Modified] 2/2", ":s/two/three/\r"),
+        ("\x1b[2;2Hhree", ":wq\r"),
+        ("# ", "cat /tmp/text\r"),
+        ("\none\r\nthree\r\n", "top\r"),
+        ("\x1b[H\x1b[JMem: ", ""),
+        ("COMMAND", "q"),
+        ("# ", "exit 5\r"),
+    ];
+    types(guest, &steps).exits(5);
+}
+
+fn shell(guest: &Guest) {
+    let steps = [
         ("# ", "echo wronf\x7fg\r"),
         ("\nwrong\r\n", "\x1b[A | tr a-z A-Z\r"),
         ("\nWRONG\r\n", "echo $(echo sub) `expr 6 \\* 7`\r"),
@@ -121,10 +147,8 @@ fn shell(guest: &Guest) {
         ("again\r\nagain\r\n", "\x04"),
         ("# ", "sleep 1 & wait; echo waited\r"),
         ("\nwaited\r\n", "exit 3\r"),
-    ] {
-        vm = vm.types_after(text, keys);
-    }
-    guest.boot(vm).exits(3);
+    ];
+    types(guest, &steps).exits(3);
 }
 
 /// What cannot start says what it lacks: in the error of the container call, and in the kernel's log.

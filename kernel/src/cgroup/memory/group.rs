@@ -217,10 +217,15 @@ impl MemoryGroup {
         give: impl FnOnce(Owner) -> Result<Frame, OutOfFrames>,
     ) -> Result<Frame, OutOfMemory> {
         self.charge(kind, reserve())?;
-        give(Owner(self.owner.0 | kind as u32)).map_err(|OutOfFrames| {
+        give(self.owner(kind)).map_err(|OutOfFrames| {
             self.uncharge(kind, 1);
             OutOfMemory
         })
+    }
+
+    /// Who is charged for what this group has of a kind.
+    pub fn owner(&self, kind: Kind) -> Owner {
+        Owner(self.owner.0 | kind as u32)
     }
 
     /// One frame more for this group and all above; on a refusal nothing is charged. `reserve` frames are left free.

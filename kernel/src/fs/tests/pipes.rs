@@ -69,6 +69,25 @@ fn who_waits_is_woken_by_the_other_end() {
 }
 
 #[test]
+fn a_frame_that_was_read_is_filled_again_by_who_pays_for_it_alone() {
+    let (world, other) = (World::new(), World::new());
+    let before = [&world, &other].map(|world| world.memory().current_bytes());
+    let charged = |at: usize| [&world, &other][at].memory().current_bytes() - before[at];
+    let (read, write) = pipe(OpenFlags::empty());
+    let mut bytes = [0; 16];
+    for text in [&b"longer"[..], b"short"] {
+        world.write_to(&write, text).expect("written");
+        assert_eq!((read_from(&read, &mut bytes), &bytes[..text.len()]), (Ok(text.len()), text));
+        assert_eq!(charged(0), 4096);
+    }
+    other.write_to(&write, b"x").expect("written");
+    assert_eq!((charged(0), charged(1)), (0, 4096));
+    assert_eq!((read_from(&read, &mut bytes), &bytes[..1]), (Ok(1), &b"x"[..]));
+    drop((read, write));
+    assert_eq!((charged(0), charged(1)), (0, 0));
+}
+
+#[test]
 fn what_is_in_a_pipe_is_charged_to_who_wrote_it_and_freed_with_it() {
     let world = World::new();
     let before = world.memory().current_bytes();

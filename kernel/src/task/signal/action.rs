@@ -1,7 +1,7 @@
 //! What is done with a signal (sigaction(2)).
 
 use super::SignalSet;
-use alloc::collections::BTreeMap;
+use alloc::{vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::Signal;
 use veridian_hal::{UserAddr, sync::SpinLock};
@@ -58,10 +58,52 @@ pub struct SignalAction {
 /// The actions of a process: those that were set; the others are the default.
 #[derive(Debug, Default)]
 pub struct Actions {
-    set: SpinLock<BTreeMap<u32, SignalAction>>,
+    set: SpinLock<Table>,
     /// Which are SIG_IGN, and which have a handler: looked at without the lock.
     ignored: AtomicU64,
     caught: AtomicU64,
+}
+
+/// Actions by signal, as many as differ from the default: most processes have few.
+#[derive(Clone, Debug, Default)]
+struct Table {
+    /// Whose they are.
+    signals: SignalSet,
+    /// In the order of the signals' numbers.
+    actions: Vec<SignalAction>,
+}
+
+impl Table {
+    /// Where the action of `signal` is, or would be.
+    fn place(&self, signal: Signal) -> (usize, bool) {
+        let own = SignalSet::of(&[signal]).0;
+        ((self.signals.0 & (own - 1)).count_ones() as usize, self.signals.0 & own != 0)
+    }
+
+    fn get(&self, signal: Signal) -> SignalAction {
+        match self.place(signal) {
+            (at, true) => self.actions[at],
+            _ => SignalAction::default(),
+        }
+    }
+
+    fn set(&mut self, signal: Signal, action: SignalAction) -> SignalAction {
+        let own = SignalSet::of(&[signal]);
+        match (self.place(signal), action == SignalAction::default()) {
+            ((at, true), false) => core::mem::replace(&mut self.actions[at], action),
+            ((at, true), true) => {
+                self.signals = self.signals.without(own);
+                self.actions.remove(at)
+            }
+            ((at, false), is_default) => {
+                if !is_default {
+                    self.signals.0 |= own.0;
+                    self.actions.insert(at, action);
+                }
+                SignalAction::default()
+            }
+        }
+    }
 }
 
 impl Clone for Actions {
@@ -75,22 +117,21 @@ impl Clone for Actions {
 impl Actions {
     /// What is done with `signal`.
     pub fn get(&self, signal: Signal) -> SignalAction {
-        self.set.lock().get(&signal.number()).copied().unwrap_or_default()
+        self.set.lock().get(signal)
     }
 
     /// Sets it; gives the one before.
     pub fn set(&self, signal: Signal, action: SignalAction) -> SignalAction {
         let own = SignalSet::of(&[signal]).0;
         let mut set = self.set.lock();
-        let before = set.insert(signal.number(), action).unwrap_or_default();
+        let before = set.set(signal, action);
+        // Under the lock nobody else writes them.
         let note = |set: &AtomicU64, is_in: bool| {
-            if is_in { set.fetch_or(own, Ordering::AcqRel) } else { set.fetch_and(!own, Ordering::AcqRel) }
+            let others = set.load(Ordering::Relaxed) & !own;
+            set.store(if is_in { others | own } else { others }, Ordering::Release);
         };
         note(&self.ignored, action.disposition == Disposition::Ignore);
         note(&self.caught, matches!(action.disposition, Disposition::Handler(_)));
-        if action == SignalAction::default() {
-            set.remove(&signal.number());
-        }
         before
     }
 
@@ -107,10 +148,9 @@ impl Actions {
     /// Handlers become the default; what is ignored stays so.
     pub(super) fn forget_handlers(&self) {
         let mut set = self.set.lock();
-        set.retain(|_, action| action.disposition == Disposition::Ignore);
-        set.values_mut().for_each(|action| {
-            *action = SignalAction { disposition: Disposition::Ignore, ..SignalAction::default() };
-        });
+        let ignored = self.ignored();
+        let ignore = SignalAction { disposition: Disposition::Ignore, ..SignalAction::default() };
+        *set = Table { signals: ignored, actions: vec![ignore; ignored.0.count_ones() as usize] };
         self.caught.store(0, Ordering::Release);
     }
 

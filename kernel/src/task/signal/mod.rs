@@ -232,22 +232,19 @@ impl Signals {
     }
 
     /// Changes what is done with `signal`; a pending one that would be thrown away is, here and by the sibling threads
-    /// when they look.
-    pub fn set_action(&self, signal: Signal, action: SignalAction) {
-        self.actions().set(signal, action);
+    /// when they look. Gives the one before.
+    pub fn set_action(&self, signal: Signal, action: SignalAction) -> SignalAction {
+        let before = self.actions().set(signal, action);
         if self.is_thrown_away(signal) {
             let own = SignalSet::of(&[signal]);
             self.pending.remove(own);
             self.shared.pending.remove(own);
         }
+        before
     }
 
     fn is_thrown_away(&self, signal: Signal) -> bool {
-        match self.actions().get(signal).disposition {
-            Disposition::Ignore => true,
-            Disposition::Default => IGNORED_BY_DEFAULT.contains(signal),
-            Disposition::Handler(_) => false,
-        }
+        self.ignored().contains(signal) || (IGNORED_BY_DEFAULT.contains(signal) && !self.caught().contains(signal))
     }
 
     /// Whether a signal that has an effect waits, or the process is stopped or ends.
