@@ -13,7 +13,7 @@ use super::{
     tmpfs::Data,
 };
 use crate::{cgroup::devices::DeviceAccess, security::Capabilities};
-use alloc::{format, sync::Arc};
+use alloc::{boxed::Box, format, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
 
@@ -39,7 +39,7 @@ impl Caller<'_> {
         device: DeviceNumber,
     ) -> Result<(), Errno> {
         let content = match file_type {
-            FileType::Regular => Content::Regular(Data::new()),
+            FileType::Regular => Content::Regular(Box::new(Data::new())),
             FileType::Fifo => Content::Fifo(Pipe::fifo()),
             FileType::CharacterDevice | FileType::BlockDevice => {
                 if !self.credentials.capable(Capabilities::MKNOD) {
@@ -304,7 +304,7 @@ impl Caller<'_> {
             return Err(Errno::ENOTDIR);
         }
         let _change = directory.mount.begin_change()?;
-        let content = Content::Regular(Data::new());
+        let content = Content::Regular(Box::new(Data::new()));
         let mut attributes = self.attributes_below(parent, &content, mode)?;
         if parent.node().is_some() || parent.overlay_node().is_some() {
             return Err(Errno::EOPNOTSUPP);

@@ -89,7 +89,7 @@ impl DeviceNumber {
 /// What an inode contains.
 #[derive(Debug)]
 pub(super) enum Content {
-    Regular(Data),
+    Regular(Box<Data>),
     Directory(RwLock<Entries>),
     Symlink(Box<[u8]>),
     Device(FileType, DeviceNumber),
@@ -135,7 +135,7 @@ pub struct Inode {
     _charge: Option<ObjectCharge>,
     pub(super) attributes: SpinLock<Attributes>,
     pub(super) xattrs: Xattrs,
-    pub(super) locks: Once<Locks>,
+    pub(super) locks: Once<Box<Locks>>,
     pub(super) watchers: Watchers,
     pub(super) content: Content,
 }

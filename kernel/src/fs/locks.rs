@@ -11,6 +11,7 @@ use crate::{
     sched::WaitQueue,
 };
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     vec::Vec,
@@ -348,7 +349,7 @@ impl Wait<'_> {
 impl Inode {
     /// Its locks, made when the first is asked for.
     pub fn locks(&self) -> &Locks {
-        self.locks.call_once(Locks::default)
+        self.locks.call_once(Box::default)
     }
 
     /// `owner` gives up all its records.

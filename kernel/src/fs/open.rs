@@ -10,7 +10,7 @@ use super::{
     tmpfs::Data,
 };
 use crate::{cgroup::devices::DeviceAccess, device, security::SetIds};
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use bitflags::bitflags;
 use linux_raw_sys::general as linux;
 use veridian_containers::abi::Errno;
@@ -141,7 +141,7 @@ impl Caller<'_> {
             }
             match walk.look(&last)? {
                 Look::Absent => {
-                    let content = Content::Regular(Data::new());
+                    let content = Content::Regular(Box::new(Data::new()));
                     match self.make(&walk.at, walk.name(&last), content, mode & 0o7777) {
                         Ok(dentry) => {
                             let location = Location { mount: walk.at.mount.clone(), dentry };

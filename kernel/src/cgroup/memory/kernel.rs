@@ -2,7 +2,7 @@
 
 use super::{Kind, MemoryGroup, OutOfMemory, reserve};
 use alloc::sync::Arc;
-use veridian_hal::PAGE_SIZE;
+use veridian_hal::{PAGE_SIZE, mem::Owner};
 
 /// What a group is charged for an object on the kernel's heap. Given back when dropped.
 #[derive(Debug)]
@@ -11,7 +11,17 @@ pub struct KernelCharge {
     bytes: usize,
 }
 
+/// A page of the kernel's heap that a group is charged for, who has it or not. Given back when dropped.
+#[derive(Debug)]
+pub struct KernelPage(Owner);
+
 impl MemoryGroup {
+    /// Charges for a page of objects on the kernel's heap, whose group they do not know.
+    pub fn charge_kernel_page(&self) -> Result<KernelPage, OutOfMemory> {
+        self.charge(Kind::Kernel, reserve() / 2)?;
+        Ok(KernelPage(self.owner(Kind::Kernel)))
+    }
+
     /// Charges for `bytes` of the kernel's own.
     pub fn charge_kernel(self: &Arc<Self>, bytes: usize) -> Result<KernelCharge, OutOfMemory> {
         self.take_kernel_bytes(bytes)?;
@@ -47,6 +57,12 @@ impl MemoryGroup {
             self.uncharge(Kind::Kernel, frames);
             self.forget_if_empty();
         }
+    }
+}
+
+impl Drop for KernelPage {
+    fn drop(&mut self) {
+        super::release(self.0);
     }
 }
 

@@ -10,7 +10,7 @@ mod kernel;
 mod stat;
 
 pub use group::{Limit, MemoryGroup};
-pub use kernel::KernelCharge;
+pub use kernel::{KernelCharge, KernelPage};
 pub use stat::{Event, Kind, MemoryStat};
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -41,12 +41,17 @@ pub struct Books;
 
 impl mem::Ledger for Books {
     fn released(&self, owner: Owner) {
-        let (key, kind) = group::of_owner(owner);
-        let group = GROUPS.read().get(key).cloned();
-        let group = group.expect("a group stays on the books while it owns frames");
-        group.uncharge(kind, 1);
-        group.forget_if_empty();
+        release(owner);
     }
+}
+
+/// One frame less on the books of who was charged for it.
+fn release(owner: Owner) {
+    let (key, kind) = group::of_owner(owner);
+    let group = GROUPS.read().get(key).cloned();
+    let group = group.expect("a group stays on the books while it owns frames");
+    group.uncharge(kind, 1);
+    group.forget_if_empty();
 }
 
 /// Groups on the books.

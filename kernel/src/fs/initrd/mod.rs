@@ -15,7 +15,7 @@ use super::{
     tmpfs::{Archived, Data},
 };
 use crate::cgroup::MemoryGroup;
-use alloc::{collections::BTreeMap, sync::Arc};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc};
 use core::fmt;
 use cpio::{Entry, Malformed};
 use veridian_containers::abi::Errno;
@@ -147,7 +147,7 @@ impl Unpacking<'_> {
             directory.inode().entries()?.write().insert(name, dentry);
             return Ok(());
         }
-        let content = Content::Regular(Data::archived(self.archived(entry)));
+        let content = Content::Regular(Box::new(Data::archived(self.archived(entry))));
         let dentry = insert_new(directory, name, attributes, content, self.memory)?;
         if entry.links > 1 {
             self.linked.insert(entry.identity, dentry);

@@ -14,7 +14,7 @@ use crate::{
     },
     security::Credentials,
 };
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::{Once, RwLock};
 
@@ -29,7 +29,7 @@ impl ContainerMounts {
             let content = if place.inode().is_directory() {
                 Content::Directory(RwLock::new(Entries::new()))
             } else {
-                Content::Regular(Data::new())
+                Content::Regular(Box::new(Data::new()))
             };
             let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
             Mount::of_tree(nothing(content, memory)?, b"mask", flags, memory)

@@ -7,7 +7,7 @@ use crate::{
         Access, Dentry, Inode, Superblock, dentry::Entries, inode::Content, pipe::Pipe, tmpfs::Data, xattr::XattrFlags,
     },
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
 
@@ -77,8 +77,8 @@ fn duplicate(
     memory: &MemoryGroup,
 ) -> Result<Arc<Inode>, Errno> {
     let content = match &original.content {
-        Content::Regular(data) if with_data => Content::Regular(data.duplicate(superblock, memory)?),
-        Content::Regular(_) => Content::Regular(Data::new()),
+        Content::Regular(data) if with_data => Content::Regular(Box::new(data.duplicate(superblock, memory)?)),
+        Content::Regular(_) => Content::Regular(Box::new(Data::new())),
         Content::Directory(_) => Content::Directory(RwLock::new(Entries::new())),
         Content::Symlink(target) => Content::Symlink(target.clone()),
         Content::Device(file_type, number) => Content::Device(*file_type, *number),

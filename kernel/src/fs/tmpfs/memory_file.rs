@@ -8,7 +8,7 @@ use crate::{
         inode::{Attributes, Content},
     },
 };
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use veridian_containers::abi::Errno;
 use veridian_hal::sync::Once;
 
@@ -33,7 +33,7 @@ impl File {
             data.add_seals(seals)?;
         }
         let attributes = Attributes::new(mode, caller.credentials.fsuid, caller.credentials.fsgid);
-        let inode = Inode::new(superblock(), attributes, Content::Regular(data), memory)?;
+        let inode = Inode::new(superblock(), attributes, Content::Regular(Box::new(data)), memory)?;
         Ok(Self::of_inode(inode, Access::READ | Access::WRITE, OpenFlags::RDWR))
     }
 }
