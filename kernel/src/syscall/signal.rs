@@ -3,7 +3,7 @@
 use super::{poll::Restore, timespec::TimeSpec};
 use crate::{
     sched,
-    task::{self, AlternateStack, Disposition, SignalAction, SignalFlags, SignalInfo, SignalSet, Thread},
+    task::{self, AlternateStack, SignalAction, SignalFlags, SignalInfo, SignalSet, Thread},
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::{
@@ -172,31 +172,22 @@ pub fn rt_tgsigqueueinfo(
     to_thread(thread, Some(group), tid, number, |_, _| info)
 }
 
-const SIG_DFL: u64 = 0;
-const SIG_IGN: u64 = 1;
-
 /// The kernel's `struct sigaction`: handler, flags, on x86_64 and aarch64 a restorer, mask.
 const HAS_RESTORER: bool = super::number::HAS_SIGNAL_RESTORER;
 const ACTION_WORDS: usize = if HAS_RESTORER { 4 } else { 3 };
 
 fn action_from(words: [u64; ACTION_WORDS]) -> SignalAction {
-    let disposition = match words[0] {
-        SIG_DFL => Disposition::Default,
-        SIG_IGN => Disposition::Ignore,
-        address => Disposition::Handler(UserAddr(address as usize)),
-    };
-    let mask = SignalSet(words[ACTION_WORDS - 1]).without(SignalSet::UNSTOPPABLE);
-    let restorer = UserAddr(if HAS_RESTORER { words[2] as usize } else { 0 });
-    SignalAction { disposition, flags: SignalFlags::from_bits_retain(words[1]), restorer, mask }
+    SignalAction {
+        handler: UserAddr(words[0] as usize),
+        flags: SignalFlags::from_bits_retain(words[1]),
+        restorer: UserAddr(if HAS_RESTORER { words[2] as usize } else { 0 }),
+        mask: SignalSet(words[ACTION_WORDS - 1]).without(SignalSet::UNSTOPPABLE),
+    }
 }
 
 fn action_words(action: &SignalAction) -> [u64; ACTION_WORDS] {
     let mut words = [0; ACTION_WORDS];
-    words[0] = match action.disposition {
-        Disposition::Default => SIG_DFL,
-        Disposition::Ignore => SIG_IGN,
-        Disposition::Handler(address) => address.0 as u64,
-    };
+    words[0] = action.handler.0 as u64;
     words[1] = action.flags.bits();
     if HAS_RESTORER {
         words[2] = action.restorer.0 as u64;

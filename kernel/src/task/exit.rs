@@ -186,7 +186,7 @@ fn tell_parent(parent: &Arc<Thread>, child: &Arc<Thread>, status: WaitStatus) {
     if let Some(signal) = Signal::new(child.exit_signal()) {
         // A parent that ignores SIGCHLD, or asks for no zombies, has none (wait(2)).
         let action = parent.signals().actions().get(signal);
-        let unwanted = action.disposition == Disposition::Ignore || action.flags.contains(SignalFlags::NO_CHILD_WAIT);
+        let unwanted = action.disposition() == Disposition::Ignore || action.flags.contains(SignalFlags::NO_CHILD_WAIT);
         if signal == Signal::SIGCHLD && unwanted {
             parent.disown(child);
         }

@@ -50,7 +50,7 @@ pub(super) fn call(
     info: SignalInfo,
     action: &SignalAction,
 ) -> Result<(), Errno> {
-    let Disposition::Handler(handler) = action.disposition else { return Ok(()) };
+    let Disposition::Handler(handler) = action.disposition() else { return Ok(()) };
     let (signals, space) = (thread.signals(), thread.space());
     let stack = signals.alternate_stack();
     let pointer = context.stack_pointer();

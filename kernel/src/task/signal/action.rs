@@ -45,14 +45,32 @@ pub enum Disposition {
 /// `struct sigaction`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalAction {
-    /// Who is called.
-    pub disposition: Disposition,
+    /// Who is called, as programs say it: SIG_DFL (0), SIG_IGN (1), or the address of a function.
+    pub handler: UserAddr,
     /// How.
     pub flags: SignalFlags,
     /// What the handler returns to, with RESTORER.
     pub restorer: UserAddr,
     /// What is blocked meanwhile.
     pub mask: SignalSet,
+}
+
+impl SignalAction {
+    const SIG_DFL: UserAddr = UserAddr(0);
+    const SIG_IGN: UserAddr = UserAddr(1);
+
+    /// Who is called.
+    pub fn disposition(&self) -> Disposition {
+        match self.handler {
+            Self::SIG_DFL => Disposition::Default,
+            Self::SIG_IGN => Disposition::Ignore,
+            address => Disposition::Handler(address),
+        }
+    }
+
+    fn is_handled(&self) -> bool {
+        self.handler.0 > Self::SIG_IGN.0
+    }
 }
 
 /// The actions of a process: those that were set; the others are the default.
@@ -89,20 +107,17 @@ impl Table {
 
     fn set(&mut self, signal: Signal, action: SignalAction) -> SignalAction {
         let own = SignalSet::of(&[signal]);
-        match (self.place(signal), action == SignalAction::default()) {
-            ((at, true), false) => core::mem::replace(&mut self.actions[at], action),
-            ((at, true), true) => {
-                self.signals = self.signals.without(own);
-                self.actions.remove(at)
-            }
-            ((at, false), is_default) => {
-                if !is_default {
-                    self.signals.0 |= own.0;
-                    self.actions.insert(at, action);
-                }
-                SignalAction::default()
-            }
+        let (at, is_in) = self.place(signal);
+        if action == SignalAction::default() {
+            self.signals = self.signals.without(own);
+            return if is_in { self.actions.remove(at) } else { action };
         }
+        if is_in {
+            return core::mem::replace(&mut self.actions[at], action);
+        }
+        self.signals.0 |= own.0;
+        self.actions.insert(at, action);
+        SignalAction::default()
     }
 }
 
@@ -130,17 +145,18 @@ impl Actions {
             let others = set.load(Ordering::Relaxed) & !own;
             set.store(if is_in { others | own } else { others }, Ordering::Release);
         };
-        note(&self.ignored, action.disposition == Disposition::Ignore);
-        note(&self.caught, matches!(action.disposition, Disposition::Handler(_)));
+        if before.handler != action.handler {
+            note(&self.ignored, action.handler == SignalAction::SIG_IGN);
+            note(&self.caught, action.is_handled());
+        }
         before
     }
 
     /// As [`Self::get`], for a signal that is about to be acted on: a handler that is called once is forgotten.
     pub(super) fn take(&self, signal: Signal) -> SignalAction {
         let action = self.get(signal);
-        let is_handler = matches!(action.disposition, Disposition::Handler(_));
-        if is_handler && action.flags.contains(SignalFlags::RESET_HANDLER) {
-            self.set(signal, SignalAction { disposition: Disposition::Default, ..action });
+        if action.is_handled() && action.flags.contains(SignalFlags::RESET_HANDLER) {
+            self.set(signal, SignalAction { handler: SignalAction::SIG_DFL, ..action });
         }
         action
     }
@@ -149,7 +165,7 @@ impl Actions {
     pub(super) fn forget_handlers(&self) {
         let mut set = self.set.lock();
         let ignored = self.ignored();
-        let ignore = SignalAction { disposition: Disposition::Ignore, ..SignalAction::default() };
+        let ignore = SignalAction { handler: SignalAction::SIG_IGN, ..SignalAction::default() };
         *set = Table { signals: ignored, actions: vec![ignore; ignored.0.count_ones() as usize] };
         self.caught.store(0, Ordering::Release);
     }

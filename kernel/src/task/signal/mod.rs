@@ -350,7 +350,7 @@ impl Signals {
             let taken = self.pending.take_of(own_faults).or_else(|| self.pending.take_of(open));
             let (signal, info) = taken.or_else(|| self.shared.pending.take_of(open))?;
             let action = self.actions().take(signal);
-            match action.disposition {
+            match action.disposition() {
                 Disposition::Handler(_) => return Some(Action::Handle(signal, info, action)),
                 Disposition::Ignore => {}
                 Disposition::Default if IGNORED_BY_DEFAULT.contains(signal) => {}
