@@ -84,6 +84,7 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
                 results.write(&file)?;
             }
             failures.extend(bench.memory(&mut results).err());
+            failures.extend(bench.memory_on_linux(&mut results).err());
             results.write(&file)?;
             print!("{}", table::text(arch, &results));
             chart::write(&directory)?;
@@ -92,7 +93,9 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
         }
         Task::Ours => {
             results = Results::read(&file)?;
-            Bench::of(arch)?.ours(Measure::Instructions, &mut results)?;
+            let bench = Bench::of(arch)?;
+            bench.ours(Measure::Instructions, &mut results)?;
+            bench.memory(&mut results)?;
             results.write(&file)?;
             print!("{}", table::text(arch, &results));
             chart::write(&directory)?;

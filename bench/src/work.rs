@@ -20,6 +20,8 @@ const IDLE: u32 = 100;
 /// Sizes of memory, in MiB, of which the least that suffices is found.
 const SIZES: [u32; 22] = [3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 256];
 
+/// Time for a machine that may have too little memory.
+const LEAST_LIMIT: Duration = Duration::from_secs(40);
 /// The memory of machines that are not measured for it.
 const MEMORY: &str = "512M";
 /// Longest time for a machine, on a busy host.
@@ -114,33 +116,42 @@ impl Bench {
         micro(&run, |name, value| results.put(name, measure, "linux", value))
     }
 
-    /// The least memory for one container, and what each further one takes.
+    /// The least memory for one container here, and what each further one takes.
     pub fn memory(&self, results: &mut Results) -> io::Result<()> {
         let run = self.boot("idle containers, here", self.cycle(Measure::Instructions, IDLE))?;
         results.put("idle container", Measure::Bytes, "veridian", number(&run, "bench alive: ")?);
+        self.least_memory("veridian", results, |size| {
+            let vm = self.veridian(Measure::Wall(1), PROGRAM, Initrd::RUN_CONFIG);
+            Ok(vm.memory(size).time_limit(Some(LEAST_LIMIT)).run()?.exit == Exit::Status(0))
+        })
+    }
+
+    /// The same by the floor on Linux.
+    pub fn memory_on_linux(&self, results: &mut Results) -> io::Result<()> {
         let run = self.boot(
             "idle containers, floor",
             self.on_linux(Measure::Instructions, &format!("floor memory {IDLE}"), false)?,
         )?;
         results.put("idle container", Measure::Bytes, "floor", number(&run, "floor: memory ")?);
+        self.least_memory("floor", results, |size| {
+            let vm = self.on_linux(Measure::Wall(1), "floor hand 1", false)?;
+            Ok(vm.memory(size).time_limit(Some(LEAST_LIMIT)).run()?.script_status() == Some(0))
+        })
+    }
 
-        for who in ["veridian", "floor"] {
-            let least = least(|mib| {
-                eprintln!("bench: {}: least memory, {who}, {mib} MiB", self.arch);
-                let size = format!("{mib}M");
-                let vm = match who {
-                    "veridian" => self.veridian(Measure::Wall(1), PROGRAM, Initrd::RUN_CONFIG),
-                    _ => self.on_linux(Measure::Wall(1), "floor hand 1", false)?,
-                };
-                let run = vm.memory(&size).time_limit(Some(Duration::from_secs(40))).run()?;
-                Ok(match who {
-                    "veridian" => run.exit == Exit::Status(0),
-                    _ => run.script_status() == Some(0),
-                })
-            })?;
-            if let Some(mib) = least {
-                results.put("least memory", Measure::Bytes, who, f64::from(mib) * f64::from(1 << 20));
-            }
+    /// Finds the least size in which `suffices`.
+    fn least_memory(
+        &self,
+        who: &str,
+        results: &mut Results,
+        suffices: impl Fn(&str) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let least = least(|mib| {
+            eprintln!("bench: {}: least memory, {who}, {mib} MiB", self.arch);
+            suffices(&format!("{mib}M"))
+        })?;
+        if let Some(mib) = least {
+            results.put("least memory", Measure::Bytes, who, f64::from(mib) * f64::from(1 << 20));
         }
         Ok(())
     }
