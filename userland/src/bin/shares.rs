@@ -102,7 +102,7 @@ fn weights(checks: &mut Checks) {
 
 /// How far from its part a group may be, in thousandths, where it has several CPUs: the emulator gives each of them turns of
 /// a tenth of a second, and its clock goes on for all of them meanwhile. One CPU is held to the percent.
-const TURNS: u64 = 100;
+const TURNS: u64 = 300;
 
 /// All CPUs, weights at two levels.
 fn levels(checks: &mut Checks) {

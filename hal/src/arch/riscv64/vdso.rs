@@ -8,6 +8,8 @@ const NAMES: [&str; 3] = ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso
 global_asm!(
     ".pushsection .rodata.vdso, \"a\"",
     ".option push",
+    // When the kernel is optimised as a whole, the assembler does not know what the target has.
+    ".option arch, +m",
     ".option norelax",
     ".option norvc",
     ".balign 64",
