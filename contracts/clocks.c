@@ -269,7 +269,8 @@ CONTRACT(itimer_of_cpu_time_runs_while_the_process_does) {
     usleep(60000);
     HOLDS(calls == 0);
     while (calls < 2) {}
-    HOLDS(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 40 * MS);
+    // Linux counts by ticks.
+    HOLDS(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 32 * MS);
     struct itimerval none = {0};
     DO(setitimer(ITIMER_PROF, &none, NULL));
 }

@@ -62,6 +62,16 @@ void awaits(pid_t process, const char *file, const char *key, const char *text) 
     }
 }
 
+/* How many symbols a GNU hash table tells of: it has their names' hashes in chains, the last of each with its lowest bit set. */
+static uint32_t symbols_of(const uint32_t *table) {
+    uint32_t count = table[1];
+    const uint32_t *buckets = table + 4 + 2 * table[2], *chains = buckets + table[0];
+    for (uint32_t i = 0; i < table[0]; i++)
+        if (buckets[i] >= count) count = buckets[i] + 1;
+    while (count > table[1] && !(chains[count - 1 - table[1]] & 1)) count++;
+    return count;
+}
+
 /* A function of the vDSO, found as dynamic linkers do. */
 static void *vdso_function(const char *name) {
     char *base = (char *)getauxval(AT_SYSINFO_EHDR), *strings = NULL;
@@ -77,6 +87,7 @@ static void *vdso_function(const char *name) {
             if (entry->d_tag == DT_STRTAB) strings = at;
             if (entry->d_tag == DT_SYMTAB) symbols = (Elf64_Sym *)at;
             if (entry->d_tag == DT_HASH) count = ((uint32_t *)at)[1];
+            if (entry->d_tag == DT_GNU_HASH && count == 0) count = symbols_of((uint32_t *)at);
         }
     }
     for (uint32_t i = 1; strings && symbols && i < count; i++)
