@@ -37,7 +37,7 @@ features! {
     "root": "`root_path`, `root_readonly`",
         "a mount tree of the container's own whose root is that directory; no `..`, descriptor or link leads out",
         "what_is_in_a_container_stays_inside_and_no_way_leads_out";
-    "mounts": "`mount` (bind, rbind, tmpfs, dev; every option of runtime-spec but idmap)",
+    "mounts": "`mount` (bind, rbind, tmpfs, dev; every option of runtime-spec but idmap and tmpcopyup)",
         "checked in the VFS at each operation", "mount_flags_are_enforced_and_mount_namespaces_are_apart";
     "overlay": "`mount` type overlay",
         "several lower layers, copy-up, whiteouts and opaque directories as Linux stores them",

@@ -22,6 +22,28 @@ impl Vdso {
     pub fn get() -> Self {
         arch::vdso()
     }
+
+    /// What an architecture has assembled between the labels `vdso_code` and `vdso_end`, with an offset behind
+    /// `vdso_offsets` for each name.
+    #[cfg(target_os = "none")]
+    pub(crate) fn assembled<const N: usize>(
+        names: &'static [&'static str; N],
+        signal_return: Option<usize>,
+        version: &'static str,
+    ) -> Self {
+        use core::slice::from_raw_parts;
+        unsafe extern "C" {
+            static vdso_code: u8;
+            static vdso_end: u8;
+            static vdso_offsets: u64;
+        }
+        // SAFETY: constants of the program, which nobody writes; the architecture promises as many offsets as names.
+        let (code, offsets) = unsafe {
+            let length = (&raw const vdso_end).offset_from_unsigned(&raw const vdso_code);
+            (from_raw_parts(&raw const vdso_code, length), from_raw_parts(&raw const vdso_offsets, N))
+        };
+        Self { code, names, offsets, signal_return, version }
+    }
 }
 
 /// What a clock shows beyond the time since boot, in nanoseconds.

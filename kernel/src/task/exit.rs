@@ -64,12 +64,16 @@ async fn end_process(thread: &Arc<Thread>, status: WaitStatus) {
         continue_orphans(thread, thread);
     }
     thread.set_status(status);
+    let parent = thread.parent();
+    if parent.is_none() {
+        // Before the end is told: who hears of it may make as many tasks more at once.
+        thread.depart();
+    }
     if let Some(observer) = thread.process().take_observer() {
         observer(status);
     }
-    match thread.parent() {
-        Some(parent) => tell_parent(&parent, thread, status),
-        None => thread.depart(),
+    if let Some(parent) = parent {
+        tell_parent(&parent, thread, status);
     }
 }
 

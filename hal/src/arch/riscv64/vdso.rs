@@ -80,18 +80,7 @@ global_asm!(
     ".popsection",
 );
 
-unsafe extern "C" {
-    static vdso_code: u8;
-    static vdso_end: u8;
-    static vdso_offsets: [u64; NAMES.len()];
-}
-
 /// See [`crate::vdso`].
 pub(crate) fn vdso() -> Vdso {
-    // SAFETY: labels of the code above, which nobody writes.
-    let (code, offsets) = unsafe {
-        let length = (&raw const vdso_end).offset_from_unsigned(&raw const vdso_code);
-        (core::slice::from_raw_parts(&raw const vdso_code, length), &vdso_offsets)
-    };
-    Vdso { code, names: &NAMES, offsets, signal_return: Some(2), version: "LINUX_4.15" }
+    Vdso::assembled(&NAMES, Some(2), "LINUX_4.15")
 }
