@@ -139,3 +139,15 @@ impl FileObject for TimerFd {
         String::from("anon_inode:[timerfd]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expirations_are_counted_when_somebody_looks() {
+        let mut state = State { schedule: Schedule { next_ns: Some(100), interval_ns: 10 }, expirations: 2 };
+        state.reckon(125);
+        assert_eq!((state.expirations, state.schedule.left(125)), (5, Left { value_ns: 5, interval_ns: 10 }));
+    }
+}

@@ -48,6 +48,8 @@ mod tests {
         let mut often = Schedule { next_ns: Some(80), interval_ns: 10 };
         assert_eq!((often.pass(125), often.left(125)), (5, Left { value_ns: 5, interval_ns: 10 }));
         assert_eq!(often.pass(130), 1);
+        let mut last = Schedule { next_ns: Some(100), interval_ns: u64::MAX };
+        assert_eq!((last.pass(u64::MAX), last.next_ns), (1, Some(u64::MAX)));
         let mut late = Schedule { next_ns: Some(0), interval_ns: 1 };
         assert_eq!((late.pass(u64::MAX - 1), late.next_ns), (u64::MAX, Some(u64::MAX)));
     }
