@@ -1,9 +1,9 @@
 //! What a probe says: one line for each thing it finds true or not, and its exit status.
 
 use core::ffi::CStr;
-use core::fmt::{Debug, Display};
+use core::fmt::{Debug, Display, Write};
 
-use heapless::String;
+use heapless::{String, Vec};
 use linux_raw_sys::general::{O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY};
 use veridian_containers::Signal;
 use veridian_containers::abi::WaitStatus;
@@ -16,6 +16,8 @@ use crate::sys::{self, Pid, Result};
 pub struct Checks {
     done: u32,
     failed: u32,
+    /// The first failures: they are said again at the end, where nobody has to look for them.
+    failures: Vec<String<160>, 4>,
 }
 
 impl Checks {
@@ -32,6 +34,10 @@ impl Checks {
         } else {
             self.failed += 1;
             println!("FAIL: {sentence}");
+            let mut kept = String::new();
+            // As much of it as fits.
+            let _ = write!(kept, "{sentence}");
+            let _ = self.failures.push(kept);
         }
     }
 
@@ -83,6 +89,7 @@ impl Checks {
             0
         } else {
             println!("FAIL: {} of {} checks", self.failed, self.done);
+            self.failures.iter().for_each(|sentence| println!("  {sentence}"));
             1
         }
     }

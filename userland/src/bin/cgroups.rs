@@ -108,34 +108,36 @@ fn tree(checks: &mut Checks) {
     }
 }
 
+/// Waits until this holds, for ten seconds at most; whether it does.
+fn until(holds: impl Fn() -> bool) -> bool {
+    let begin = sys::now();
+    while !holds() {
+        if sys::now() - begin > 10_000 * MILLISECOND {
+            return false;
+        }
+        sys::sleep(MILLISECOND).expect("time passes");
+    }
+    true
+}
+
 fn freezer(checks: &mut Checks) {
     make("f").expect("a group");
     let burners = [burner("f"), burner("f")];
-    while usage("f") < 10_000 {
-        sys::sleep(5 * MILLISECOND).expect("time passes");
-    }
+    until(|| usage("f") >= 10_000);
     let events = sys::open(c"/cg/f/cgroup.events", O_RDONLY).expect("events");
     sys::read(events, &mut [0; 64]).expect("read once");
     checks.equal("a group is frozen", put("f/cgroup.freeze", "1"), Ok(()));
     let told = sys::poll(events, POLLPRI, Some(2000 * MILLISECOND));
     checks.holds("who watches is told", told.is_ok_and(|ready| ready & POLLPRI != 0));
     sys::close(events).expect("open before");
-    let begin = sys::now();
-    while !is("f/cgroup.events", "populated 1\nfrozen 1") && sys::now() - begin < 5000 * MILLISECOND {
-        sys::sleep(MILLISECOND).expect("time passes");
-    }
-    checks.holds("it comes to rest", is("f/cgroup.events", "populated 1\nfrozen 1"));
+    checks.holds("it comes to rest", until(|| is("f/cgroup.events", "populated 1\nfrozen 1")));
     let before = usage("f");
     sys::sleep(100 * MILLISECOND).expect("time passes");
     checks.equal("and uses no CPU", usage("f"), before);
     checks.equal("a frozen process can be killed", end(burners[0]), KILLED);
     checks.equal("the other still rests", sys::wait4(burners[1], WNOHANG), Ok((0, 0)));
     checks.equal("the group is thawed", put("f/cgroup.freeze", "0"), Ok(()));
-    let begin = sys::now();
-    while usage("f") <= before + 5000 && sys::now() - begin < 5000 * MILLISECOND {
-        sys::sleep(5 * MILLISECOND).expect("time passes");
-    }
-    checks.holds("and runs again", usage("f") > before + 5000);
+    checks.holds("and runs again", until(|| usage("f") > before + 5000));
     checks.equal("the other ends", end(burners[1]), KILLED);
     checks.equal("the group is removed", remove("f"), Ok(()));
 }
@@ -176,7 +178,9 @@ fn memory(checks: &mut Checks) {
     make("m").expect("a group");
     put("m/memory.max", "4M").expect("a limit");
     let member = |bytes| sys::spawn(move || if join("m").is_ok() { hog(bytes) } else { 1 }).expect("a child");
-    let (small, large) = (member(64 << 10), member(16 << 20));
+    let small = member(64 << 10);
+    until(|| field("m/memory.stat", "anon") >= 64 << 10);
+    let large = member(16 << 20);
     checks.equal("the largest of a group at its limit is killed", wait_for(large), KILLED);
     checks.equal("the others live", sys::wait4(small, WNOHANG), Ok((0, 0)));
     checks.equal("it was killed at the limit, to the page", number("m/memory.peak"), LIMIT);
@@ -190,16 +194,14 @@ fn memory(checks: &mut Checks) {
     checks.equal("the group was killed", field("m/memory.events", "oom_group_kill"), 1);
     put("m/memory.high", "1M").expect("a threshold");
     let slow = member(3 << 20);
+    checks.holds("who goes over memory.high is slowed", until(|| field("m/memory.events", "high") >= 1));
     sys::sleep(300 * MILLISECOND).expect("time passes");
-    checks.holds("who goes over memory.high is slowed", field("m/memory.events", "high") >= 1);
     let current = number("m/memory.current");
     checks.holds(format_args!("to a crawl: {current}"), current < 2 << 20);
     checks.equal("it can be killed meanwhile", end(slow), KILLED);
     checks.equal("a limit is lowered below what is used", put("m/memory.high", "max"), Ok(()));
     let used = member(2 << 20);
-    while field("m/memory.stat", "anon") < 2 << 20 {
-        sys::sleep(MILLISECOND).expect("time passes");
-    }
+    until(|| field("m/memory.stat", "anon") >= 2 << 20);
     put("m/memory.max", "1M").expect("a lower limit");
     checks.equal("who used it is killed", wait_for(used), KILLED);
     checks.equal("the group is removed", remove("m"), Ok(()));
@@ -309,9 +311,7 @@ fn scores(checks: &mut Checks) {
         child.expect("a child")
     };
     let (spared, willing) = (member("-1000", 1 << 20), member("1000", 1 << 20));
-    while field("o/memory.stat", "anon") < 2 << 20 {
-        sys::sleep(MILLISECOND).expect("time passes");
-    }
+    until(|| field("o/memory.stat", "anon") >= 2 << 20);
     let large = member("0", 16 << 20);
     checks.equal("who has little is killed first, if it is willing", wait_for(willing), KILLED);
     checks.equal("then who has most", wait_for(large), KILLED);
