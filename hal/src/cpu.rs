@@ -21,7 +21,10 @@ bitflags::bitflags! {
 /// The number of the CPU that runs this code: 0 for the one that booted, then 1, 2, … without holes.
 #[inline]
 pub fn id() -> usize {
-    arch::cpu_id()
+    let id = arch::cpu_id();
+    // SAFETY: no more CPUs than MAX_CPUS are ever started, and they are numbered without holes.
+    unsafe { core::hint::assert_unchecked(id < MAX_CPUS) };
+    id
 }
 
 /// CPUs that are up, this one included.

@@ -4,6 +4,7 @@
 //! the other CPUs' TLB shootdowns ([`crate::cpu::relax`]): a lock's holder may therefore wait for every CPU.
 
 use crate::cpu::{self, MAX_CPUS};
+use core::sync::atomic::AtomicBool;
 
 /// What a waiting CPU does between two looks at a lock.
 pub struct AnswerShootdowns;
@@ -29,6 +30,23 @@ pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
 
 #[repr(align(128))]
 struct Line<T>(T);
+
+/// What a CPU's value is before anybody has changed it.
+pub trait Initial {
+    /// The value.
+    const INITIAL: Self;
+}
+
+impl Initial for AtomicBool {
+    const INITIAL: Self = Self::new(false);
+}
+
+impl<T: Initial> PerCpu<T> {
+    /// Values that are there from the beginning: a static of them takes no look at whether it is set up.
+    pub const fn initial() -> Self {
+        Self([const { Line(T::INITIAL) }; MAX_CPUS])
+    }
+}
 
 impl<T> PerCpu<T> {
     /// Builds each CPU's value; `make` is given the CPU's number.

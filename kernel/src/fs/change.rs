@@ -18,7 +18,7 @@ use veridian_containers::abi::Errno;
 use veridian_hal::sync::RwLock;
 
 /// The most names of one inode (as ext4's).
-pub(super) const LINKS_MAX: u32 = 65000;
+const LINKS_MAX: u32 = 65000;
 
 impl Caller<'_> {
     /// mkdir(2).
@@ -112,15 +112,7 @@ impl Caller<'_> {
         let _structure = directory.inode().superblock().structure.lock();
         let mut entries = directory.inode().entries()?.write();
         may_insert(&entries, &name)?;
-        {
-            let mut attributes = inode.attributes.lock();
-            match attributes.links {
-                0 if !attributes.is_linkable => return Err(Errno::ENOENT),
-                LINKS_MAX.. => return Err(Errno::EMLINK),
-                _ => attributes.links += 1,
-            }
-            attributes.is_linkable = false;
-        }
+        gain_name(inode)?;
         entries.insert(name, dentry);
         inode.touch_changed();
         directory.inode().touch_modified();
@@ -306,11 +298,14 @@ impl Caller<'_> {
         let _change = directory.mount.begin_change()?;
         let content = Content::Regular(Box::new(Data::new()));
         let mut attributes = self.attributes_below(parent, &content, mode)?;
-        if parent.node().is_some() || parent.overlay_node().is_some() {
+        if parent.node().is_some() {
             return Err(Errno::EOPNOTSUPP);
         }
         attributes.links = 0;
         attributes.is_linkable = is_linkable;
+        if parent.overlay_node().is_some() {
+            return overlay::make_unnamed(&directory.dentry, attributes, content, self.memory);
+        }
         let inode = Inode::new(parent.superblock(), attributes, content, self.memory)?;
         let name = format!("#{}", inode.number());
         let dentry = Dentry::new(&directory.dentry, name.as_bytes().into(), inode, self.memory)?;
@@ -452,6 +447,18 @@ fn may_insert(entries: &Entries, name: &[u8]) -> Result<(), Errno> {
         return Err(Errno::ENOENT);
     }
     if entries.get(name).is_some() { Err(Errno::EEXIST) } else { Ok(()) }
+}
+
+/// One more name stands for `inode`: ENOENT if none does and none may, EMLINK if so many do.
+pub(super) fn gain_name(inode: &Inode) -> Result<(), Errno> {
+    let mut attributes = inode.attributes.lock();
+    match attributes.links {
+        0 if !attributes.is_linkable => return Err(Errno::ENOENT),
+        LINKS_MAX.. => return Err(Errno::EMLINK),
+        _ => attributes.links += 1,
+    }
+    attributes.is_linkable = false;
+    Ok(())
 }
 
 /// `victim` is no entry of `directory` any more.

@@ -105,6 +105,12 @@ impl Dentry {
         new
     }
 
+    /// A dentry of a file that has no name, where `parent` does not know it: `name` is only what is said of it.
+    pub(super) fn nameless(parent: &Arc<Self>, name: &[u8], inode: Arc<Inode>, charge: ObjectCharge) -> Arc<Self> {
+        let place = Place { parent: Parent::Held(parent.clone()), name: name.into(), linked: false };
+        Self::with(inode, Some(place), Some(charge))
+    }
+
     /// The dentry of `name` that was made by a look-up and is still in use.
     pub(super) fn made_child(&self, name: &[u8]) -> Option<Arc<Self>> {
         self.made.lock().get(name).and_then(Weak::upgrade)

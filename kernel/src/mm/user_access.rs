@@ -142,19 +142,37 @@ impl AddressSpace {
 
     /// Copies `length` bytes by `step`, which is told how far it is and stops at a fault; resolves each fault and
     /// goes on there. Ends: each fault that is resolved makes its page accessible.
+    #[inline]
     fn copy(
         &self,
         user: UserAddr,
         length: usize,
         mut step: impl FnMut(&Arc<PageTable>, UserAddr, usize) -> Result<(), Fault>,
     ) -> (usize, Result<(), Errno>) {
-        let mut done = 0;
+        match step(&self.table, user, 0) {
+            Ok(()) => (length, Ok(())),
+            Err(fault) => self.copy_rest(user, length, fault, step),
+        }
+    }
+
+    /// The rest of what has stopped at `fault`: seldom, and apart from what is quick.
+    #[cold]
+    #[inline(never)]
+    fn copy_rest(
+        &self,
+        user: UserAddr,
+        length: usize,
+        mut fault: Fault,
+        mut step: impl FnMut(&Arc<PageTable>, UserAddr, usize) -> Result<(), Fault>,
+    ) -> (usize, Result<(), Errno>) {
         loop {
-            let Some(at) = user.checked_add(done) else { return (done, Err(Errno::EFAULT)) };
-            let Err(fault) = step(&self.table, at, done) else { return (length, Ok(())) };
-            done = fault.address.0.wrapping_sub(user.0);
+            let done = fault.address.0.wrapping_sub(user.0);
             if let Err(error) = self.fault(fault.address, fault.access) {
                 return (done, Err(error.into()));
+            }
+            match step(&self.table, fault.address, done) {
+                Ok(()) => return (length, Ok(())),
+                Err(next) => fault = next,
             }
         }
     }

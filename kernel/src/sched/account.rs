@@ -4,7 +4,7 @@ use super::sleep_until;
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_hal::{
     clock,
-    sync::{Once, PerCpu},
+    sync::{Initial, PerCpu},
 };
 
 /// A CPU's counts since the start.
@@ -18,22 +18,21 @@ pub struct CpuTimes {
     pub switches: u64,
 }
 
-#[derive(Default)]
 struct Counters {
     user_ns: AtomicU64,
     idle_ns: AtomicU64,
     switches: AtomicU64,
 }
 
-static COUNTERS: Once<PerCpu<Counters>> = Once::new();
+static COUNTERS: PerCpu<Counters> = PerCpu::initial();
 
-fn counters() -> &'static PerCpu<Counters> {
-    COUNTERS.call_once(|| PerCpu::new(|_| Counters::default()))
+impl Initial for Counters {
+    const INITIAL: Self = Self { user_ns: AtomicU64::new(0), idle_ns: AtomicU64::new(0), switches: AtomicU64::new(0) };
 }
 
 /// The counts of CPU `index`.
 pub fn cpu_times(index: usize) -> CpuTimes {
-    let counters = counters().of(index);
+    let counters = COUNTERS.of(index);
     CpuTimes {
         user_ns: counters.user_ns.load(Ordering::Relaxed),
         idle_ns: counters.idle_ns.load(Ordering::Relaxed),
@@ -43,12 +42,12 @@ pub fn cpu_times(index: usize) -> CpuTimes {
 
 /// This CPU was in user mode for `ns`.
 pub(super) fn count_user(ns: u64) {
-    counters().get().user_ns.fetch_add(ns, Ordering::Relaxed);
+    COUNTERS.get().user_ns.fetch_add(ns, Ordering::Relaxed);
 }
 
 /// This CPU goes on with another task.
 pub(super) fn count_switch() {
-    counters().get().switches.fetch_add(1, Ordering::Relaxed);
+    COUNTERS.get().switches.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A number of runnable tasks, averaged, with eleven binary places.
@@ -103,7 +102,7 @@ pub async fn keep_load_average(runnable: impl Fn() -> usize) {
 pub(super) fn idle(work: impl FnOnce()) {
     let start = clock::now_ns();
     work();
-    counters().get().idle_ns.fetch_add(clock::now_ns() - start, Ordering::Relaxed);
+    COUNTERS.get().idle_ns.fetch_add(clock::now_ns() - start, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use veridian_hal::{
     clock,
     cpu::{self, Events},
     mem,
-    sync::{Once, PerCpu, SpinLock, SpinLockGuard},
+    sync::{Initial, Once, PerCpu, SpinLock, SpinLockGuard},
 };
 
 /// What a CPU knows of itself; others only end its slice.
@@ -40,7 +40,7 @@ struct Processor {
     kicks: AtomicUsize,
 }
 
-static PROCESSORS: Once<PerCpu<Processor>> = Once::new();
+static PROCESSORS: PerCpu<Processor> = PerCpu::initial();
 /// Who waits for other CPUs to come to the kernel.
 static BARRIERS: WaitQueue = WaitQueue::new();
 static TREE: Once<SpinLock<Tree<Arc<Task>>>> = Once::new();
@@ -49,18 +49,16 @@ static IDLE: AtomicU32 = AtomicU32::new(0);
 /// The earliest period that some CPU is going to begin.
 static REFILL_AT: AtomicU64 = AtomicU64::new(u64::MAX);
 
-fn processors() -> &'static PerCpu<Processor> {
-    PROCESSORS.call_once(|| {
-        PerCpu::new(|_| Processor {
-            task: AtomicUsize::new(usize::MAX),
-            charged: AtomicU64::new(0),
-            user_ticks: AtomicU64::new(0),
-            slice_end: AtomicU64::new(u64::MAX),
-            armed: AtomicU64::new(u64::MAX),
-            refill_at: AtomicU64::new(u64::MAX),
-            kicks: AtomicUsize::new(0),
-        })
-    })
+impl Initial for Processor {
+    const INITIAL: Self = Self {
+        task: AtomicUsize::new(usize::MAX),
+        charged: AtomicU64::new(0),
+        user_ticks: AtomicU64::new(0),
+        slice_end: AtomicU64::new(u64::MAX),
+        armed: AtomicU64::new(u64::MAX),
+        refill_at: AtomicU64::new(u64::MAX),
+        kicks: AtomicUsize::new(0),
+    };
 }
 
 /// The tree of run queues. No task and no group may be dropped under its lock, and nothing woken.
@@ -85,7 +83,7 @@ pub fn run() -> ! {
 /// asked after an interrupt; also serves what the interrupt was for.
 pub fn slice_is_over() -> bool {
     attend_events();
-    let processor = processors().get();
+    let processor = PROCESSORS.get();
     let now = clock::now_ns();
     if now < processor.slice_end.load(Ordering::Relaxed) {
         return false;
@@ -112,7 +110,7 @@ pub fn in_user_mode<R>(enter: impl FnOnce() -> R) -> R {
     let begin = clock::ticks();
     let outcome = enter();
     let ticks = clock::ticks() - begin;
-    let user_ticks = &processors().get().user_ticks;
+    let user_ticks = &PROCESSORS.get().user_ticks;
     user_ticks.store(user_ticks.load(Ordering::Relaxed) + ticks, Ordering::Relaxed);
     outcome
 }
@@ -137,7 +135,7 @@ pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
 
 /// Charges the running task up to now, if it is `task`.
 pub(super) fn settle(task: usize) {
-    let processor = processors().get();
+    let processor = PROCESSORS.get();
     if processor.task.load(Ordering::Relaxed) == task {
         let now = clock::now_ns();
         let ran = processor.take_ran(now);
@@ -148,7 +146,7 @@ pub(super) fn settle(task: usize) {
 /// Ends the slices of `cpus`: what they run looks anew whether it may go on.
 pub(super) fn end_slices(cpus: CpuMask) {
     for cpu in (0..cpu::count()).filter(|cpu| cpus & (1 << cpu) != 0) {
-        processors().of(cpu).slice_end.store(0, Ordering::Relaxed);
+        PROCESSORS.of(cpu).slice_end.store(0, Ordering::Relaxed);
         cpu::kick(cpu);
     }
 }
@@ -184,7 +182,7 @@ fn idle_with_work(tree: &Tree<Arc<Task>>) -> Option<usize> {
 fn own_refill(tree: &Tree<Arc<Task>>) -> Option<u64> {
     let due = tree.next_refill().filter(|&due| due < REFILL_AT.load(Ordering::Relaxed))?;
     REFILL_AT.store(due, Ordering::Relaxed);
-    processors().get().refill_at.store(due, Ordering::Relaxed);
+    PROCESSORS.get().refill_at.store(due, Ordering::Relaxed);
     Some(due)
 }
 
@@ -210,7 +208,7 @@ fn refill(processor: &Processor, now: u64) {
 pub async fn barrier() {
     fence(Ordering::SeqCst);
     let idle = IDLE.load(Ordering::SeqCst) | 1 << cpu::id();
-    let kicks = |cpu: usize| processors().of(cpu).kicks.load(Ordering::SeqCst);
+    let kicks = |cpu: usize| PROCESSORS.of(cpu).kicks.load(Ordering::SeqCst);
     let others: heapless::Vec<(usize, usize), { cpu::MAX_CPUS }> =
         (0..cpu::count()).filter(|cpu| idle & 1 << cpu == 0).map(|cpu| (cpu, kicks(cpu))).collect();
     others.iter().for_each(|&(cpu, _)| cpu::kick(cpu));
@@ -224,7 +222,7 @@ fn attend_events() {
     if events.contains(Events::CONSOLE) {
         console::received();
     }
-    let processor = processors().get();
+    let processor = PROCESSORS.get();
     if events.contains(Events::KICK) {
         processor.kicks.fetch_add(1, Ordering::SeqCst);
         BARRIERS.wake_all();
@@ -268,7 +266,7 @@ impl Processor {
 
 /// Polls the task, charges it, and chooses the next.
 fn execute(pick: Pick<Arc<Task>>) -> Option<Pick<Arc<Task>>> {
-    let processor = processors().get();
+    let processor = PROCESSORS.get();
     let Pick { task: id, payload: task, slice_ns } = pick;
     account::count_switch();
     processor.task.store(id, Ordering::Relaxed);
@@ -295,7 +293,7 @@ fn execute(pick: Pick<Arc<Task>>) -> Option<Pick<Arc<Task>>> {
 /// Chooses what this CPU runs next, and sees to what has changed in the tree.
 fn leave(mut tree: SpinLockGuard<'_, Tree<Arc<Task>>>, now: u64) -> Option<Pick<Arc<Task>>> {
     let next = tree.pick(cpu::id(), now);
-    let processor = processors().get();
+    let processor = PROCESSORS.get();
     processor.charged.store(now, Ordering::Relaxed);
     processor.user_ticks.store(0, Ordering::Relaxed);
     let refill = own_refill(&tree);
@@ -317,7 +315,7 @@ fn leave(mut tree: SpinLockGuard<'_, Tree<Arc<Task>>>, now: u64) -> Option<Pick<
 /// Sleeps until an interrupt. Work that arrives between the look at the tree and the sleep has kicked this CPU, whose
 /// sleep then ends at once.
 fn sleep() {
-    let processor = processors().get();
+    let processor = PROCESSORS.get();
     mem::leave_address_space();
     let own = 1 << cpu::id();
     IDLE.fetch_or(own, Ordering::SeqCst);

@@ -109,11 +109,13 @@ impl Confinement {
         self.seccomp.lock().clone()
     }
 
-    /// Whether a call of this number need not be judged at all.
+    /// Whether there is anything that its calls are filtered by.
+    pub fn judges_calls(&self) -> bool {
+        self.judges_calls.load(Ordering::Acquire)
+    }
+
+    /// Whether a call of this number is allowed whatever its arguments are.
     pub fn allows_call(&self, number: u32) -> bool {
-        if !self.judges_calls.load(Ordering::Acquire) {
-            return true;
-        }
         match &*self.seccomp.lock() {
             Seccomp::Disabled => true,
             Seccomp::Strict => false,

@@ -131,6 +131,7 @@ impl Waiting<'_> {
     }
 }
 
+#[inline]
 fn judged(thread: &Arc<Thread>, context: &mut UserContext, cx: &mut Context<'_>) -> Poll<Result<Outcome, Errno>> {
     if let Some(outcome) = seccomp::judge(thread, context) {
         return Poll::Ready(Ok(outcome));

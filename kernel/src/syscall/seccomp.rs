@@ -20,7 +20,13 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Judges the call that `context` has trapped with, before anything of it is done: what becomes of the thread, or
 /// `None` if the call may be made.
+#[inline]
 pub fn judge(thread: &Arc<Thread>, context: &UserContext) -> Option<Outcome> {
+    if thread.confinement().judges_calls() { judge_closely(thread, context) } else { None }
+}
+
+#[inline(never)]
+fn judge_closely(thread: &Arc<Thread>, context: &UserContext) -> Option<Outcome> {
     let number = context.syscall_number() as u32;
     if thread.confinement().allows_call(number) {
         return None;

@@ -228,10 +228,10 @@ table! {
     number::__NR_settimeofday => time::settimeofday, (UserAddr, UserAddr), "EPERM for everybody";
     number::__NR_adjtimex => time::adjtimex, (UserAddr), "EPERM for who would change it";
     number::__NR_clock_adjtime => time::clock_adjtime, (i32, UserAddr), "EPERM for who would change it";
-    number::__NR_openat => file::openat, (i32, Text, u32, u32) waits, "O_TMPFILE on tmpfs alone; O_ASYNC does nothing";
-    legacy::OPEN => file::open, (Text, u32, u32) waits, "O_TMPFILE on tmpfs alone; O_ASYNC does nothing";
+    number::__NR_openat => file::openat, (i32, Text, u32, u32) waits, "O_ASYNC does nothing";
+    legacy::OPEN => file::open, (Text, u32, u32) waits, "O_ASYNC does nothing";
     legacy::CREAT => file::creat, (Text, u32) waits;
-    number::__NR_openat2 => file::openat2, (i32, Text, UserAddr, usize) waits, "O_TMPFILE on tmpfs alone; RESOLVE_CACHED never misses but for O_CREAT and O_TRUNC";
+    number::__NR_openat2 => file::openat2, (i32, Text, UserAddr, usize) waits, "RESOLVE_CACHED never misses but for O_CREAT and O_TRUNC";
     number::__NR_name_to_handle_at => system::name_to_handle_at, (), "EOPNOTSUPP always";
     number::__NR_close => file::close, (i32);
     number::__NR_read => file::read, (i32, UserAddr, usize) waits unless file::read_at_once;

@@ -6,8 +6,8 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{
-    CLONE_NEWNS, MAP_SHARED, O_APPEND, O_DIRECTORY, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, PROT_READ, PROT_WRITE,
-    RENAME_EXCHANGE, S_IFCHR, S_IFIFO, S_IFMT, XATTR_CREATE,
+    CLONE_NEWNS, MAP_SHARED, O_APPEND, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY, PROT_READ,
+    PROT_WRITE, RENAME_EXCHANGE, S_IFCHR, S_IFIFO, S_IFMT, XATTR_CREATE,
 };
 use veridian_containers::abi::{CreateFlags, Errno};
 use veridian_userland::check::{Checks, copy_file, enter_scratch, in_child, make_file};
@@ -24,6 +24,7 @@ fn main(_: &Start) -> i32 {
     layers();
     merged(&mut checks);
     copied(&mut checks);
+    nameless(&mut checks);
     removed(&mut checks);
     renamed(&mut checks);
     apart(&mut checks);
@@ -191,6 +192,23 @@ fn copied(checks: &mut Checks) {
         Ok(true),
     );
     checks.equal("and still merged", count(c"m/d"), 6);
+}
+
+/// Files without names.
+fn nameless(checks: &mut Checks) {
+    let make = |flags| sys::openat(AT_FDCWD, c"m", O_TMPFILE | O_RDWR | flags, 0o640).expect("a file");
+    let before = (count(c"m"), count(c"rw/upper"));
+    let (file, never) = (make(0), make(O_EXCL));
+    checks.equal("a file without a name takes bytes", sys::write(file, b"kept"), Ok(4));
+    checks.equal("and is in no directory", (count(c"m"), count(c"rw/upper")), before);
+    checks.equal("it is given one", sys::link_file(file, c"m/kept"), Ok(()));
+    checks.equal("by which it is found", (holds(c"m/kept", b"kept"), holds(c"rw/upper/kept", b"kept")), (true, true));
+    checks.equal("one alone", sys::fstatat(AT_FDCWD, c"m/kept", 0).map(|found| found.st_nlink), Ok(1));
+    checks.equal("a taken name is refused", sys::link_file(file, c"m/link"), Err(Errno::EEXIST));
+    let again = sys::unlink(c"m/kept").and_then(|()| sys::link_file(file, c"m/kept"));
+    checks.equal("none is given to what had one", again, Err(Errno::ENOENT));
+    checks.equal("nor to what is to have none", sys::link_file(never, c"m/kept"), Err(Errno::ENOENT));
+    sys::close(file).and_then(|()| sys::close(never)).expect("open before");
 }
 
 fn removed(checks: &mut Checks) {

@@ -141,6 +141,10 @@ pub fn symlink(target: &CStr, path: &CStr) -> Result {
 pub fn link(old: &CStr, new: &CStr) -> Result {
     call!(__NR_linkat, AT_FDCWD, old, AT_FDCWD, new, 0).map(drop)
 }
+/// linkat(2) with `AT_EMPTY_PATH`: a name, relative to the working directory, for an open file.
+pub fn link_file(file: Fd, new: &CStr) -> Result {
+    call!(__NR_linkat, file, c"", AT_FDCWD, new, linux_raw_sys::general::AT_EMPTY_PATH).map(drop)
+}
 /// renameat2(2), relative to the working directory.
 pub fn rename(old: &CStr, new: &CStr, flags: u32) -> Result {
     call!(__NR_renameat2, AT_FDCWD, old, AT_FDCWD, new, flags).map(drop)

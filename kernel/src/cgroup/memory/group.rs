@@ -1,6 +1,6 @@
 //! One group's counters and limits, in frames.
 
-use super::{Event, Kind, OutOfMemory, reserve, slowdown, stat::Events};
+use super::{Event, Kind, OutOfMemory, SLOWDOWN, reserve, stat::Events};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use slab::Slab;
@@ -238,7 +238,7 @@ impl MemoryGroup {
                     group.kinds[kind as usize].fetch_add(1, Ordering::Relaxed);
                     group.peak.fetch_max(before + 1, Ordering::Relaxed);
                     if before >= group.frames(Limit::High) {
-                        slowdown().store(true, Ordering::Relaxed);
+                        SLOWDOWN.get().store(true, Ordering::Relaxed);
                     }
                 }
                 Err(_) => {

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use group::GROUPS;
 use veridian_hal::{
     mem::{self, Owner},
-    sync::{Once, PerCpu},
+    sync::PerCpu,
 };
 
 /// No frame: a group is at its limit, or the machine has no more to give.
@@ -60,21 +60,17 @@ pub fn groups() -> usize {
 }
 
 /// Whether a charge went over a `memory.high`, for each CPU.
-static SLOWDOWN: Once<PerCpu<AtomicBool>> = Once::new();
-
-fn slowdown() -> &'static AtomicBool {
-    SLOWDOWN.call_once(|| PerCpu::new(|_| AtomicBool::new(false))).get()
-}
+static SLOWDOWN: PerCpu<AtomicBool> = PerCpu::initial();
 
 /// Whether [`take_slowdown`] has something to tell.
 pub fn owes_slowdown() -> bool {
-    slowdown().load(Ordering::Relaxed)
+    SLOWDOWN.get().load(Ordering::Relaxed)
 }
 
 /// Whether something was charged on this CPU over a `memory.high` since this was last asked: whoever runs here is to
 /// look at [`MemoryGroup::penalty_ns`] before it goes back to user mode.
 pub fn take_slowdown() -> bool {
-    let flag = slowdown();
+    let flag = SLOWDOWN.get();
     flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed)
 }
 

@@ -8,12 +8,12 @@ use crate::{
     cgroup::MemoryGroup,
     fs::{
         Dentry, DeviceNumber, FileType, Inode,
-        change::{lose_name, swap_names},
+        change::{gain_name, lose_name, swap_names},
         inode::{Attributes, Content},
         xattr::XattrFlags,
     },
 };
-use alloc::sync::Arc;
+use alloc::{format, sync::Arc, vec::Vec};
 use veridian_containers::abi::Errno;
 
 /// A directory of an overlay, by its dentry, and the directory of the upper layer that is written.
@@ -62,7 +62,7 @@ pub(in crate::fs) fn create(
     let charge = Dentry::charge_made(directory, memory)?;
     let _names = overlay.names.lock();
     let real = put(upper, name, inode, memory)?;
-    let inode = inode_of(directory, overlay, Place { upper: Some(real), lowers: alloc::vec::Vec::new() });
+    let inode = inode_of(directory, overlay, Place { upper: Some(real), lowers: Vec::new() });
     Ok(Dentry::made(directory, name, inode, charge))
 }
 
@@ -81,16 +81,35 @@ pub(in crate::fs) fn link(
     copy_up(old, true, memory)?;
     let upper = parent.upper(memory)?;
     let inode = old.inode().real();
-    match inode.attributes().links {
-        0 => return Err(Errno::ENOENT),
-        crate::fs::change::LINKS_MAX.. => return Err(Errno::EMLINK),
-        _ => {}
-    }
     let _names = parent.node.overlay.names.lock();
-    put(upper, name, inode.clone(), memory)?;
-    inode.attributes.lock().links += 1;
+    gain_name(inode)?;
+    if let Err(errno) = put(upper, name, inode.clone(), memory) {
+        let mut attributes = inode.attributes.lock();
+        attributes.links -= 1;
+        attributes.is_linkable = attributes.links == 0;
+        return Err(errno);
+    }
     inode.touch_changed();
     Ok(())
+}
+
+/// A file of the upper layer that has no name (open(2), O_TMPFILE).
+pub(in crate::fs) fn make_unnamed(
+    directory: &Arc<Dentry>,
+    attributes: Attributes,
+    content: Content,
+    memory: &MemoryGroup,
+) -> Result<Arc<Dentry>, Errno> {
+    let _structure = directory.inode().superblock().structure.lock();
+    let parent = Directory::of(directory)?;
+    let upper = parent.upper(memory)?;
+    let charge = Dentry::charge_made(directory, memory)?;
+    let inode = Inode::new(upper.inode().superblock(), attributes, content, memory)?;
+    let name = format!("#{}", inode.number());
+    let real = Dentry::new(upper, name.as_bytes().into(), inode, memory)?;
+    real.unlink();
+    let inode = inode_of(directory, &parent.node.overlay, Place { upper: Some(real), lowers: Vec::new() });
+    Ok(Dentry::nameless(directory, name.as_bytes(), inode, charge))
 }
 
 /// Removes the name of `victim`, which fits (an empty directory, or none). What lower layers have of the name is hidden

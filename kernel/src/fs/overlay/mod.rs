@@ -19,7 +19,7 @@ mod copy_up;
 mod layers;
 mod mount;
 
-pub(super) use change::{create, link, remove, rename};
+pub(super) use change::{create, link, make_unnamed, remove, rename};
 pub(super) use copy_up::copy_up;
 pub(super) use mount::tree;
 pub use mount::{OverlayLayers, OverlayUpper};

@@ -1,7 +1,7 @@
 //! What is done with a signal (sigaction(2)).
 
 use super::SignalSet;
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use veridian_containers::Signal;
 use veridian_hal::{UserAddr, sync::SpinLock};
@@ -82,41 +82,45 @@ pub struct Actions {
     caught: AtomicU64,
 }
 
-/// Actions by signal, as many as differ from the default: most processes have few.
-#[derive(Clone, Debug, Default)]
+/// Actions by signal: most processes ever set few, and once set a signal keeps its place.
+#[derive(Clone, Debug)]
 struct Table {
-    /// Whose they are.
-    signals: SignalSet,
-    /// In the order of the signals' numbers.
+    /// Where the action of each signal is, by its number less 1; behind the end while it was never set.
+    places: [u8; Signal::MAX as usize],
     actions: Vec<SignalAction>,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self { places: [u8::MAX; _], actions: Vec::new() }
+    }
+}
+
 impl Table {
-    /// Where the action of `signal` is, or would be.
-    fn place(&self, signal: Signal) -> (usize, bool) {
-        let own = SignalSet::of(&[signal]).0;
-        ((self.signals.0 & (own - 1)).count_ones() as usize, self.signals.0 & own != 0)
+    fn place(&self, signal: Signal) -> usize {
+        self.places[signal.number() as usize - 1].into()
     }
 
     fn get(&self, signal: Signal) -> SignalAction {
-        match self.place(signal) {
-            (at, true) => self.actions[at],
-            _ => SignalAction::default(),
+        self.actions.get(self.place(signal)).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn set(&mut self, signal: Signal, action: SignalAction) -> SignalAction {
+        let place = self.place(signal);
+        match self.actions.get_mut(place) {
+            Some(before) => core::mem::replace(before, action),
+            None => self.set_first(signal, action),
         }
     }
 
-    fn set(&mut self, signal: Signal, action: SignalAction) -> SignalAction {
-        let own = SignalSet::of(&[signal]);
-        let (at, is_in) = self.place(signal);
-        if action == SignalAction::default() {
-            self.signals = self.signals.without(own);
-            return if is_in { self.actions.remove(at) } else { action };
+    #[cold]
+    fn set_first(&mut self, signal: Signal, action: SignalAction) -> SignalAction {
+        if action != SignalAction::default() {
+            // At most as many as there are signals.
+            self.places[signal.number() as usize - 1] = self.actions.len() as u8;
+            self.actions.push(action);
         }
-        if is_in {
-            return core::mem::replace(&mut self.actions[at], action);
-        }
-        self.signals.0 |= own.0;
-        self.actions.insert(at, action);
         SignalAction::default()
     }
 }
@@ -136,6 +140,7 @@ impl Actions {
     }
 
     /// Sets it; gives the one before.
+    #[inline]
     pub fn set(&self, signal: Signal, action: SignalAction) -> SignalAction {
         let own = SignalSet::of(&[signal]).0;
         let mut set = self.set.lock();
@@ -164,9 +169,12 @@ impl Actions {
     /// Handlers become the default; what is ignored stays so.
     pub(super) fn forget_handlers(&self) {
         let mut set = self.set.lock();
-        let ignored = self.ignored();
         let ignore = SignalAction { handler: SignalAction::SIG_IGN, ..SignalAction::default() };
-        *set = Table { signals: ignored, actions: vec![ignore; ignored.0.count_ones() as usize] };
+        let mut table = Table::default();
+        for signal in self.ignored().signals() {
+            table.set(signal, ignore);
+        }
+        *set = table;
         self.caught.store(0, Ordering::Release);
     }
 

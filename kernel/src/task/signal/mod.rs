@@ -50,6 +50,11 @@ impl SignalSet {
         Self(self.0 & !other.0)
     }
 
+    /// Those in it, by number.
+    pub fn signals(self) -> impl Iterator<Item = Signal> {
+        (1..=Signal::MAX).filter_map(Signal::new).filter(move |signal| self.contains(*signal))
+    }
+
     /// Whether `signal` is in it.
     pub fn contains(self, signal: Signal) -> bool {
         self.0 & Self::of(&[signal]).0 != 0
@@ -233,6 +238,7 @@ impl Signals {
 
     /// Changes what is done with `signal`; a pending one that would be thrown away is, here and by the sibling threads
     /// when they look. Gives the one before.
+    #[inline]
     pub fn set_action(&self, signal: Signal, action: SignalAction) -> SignalAction {
         let before = self.actions().set(signal, action);
         if self.is_thrown_away(signal) {
