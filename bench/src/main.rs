@@ -11,18 +11,18 @@ mod results;
 mod table;
 mod work;
 
-use results::{Measure, Results};
+use results::{Measure, Results, WALL};
 use std::{io, path::Path, process::ExitCode};
 use veridian_tests_qemu::{Arch, Images};
 use work::Bench;
 
-const USAGE: &str = "veridian-bench [--counted | --ours | --check | --quick | --profile WORK] [--arch x86_64|aarch64|riscv64]; or \
-                     veridian-bench --chart";
+const USAGE: &str = "veridian-bench [--counted | --wall | --ours | --check | --quick | --profile WORK] \
+                     [--arch x86_64|aarch64|riscv64]; or veridian-bench --chart";
 
 /// What is asked for.
 enum Task {
-    /// Everything, and the results written; or only what does not depend on how busy the host is.
-    All { counted: bool },
+    /// Here and on Linux, and the results written: what does not depend on how busy the host is, what does, or both.
+    Compare { counted: bool, wall: bool },
     /// The figures of record, here alone, written beside those of Linux that were.
     Ours,
     /// The figures of record, here alone, compared with the results that were written.
@@ -49,11 +49,12 @@ fn main() -> ExitCode {
 fn options() -> io::Result<(Task, Arch)> {
     use lexopt::prelude::*;
     let wrong = |error: lexopt::Error| io::Error::other(format!("{error}\nusage: {USAGE}"));
-    let (mut task, mut arch) = (Task::All { counted: false }, Arch::X86_64);
+    let (mut task, mut arch) = (Task::Compare { counted: true, wall: true }, Arch::X86_64);
     let mut words = lexopt::Parser::from_env();
     while let Some(word) = words.next().map_err(wrong)? {
         match word {
-            Long("counted") => task = Task::All { counted: true },
+            Long("counted") => task = Task::Compare { counted: true, wall: false },
+            Long("wall") => task = Task::Compare { counted: false, wall: true },
             Long("ours") => task = Task::Ours,
             Long("check") => task = Task::Check,
             Long("quick") => task = Task::Quick,
@@ -72,20 +73,26 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
     let file = directory.join(format!("{arch}.json"));
     let mut results = Results::default();
     match task {
-        Task::All { counted } => {
+        Task::Compare { counted, wall } => {
             let bench = Bench::of(arch)?;
+            if !counted {
+                results = Results::read(&file)?;
+            }
             results.linux = bench.linux_version()?;
-            let measures = [Measure::Instructions, Measure::Wall(1), Measure::Wall(2), Measure::Wall(4)];
+            let mut measures = if counted { vec![Measure::Instructions] } else { Vec::new() };
+            measures.extend(WALL.into_iter().filter(|measure| wall && bench.can(*measure)));
             let mut failures = Vec::new();
-            for measure in measures.into_iter().take(if counted { 1 } else { 4 }) {
+            for measure in measures {
                 failures.extend(bench.ours(measure, &mut results).err());
                 failures.extend(bench.linux(measure, &mut results).err());
                 // What was measured is kept, whatever comes.
                 results.write(&file)?;
             }
-            failures.extend(bench.memory(&mut results).err());
-            failures.extend(bench.memory_on_linux(&mut results).err());
-            results.write(&file)?;
+            if counted {
+                failures.extend(bench.memory(&mut results).err());
+                failures.extend(bench.memory_on_linux(&mut results).err());
+                results.write(&file)?;
+            }
             print!("{}", table::text(arch, &results));
             chart::write(&directory)?;
             failures.iter().for_each(|error| eprintln!("bench: {error}"));

@@ -1,6 +1,6 @@
 //! The figures as tables in Markdown, which are also read well on a terminal.
 
-use crate::results::{Measure, PEERS, Results};
+use crate::results::{Measure, PEERS, Results, WALL};
 use std::fmt::Write;
 use veridian_tests_qemu::Arch;
 
@@ -10,7 +10,7 @@ pub fn text(arch: Arch, results: &Results) -> String {
     if !results.linux.is_empty() {
         writeln!(text, "{arch}, compared with {}", results.linux).expect("a String takes all that is written to it");
     }
-    for measure in [Measure::Instructions, Measure::Bytes, Measure::Wall(1), Measure::Wall(2), Measure::Wall(4)] {
+    for measure in [&[Measure::Instructions, Measure::Bytes][..], &WALL].concat() {
         text += &table(results, measure);
     }
     text

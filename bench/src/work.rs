@@ -1,7 +1,11 @@
 //! What is measured: the machines that are booted, and the figures in what they print.
 
 use crate::results::{Measure, Results};
-use std::{env, fs, io, path::PathBuf, time::Duration};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use veridian_tests_qemu::{Arch, Exit, Initrd, Linux, Outcome, Vm};
 
 /// The configuration of the container that is made here and by the runtimes.
@@ -50,6 +54,19 @@ impl Bench {
     /// Package and version of the Linux.
     pub fn linux_version(&self) -> io::Result<String> {
         self.linux.version()
+    }
+
+    /// Whether this host can measure so: KVM is tried.
+    pub fn can(&self, measure: Measure) -> bool {
+        if measure != Measure::Virtualized {
+            return true;
+        }
+        let vm = self.veridian(measure, PROGRAM, Initrd::RUN_CONFIG).time_limit(Some(LEAST_LIMIT));
+        let works = Path::new("/dev/kvm").exists() && vm.run().is_ok_and(|run| run.exit == Exit::Status(0));
+        if !works {
+            eprintln!("bench: {}: KVM runs no guest of this architecture here: not measured", self.arch);
+        }
+        works
     }
 
     /// All that is measured of this kernel: boot, container cycles, micro-benchmarks.
@@ -222,6 +239,7 @@ fn step(what: &str, measure: Measure) -> String {
 fn counted(vm: Vm, measure: Measure) -> Vm {
     match measure {
         Measure::Wall(cpus) => vm.cpus(cpus),
+        Measure::Virtualized => vm.virtualized(),
         Measure::Instructions | Measure::Bytes => vm.count_instructions(),
     }
 }

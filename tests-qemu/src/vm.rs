@@ -12,7 +12,7 @@ use std::{
 };
 
 /// A machine: built up, then [`run`](Vm::run) once. QEMU emulates it (TCG), so runs do not depend on the host's
-/// processor.
+/// processor, unless it is [`virtualized`](Vm::virtualized).
 pub struct Vm {
     arch: Arch,
     kernel: PathBuf,
@@ -26,6 +26,7 @@ pub struct Vm {
     command_line: String,
     time_limit: Option<Duration>,
     instruction_shift: Option<u32>,
+    accelerator: &'static str,
     /// Where QEMU logs the blocks of code that it translates and executes.
     block_log: Option<PathBuf>,
     interactive: bool,
@@ -49,6 +50,7 @@ impl Vm {
             command_line: String::new(),
             time_limit: Some(Duration::from_secs(60)),
             instruction_shift: None,
+            accelerator: "tcg",
             block_log: None,
             interactive: false,
             all_keys: false,
@@ -125,6 +127,12 @@ impl Vm {
     /// long and does little.
     pub fn slow_instructions(mut self, shift: u32) -> Self {
         self.instruction_shift = Some(shift);
+        self
+    }
+
+    /// Has the host's own processor run the guest (KVM).
+    pub fn virtualized(mut self) -> Self {
+        self.accelerator = "kvm";
         self
     }
 
@@ -208,7 +216,16 @@ impl Vm {
     fn arguments(&self, directory: &Path) -> io::Result<Vec<String>> {
         let mut arguments: Vec<String> = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
-        add(&["-machine", &self.machine, "-accel", "tcg", "-m", &self.memory, "-smp", &self.cpus.to_string()]);
+        add(&[
+            "-machine",
+            &self.machine,
+            "-accel",
+            self.accelerator,
+            "-m",
+            &self.memory,
+            "-smp",
+            &self.cpus.to_string(),
+        ]);
         if let Some(cpu) = &self.cpu {
             add(&["-cpu", cpu]);
         }
