@@ -83,23 +83,19 @@ pub enum Outcome {
 pub enum Begun<'a> {
     /// It is over.
     Ended(Result<Outcome, Errno>),
-    /// It may have to wait for something.
-    Waits(Waiting<'a>),
+    /// It may have to wait for something: [`end`] is to serve it.
+    Waits(Traced<'a>),
 }
 
-/// A call that may have to wait. Dropped, it is given up.
-pub struct Waiting<'a> {
-    thread: &'a Arc<Thread>,
-    number: u32,
-    words: [usize; 6],
-    line: Option<trace::Line<'a>>,
-}
+/// A call's line in a trace, if it is traced.
+pub type Traced<'a> = Option<Box<trace::Line<'a>>>;
 
 /// Begins the system call that `context` has trapped with, if the thread's filters let it through. What it finds that it
 /// must wait for wakes the task of `cx`.
 #[inline]
 pub fn begin<'a>(thread: &'a Arc<Thread>, context: &mut UserContext, cx: &mut Context<'_>) -> Begun<'a> {
-    let line = trace::wants(thread).then(|| trace::Line::new(thread, context.syscall_number(), context.syscall_args()));
+    let line = trace::wants(thread)
+        .then(|| Box::new(trace::Line::new(thread, context.syscall_number(), context.syscall_args())));
     match judged(thread, context, cx) {
         Poll::Ready(outcome) => {
             if let Some(line) = line {
@@ -107,28 +103,21 @@ pub fn begin<'a>(thread: &'a Arc<Thread>, context: &mut UserContext, cx: &mut Co
             }
             Begun::Ended(outcome)
         }
-        Poll::Pending => {
-            let (number, words) = (context.syscall_number() as u32, context.syscall_args());
-            Begun::Waits(Waiting { thread, number, words, line })
-        }
+        Poll::Pending => Begun::Waits(line),
     }
 }
 
-impl Waiting<'_> {
-    /// Serves the call to its end.
-    pub async fn end(self) -> Result<Outcome, Errno> {
-        let Self { thread, number, words, line } = self;
-        let result = match Call::from_number(number as usize) {
-            #[cfg(feature = "containers")]
-            Some(call) => container::serve(thread, call, words).await,
-            _ => table::wait(thread, number, words).await,
-        };
-        let outcome = result.map(Outcome::Returns);
-        if let Some(line) = line {
-            line.end(&outcome);
-        }
-        outcome
+/// Serves a call that has begun, and may have to wait, to its end. Dropped, it is given up.
+pub async fn end(thread: &Arc<Thread>, number: u32, words: [usize; 6], line: Traced<'_>) -> Result<usize, Errno> {
+    let result = match Call::from_number(number as usize) {
+        #[cfg(feature = "containers")]
+        Some(call) => container::serve(thread, call, words).await,
+        _ => table::wait(thread, number, words).await,
+    };
+    if let Some(line) = line {
+        line.end(&result.map(Outcome::Returns));
     }
+    result
 }
 
 #[inline]

@@ -32,7 +32,7 @@ pub(super) fn wants(thread: &Thread) -> bool {
 }
 
 /// The line of a call. It is written when the call is over, or given up for a signal.
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     thread: &'a Thread,
     text: String,
 }

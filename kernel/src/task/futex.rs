@@ -88,6 +88,10 @@ struct Waiter {
 }
 
 impl Waiter {
+    fn waits_for(&self, key: &Key, bits: u32) -> bool {
+        self.bits & bits != 0 && *self.key.lock() == *key
+    }
+
     fn wake(&self) {
         self.woken.store(true, Ordering::Release);
         let waker = self.waker.lock().take();
@@ -181,14 +185,20 @@ pub async fn wait(
     .await
 }
 
-/// Wakes up to `count` of those who wait for the word and one of `bits`; tells how many.
+/// Wakes up to `count`, one at least, of those who wait for the word and one of `bits`; tells how many.
 pub fn wake(key: &Key, count: usize, bits: u32) -> usize {
-    let mut woken: Vec<Arc<Waiter>> = Vec::new();
+    let mut others: Vec<Arc<Waiter>> = Vec::new();
     let mut bucket = WAITING[key.bucket()].lock();
-    take(&mut bucket, key, count, bits, &mut woken);
+    // Mostly there is one: that takes no list.
+    let Some(first) = bucket.iter().position(|waiter| waiter.waits_for(key, bits)) else { return 0 };
+    let first = bucket.remove(first);
+    if count > 1 {
+        take(&mut bucket, key, count - 1, bits, &mut others);
+    }
     drop(bucket);
-    woken.iter().for_each(|waiter| waiter.wake());
-    woken.len()
+    first.wake();
+    others.iter().for_each(|waiter| waiter.wake());
+    1 + others.len()
 }
 
 /// Wakes up to `count` of those who wait for the word `from`, and has up to `moved` of the others wait for `to`; tells
@@ -234,7 +244,7 @@ pub fn requeue(
 fn take(bucket: &mut Vec<Arc<Waiter>>, key: &Key, count: usize, bits: u32, taken: &mut Vec<Arc<Waiter>>) {
     let mut left = count;
     taken.extend(bucket.extract_if(.., |waiter| {
-        let fits = left > 0 && waiter.bits & bits != 0 && *waiter.key.lock() == *key;
+        let fits = left > 0 && waiter.waits_for(key, bits);
         left -= usize::from(fits);
         fits
     }));

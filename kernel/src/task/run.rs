@@ -79,9 +79,9 @@ async fn live(thread: &Arc<Thread>, context: &mut UserContext) -> WaitStatus {
                     return status;
                 }
             }
-            Stop::Waits(call) => match wait_for(thread, call).await {
-                Some(outcome) => {
-                    if let Some(status) = settle(thread, context, outcome).await {
+            Stop::Waits(line) => match wait_for(thread, context, line).await {
+                Some(result) => {
+                    if let Some(status) = settle(thread, context, result.map(syscall::Outcome::Returns)).await {
                         return status;
                     }
                 }
@@ -100,7 +100,7 @@ enum Stop<'a> {
     /// A call has done something that is more than a result.
     Called(Result<syscall::Outcome, Errno>),
     /// A call may have to wait.
-    Waits(syscall::Waiting<'a>),
+    Waits(syscall::Traced<'a>),
     /// User code has tried with memory what cannot be.
     Faulted(UserAddr, FaultError),
     /// Another trap.
@@ -130,7 +130,7 @@ fn go_on<'a>(thread: &'a Arc<Thread>, context: &mut UserContext, cx: &mut Contex
                     context.set_syscall_result(errno.to_return());
                 }
                 Begun::Ended(outcome) => break Stop::Called(outcome),
-                Begun::Waits(call) => break Stop::Waits(call),
+                Begun::Waits(line) => break Stop::Waits(line),
             },
             Trap::PageFault { address, access } => match space.fault(address, access) {
                 Ok(()) => thread.usage().count_fault(),
@@ -200,9 +200,14 @@ const BUS_ADRALN: i32 = 1;
 const BUS_ADRERR: i32 = 2;
 const TRAP_BRKPT: i32 = 1;
 
-/// Waits for what `call` has to wait for; `None` when it was given up for a signal.
-async fn wait_for(thread: &Arc<Thread>, call: syscall::Waiting<'_>) -> Option<Result<syscall::Outcome, Errno>> {
-    let mut end = core::pin::pin!(call.end());
+/// Waits for what the call that `context` has trapped with has to wait for; `None` when it was given up for a signal.
+async fn wait_for(
+    thread: &Arc<Thread>,
+    context: &UserContext,
+    line: syscall::Traced<'_>,
+) -> Option<Result<usize, Errno>> {
+    let (number, words) = (context.syscall_number() as u32, context.syscall_args());
+    let mut end = core::pin::pin!(syscall::end(thread, number, words, line));
     let outcome = poll_fn(|cx| {
         thread.usage().end_wait();
         if let Poll::Ready(outcome) = end.as_mut().poll(cx) {

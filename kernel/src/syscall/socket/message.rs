@@ -294,8 +294,13 @@ pub async fn read<S: Sink + Send>(
     if sink.remaining() == 0 {
         return Ok(0);
     }
-    let flags = if waits { MessageFlags::empty() } else { MessageFlags::DONTWAIT };
-    Ok(receive(thread, file, socket, sink, flags, false).await?.bytes)
+    let nonblocking = file.is_nonblocking() || !waits;
+    let timeout = socket.options().receive_timeout_ns;
+    // What comes along with the bytes is dropped here already: it need not be carried through the wait.
+    wait(thread, false, nonblocking, timeout, |cx| {
+        socket.poll_receive(cx, sink, false).map_ok(|received| received.bytes)
+    })
+    .await
 }
 
 /// The count that the call gives, and whether a packet was cut.
