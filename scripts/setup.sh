@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, run and test Veridian, and nothing else; says what it does and asks nothing.
 # It runs on each `make`: with nothing missing it only looks at files. Packages are Debian's (12, bookworm).
-# Usage: scripts/setup.sh [debug | linux]
+# Usage: scripts/setup.sh [debug | linux | linux-small]
 #   debug   adds a gdb that knows $ARCH     linux   adds what builds tests of others for Linux: C compilers for each of $ARCHES
+#   linux-small   adds what builds Linux itself
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
@@ -39,6 +40,12 @@ if [ "${1:-}" = debug ] && ! command -v gdb-multiarch >/dev/null; then
     gdb --batch -ex "set architecture $name" 2>&1 | grep -q 'is set to' || packages+=(gdb-multiarch)
 fi
 
+if [ "${1:-}" = linux-small ]; then
+    need flex flex
+    need bison bison
+    need bc bc
+    need libelf-dev /usr/include/libelf.h
+fi
 if [ "${1:-}" = linux ]; then
     for arch in ${ARCHES:-x86_64 aarch64 riscv64}; do
         [ "$arch" != "$(uname -m)" ] || continue

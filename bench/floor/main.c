@@ -78,7 +78,7 @@ int main(int words, char **word) {
         printf("floor: since reset: %llu\n", (unsigned long long)reset);
         fflush(stdout);
         /* As the machine's first process, it ends the machine; in a container it may not. */
-        if (getpid() == 1) reboot(RB_POWER_OFF);
+        if (getpid() == 1) reboot(RB_AUTOBOOT);
         return 0;
     }
     if (strcmp(word[1], "sleep") == 0) {

@@ -2,7 +2,6 @@
 //! instructions that this kernel takes for the same.
 
 use crate::results::{Measure, PEERS, Results};
-use std::{fs, io, path::Path};
 use veridian_tests_qemu::Arch;
 
 const COLOURS: [(Arch, &str); 3] = [(Arch::X86_64, "#0b62a4"), (Arch::Aarch64, "#c8501e"), (Arch::Riscv64, "#2e8b57")];
@@ -14,16 +13,11 @@ const RIGHT: f64 = 780.0;
 const TOP: f64 = 64.0;
 const LINE: f64 = 17.0;
 
-/// Draws what is in the directory, as `chart.svg` beside it.
-pub fn write(directory: &Path) -> io::Result<()> {
-    let results: Vec<_> = COLOURS
-        .iter()
-        .filter_map(|(arch, colour)| {
-            Some((arch, *colour, Results::read(&directory.join(format!("{arch}.json"))).ok()?))
-        })
-        .collect();
+/// Draws it.
+pub fn svg(all: &[(Arch, Results)]) -> String {
+    let colour = |arch: Arch| COLOURS.iter().find(|(of, _)| *of == arch).map_or("#000000", |(_, colour)| *colour);
     let mut lines: Vec<(String, Vec<(&str, f64)>)> = Vec::new();
-    for (_, colour, results) in &results {
+    for (arch, results) in all {
         for (work, row) in results.rows() {
             let measures = [row.get(&Measure::Instructions), row.get(&Measure::Bytes)];
             for by in measures.into_iter().flatten() {
@@ -35,7 +29,7 @@ pub fn write(directory: &Path) -> io::Result<()> {
                         lines.push((name, Vec::new()));
                         lines.len() - 1
                     });
-                    lines[at].1.push((colour, here / there));
+                    lines[at].1.push((colour(*arch), here / there));
                 }
             }
         }
@@ -47,8 +41,8 @@ pub fn write(directory: &Path) -> io::Result<()> {
          font-size=\"13\">Instructions (bytes, for memory) here as a part of those on Linux: left of the bold line is \
          less</text>\n"
     );
-    for (at, (arch, colour, _)) in results.iter().enumerate() {
-        let x = 10.0 + 90.0 * at as f64;
+    for (at, (arch, _)) in all.iter().enumerate() {
+        let (x, colour) = (10.0 + 90.0 * at as f64, colour(*arch));
         svg += &format!("<circle cx=\"{x:.0}\" cy=\"32\" r=\"4\" fill=\"{colour}\"/>\n");
         svg += &format!("<text x=\"{:.0}\" y=\"36\">{arch}</text>\n", x + 8.0);
     }
@@ -74,7 +68,7 @@ pub fn write(directory: &Path) -> io::Result<()> {
             svg += &format!("<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>\n", place(*part));
         }
     }
-    fs::write(directory.join("chart.svg"), svg + "</svg>\n")
+    svg + "</svg>\n"
 }
 
 /// Where a ratio lies on the axis; what is beyond its ends lies there.

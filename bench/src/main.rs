@@ -12,17 +12,19 @@ mod table;
 mod work;
 
 use results::{Measure, Results, WALL};
-use std::{io, path::Path, process::ExitCode};
+use std::{fs, io, path::Path, process::ExitCode};
 use veridian_tests_qemu::{Arch, Images};
 use work::Bench;
 
-const USAGE: &str = "veridian-bench [--counted | --wall | --ours | --check | --quick | --profile WORK] \
+const USAGE: &str = "veridian-bench [--counted | --wall | --small | --ours | --check | --quick | --profile WORK] \
                      [--arch x86_64|aarch64|riscv64]; or veridian-bench --chart";
 
 /// What is asked for.
 enum Task {
     /// Here and on Linux, and the results written: what does not depend on how busy the host is, what does, or both.
     Compare { counted: bool, wall: bool },
+    /// What the small Linux takes, written beside what was measured of the others.
+    Small,
     /// The figures of record, here alone, written beside those of Linux that were.
     Ours,
     /// The figures of record, here alone, compared with the results that were written.
@@ -31,7 +33,7 @@ enum Task {
     Quick,
     /// Where the instructions of a micro-benchmark go, or of the container `cycle`.
     Profile(String),
-    /// The chart and the tables, of the results that were written.
+    /// The chart and the page of tables, of the results that were written.
     Chart,
 }
 
@@ -55,6 +57,7 @@ fn options() -> io::Result<(Task, Arch)> {
         match word {
             Long("counted") => task = Task::Compare { counted: true, wall: false },
             Long("wall") => task = Task::Compare { counted: false, wall: true },
+            Long("small") => task = Task::Small,
             Long("ours") => task = Task::Ours,
             Long("check") => task = Task::Check,
             Long("quick") => task = Task::Quick,
@@ -65,6 +68,19 @@ fn options() -> io::Result<(Task, Arch)> {
         }
     }
     Ok((task, arch))
+}
+
+/// Draws and tabulates what is in the directory of results.
+fn show(directory: &Path) -> io::Result<()> {
+    let mut all = Vec::new();
+    for arch in Arch::ALL {
+        let file = directory.join(format!("{arch}.json"));
+        if file.exists() {
+            all.push((arch, Results::read(&file)?));
+        }
+    }
+    fs::write(directory.join("chart.svg"), chart::svg(&all))?;
+    fs::write(directory.join("README.md"), table::page(&all))
 }
 
 /// Whether all is well.
@@ -91,12 +107,20 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
             if counted {
                 failures.extend(bench.memory(&mut results).err());
                 failures.extend(bench.memory_on_linux(&mut results).err());
+                failures.extend(bench.small_linux(&mut results).err());
                 results.write(&file)?;
             }
             print!("{}", table::text(arch, &results));
-            chart::write(&directory)?;
+            show(&directory)?;
             failures.iter().for_each(|error| eprintln!("bench: {error}"));
             return Ok(failures.is_empty());
+        }
+        Task::Small => {
+            results = Results::read(&file)?;
+            Bench::of(arch)?.small_linux(&mut results)?;
+            results.write(&file)?;
+            print!("{}", table::text(arch, &results));
+            show(&directory)?;
         }
         Task::Ours => {
             results = Results::read(&file)?;
@@ -105,7 +129,7 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
             bench.memory(&mut results)?;
             results.write(&file)?;
             print!("{}", table::text(arch, &results));
-            chart::write(&directory)?;
+            show(&directory)?;
         }
         Task::Quick => {
             Bench::of(arch)?.ours(Measure::Instructions, &mut results)?;
@@ -119,14 +143,7 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
         Task::Profile(work) => {
             profile::print(Bench::of(arch)?.profiled(&work), &Images::of(arch).kernel())?;
         }
-        Task::Chart => {
-            for arch in Arch::ALL {
-                if let Ok(results) = Results::read(&directory.join(format!("{arch}.json"))) {
-                    println!("{}", table::text(arch, &results));
-                }
-            }
-            chart::write(&directory)?;
-        }
+        Task::Chart => show(&directory)?,
     }
     Ok(true)
 }

@@ -16,6 +16,18 @@ pub fn text(arch: Arch, results: &Results) -> String {
     text
 }
 
+/// The page that shows all results.
+pub fn page(all: &[(Arch, Results)]) -> String {
+    let mut page = String::from(
+        "# Results\n\nWritten by `make bench`, from the JSON files beside it; what the rows are, and what to make of them, is in\n\
+         [docs/figures.md](../../docs/figures.md).\n\n![Instructions here as a part of those on Linux](chart.svg)\n",
+    );
+    for (arch, results) in all {
+        page += &format!("\n## {arch}\n\n{}", text(*arch, results));
+    }
+    page
+}
+
 fn table(results: &Results, measure: Measure) -> String {
     let rows: Vec<_> = results.rows().filter_map(|(work, row)| Some((work, row.get(&measure)?))).collect();
     if rows.is_empty() {

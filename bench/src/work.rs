@@ -101,11 +101,7 @@ impl Bench {
     /// The same of Linux and its runtimes.
     pub fn linux(&self, measure: Measure, results: &mut Results) -> io::Result<()> {
         if measure == Measure::Instructions {
-            let mut initrd = Initrd::default();
-            initrd.directory("dev").file("init", 0o755, self.floor.clone());
-            let vm = self.linux.bare(&initrd, "-- since-reset").memory(MEMORY);
-            let run = self.boot("boot, Linux", counted(vm, measure))?;
-            results.put("boot", measure, "linux", number(&run, "since reset: ")?);
+            results.put("boot", measure, "linux", self.boot_of(&self.linux, "boot, Linux")?);
         }
         if !several(measure) {
             for (who, mode, count) in [("floor", "hand", 100), ("crun", "crun", 20), ("runc", "runc", 10)] {
@@ -133,6 +129,21 @@ impl Bench {
         micro(&run, |name, value| results.put(name, measure, "linux", value))
     }
 
+    /// How long a Linux takes from reset to its first program.
+    fn boot_of(&self, linux: &Linux, step: &str) -> io::Result<f64> {
+        let mut initrd = Initrd::default();
+        initrd.directory("dev").file("init", 0o755, self.floor.clone());
+        let vm = linux.bare(&initrd, "-- since-reset").memory(MEMORY);
+        number(&self.boot(step, counted(vm, Measure::Instructions))?, "since reset: ")
+    }
+
+    /// What a small Linux takes to boot and of memory, if there is one for this architecture.
+    pub fn small_linux(&self, results: &mut Results) -> io::Result<()> {
+        let Some(small) = Linux::small().filter(|_| self.arch == Arch::X86_64) else { return Ok(()) };
+        results.put("boot", Measure::Instructions, "small", self.boot_of(&small, "boot, small Linux")?);
+        self.memory_of(&small, "small", results)
+    }
+
     /// The least memory for one container here, and what each further one takes.
     pub fn memory(&self, results: &mut Results) -> io::Result<()> {
         let run = self.boot("idle containers, here", self.cycle(Measure::Instructions, IDLE))?;
@@ -145,13 +156,15 @@ impl Bench {
 
     /// The same by the floor on Linux.
     pub fn memory_on_linux(&self, results: &mut Results) -> io::Result<()> {
-        let run = self.boot(
-            "idle containers, floor",
-            self.on_linux(Measure::Instructions, &format!("floor memory {IDLE}"), false)?,
-        )?;
-        results.put("idle container", Measure::Bytes, "floor", number(&run, "floor: memory ")?);
-        self.least_memory("floor", results, |size| {
-            let vm = self.on_linux(Measure::Wall(1), "floor hand 1", false)?;
+        self.memory_of(&self.linux, "floor", results)
+    }
+
+    fn memory_of(&self, linux: &Linux, who: &str, results: &mut Results) -> io::Result<()> {
+        let vm = self.on(linux, Measure::Instructions, &format!("floor memory {IDLE}"), false)?;
+        let run = self.boot(&format!("idle containers, {who}"), vm)?;
+        results.put("idle container", Measure::Bytes, who, number(&run, "floor: memory ")?);
+        self.least_memory(who, results, |size| {
+            let vm = self.on(linux, Measure::Wall(1), "floor hand 1", false)?;
             Ok(vm.memory(size).time_limit(Some(LEAST_LIMIT)).run()?.script_status() == Some(0))
         })
     }
@@ -205,9 +218,13 @@ impl Bench {
 
     /// A machine with Linux that runs a command.
     fn on_linux(&self, measure: Measure, command: &str, runtimes: bool) -> io::Result<Vm> {
-        let mut root = self.linux.root()?;
+        self.on(&self.linux, measure, command, runtimes)
+    }
+
+    fn on(&self, linux: &Linux, measure: Measure, command: &str, runtimes: bool) -> io::Result<Vm> {
+        let mut root = linux.root()?;
         if runtimes {
-            self.linux.add_runtimes(&mut root)?;
+            linux.add_runtimes(&mut root)?;
         }
         for directory in ["bin", "bundle/rootfs/bin"] {
             root.file(&format!("{directory}/micro"), 0o755, self.micro.clone());
@@ -217,7 +234,7 @@ impl Bench {
             root.directory(&format!("bundle/rootfs/{directory}"));
         }
         root.file("bundle/config.json", 0o644, CONFIG);
-        Ok(counted(self.linux.vm(root, command).memory(MEMORY), measure))
+        Ok(counted(linux.vm(root, command).memory(MEMORY), measure))
     }
 
     fn boot(&self, step: &str, vm: Vm) -> io::Result<Outcome> {

@@ -29,6 +29,12 @@ impl Linux {
         Self { arch, directory: target().join("linux").join(arch.name()) }
     }
 
+    /// A small one for x86_64, if it was built.
+    pub fn small() -> Option<Self> {
+        let directory = target().join("linux/small");
+        directory.join("kernel").exists().then_some(Self { arch: Arch::X86_64, directory })
+    }
+
     /// Package and version of the kernel.
     pub fn version(&self) -> io::Result<String> {
         let path = self.directory.join("version");

@@ -7,8 +7,10 @@ pub const LOWEST: usize = 64 * 1024;
 /// First address behind what may be mapped. The last page of the user half stays free, so that no system-call
 /// instruction ends at its very end (x86_64 would return to a non-canonical address).
 pub const TOP: usize = USER_END - PAGE_SIZE;
-/// The initial stack grows down from here, or from a random place below.
-pub const STACK_TOP: usize = TOP;
+/// The initial stack grows down from here, or from a random place below. Above it is room for the vDSO.
+pub const STACK_TOP: usize = TOP - PAGE_SIZE;
+/// What one table of pages maps.
+const TABLE_SPAN: usize = PAGE_SIZE * 512;
 /// Areas that a space may have (Linux's vm.max_map_count).
 pub const AREAS_MAX: usize = 65530;
 /// What a stack may grow to (RLIMIT_STACK), in bytes.
@@ -32,6 +34,8 @@ const HEAP_SPAN: usize = 32 << 20;
 pub struct Layout {
     /// The initial stack grows down from here.
     pub stack_top: usize,
+    /// The vDSO: above the stack, where the stack's own table maps it too.
+    pub vdso: usize,
     /// Mappings without an address are placed below this, the highest first.
     pub mmap_top: usize,
     /// Where a position-independent program is loaded.
@@ -53,13 +57,19 @@ impl Layout {
 
     fn moved([stack_bits, mmap_bits, pie_bits, heap_bits]: [usize; 4], stack: usize) -> Self {
         let pages = |bits: usize, span: usize| bits % span / PAGE_SIZE * PAGE_SIZE;
-        let stack_top = STACK_TOP - pages(stack_bits, STACK_SPAN);
+        let mut stack_top = STACK_TOP - pages(stack_bits, STACK_SPAN);
+        if stack_top.is_multiple_of(TABLE_SPAN) {
+            stack_top -= PAGE_SIZE;
+        }
+        let above = stack_top.next_multiple_of(TABLE_SPAN).min(TOP) - stack_top;
+        let vdso = stack_top + pages(stack_bits / STACK_SPAN * PAGE_SIZE, above);
         let room = stack.saturating_add(STACK_GUARD_GAP).clamp(*STACK_ROOM.start(), *STACK_ROOM.end());
         // With the least room for mappings there is none to move them in.
         let highest = stack_top.saturating_sub(room) / PAGE_SIZE * PAGE_SIZE;
         let mmap_top = highest.checked_sub(pages(mmap_bits, MAPPING_SPAN)).filter(|&top| top >= TOP / 8);
         Self {
             stack_top,
+            vdso,
             mmap_top: mmap_top.unwrap_or(highest),
             pie_base: PIE_BASE + pages(pie_bits, MAPPING_SPAN),
             heap_gap: pages(heap_bits, HEAP_SPAN),

@@ -188,7 +188,7 @@ pub fn load(program: &Program<'_>, memory: &Arc<MemoryGroup>) -> Result<Image, E
         .map_err(|errno| ExecError { errno, ..ExecError::out_of_memory() })?;
     program.elf.map(&space, bias)?;
     let interpreter = program.interpreter.map(|elf| load_interpreter(&space, elf)).transpose()?;
-    let vdso = map_vdso(&space, program.vdso.clone())?;
+    let vdso = map_vdso(&space, program.vdso.clone(), program.layout.vdso)?;
     let places = stack::Places { bias, interpreter_bias: interpreter.as_ref().map_or(0, |loaded| loaded.bias), vdso };
     let stack = stack::build(&space, program, places)?;
     space.set_heap_start(headers.end() + bias + program.layout.heap_gap);
@@ -218,11 +218,11 @@ fn load_interpreter(space: &AddressSpace, elf: &Elf) -> Result<Interpreter, Exec
     Ok(Interpreter { bias, entry: headers.entry + bias })
 }
 
-/// Maps the library that the kernel gives to each program.
-fn map_vdso(space: &AddressSpace, source: Arc<dyn PageSource>) -> Result<UserAddr, ExecError> {
+/// Maps the library that the kernel gives to each program, at its own place if the program has not taken that.
+fn map_vdso(space: &AddressSpace, source: Arc<dyn PageSource>, at: usize) -> Result<UserAddr, ExecError> {
     let allowed = Protection::READ | Protection::EXECUTE;
     let content = Content::PrivateFile { source, first: 0 };
-    let mapping = Mapping { content, allowed, ..Mapping::private(Place::Near(UserAddr(0)), PAGE_SIZE, allowed) };
+    let mapping = Mapping { content, allowed, ..Mapping::private(Place::Near(UserAddr(at)), PAGE_SIZE, allowed) };
     space.map(mapping).map_err(|_| ExecError::out_of_memory())
 }
 

@@ -199,6 +199,8 @@ proptest! {
             prop_assert_eq!(at % PAGE, 0);
         }
         prop_assert!(layout.stack_top <= layout::STACK_TOP);
+        prop_assert_eq!((layout.stack_top - PAGE) >> 21, layout.vdso >> 21, "one table maps both");
+        prop_assert!(layout.stack_top <= layout.vdso && layout.vdso < layout::TOP);
         prop_assert!(layout.mmap_top + (128 << 20) <= layout.stack_top && layout.mmap_top >= layout::TOP / 8);
         let grown = stack.min(layout::TOP / 6 * 5 - PAGE);
         prop_assert!(layout.mmap_top + grown <= layout.stack_top, "the stack has its room");
@@ -207,6 +209,7 @@ proptest! {
         let image = load_dynamic(&memory, layout);
         let stack = parse_stack(&image);
         prop_assert_eq!(stack.value(9), layout.pie_base + 0x200);
+        prop_assert_eq!(stack.value(33), layout.vdso, "AT_SYSINFO_EHDR");
         prop_assert!(stack.value(7) < layout.mmap_top);
         prop_assert_eq!(image.space.set_break(UserAddr(0)).0, layout.pie_base + 0x7000 + layout.heap_gap);
         prop_assert_eq!(byte(&image.space, image.entry), Ok(3));
