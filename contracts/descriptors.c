@@ -346,6 +346,39 @@ CONTRACT(signalfd_reads_what_is_blocked) {
     HOLDS(!sigismember(&set, SIGUSR1));
 }
 
+static int signals;
+
+static void *read_own_signal(void *thread) {
+    struct signalfd_siginfo info;
+    FAILS(EAGAIN, read(signals, &info, sizeof info));
+    DO(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGUSR1));
+    HOLDS(ready(signals, POLLIN) == POLLIN);
+    HOLDS(read(signals, &info, sizeof info) == 128 && info.ssi_signo == SIGUSR1);
+    return thread;
+}
+
+CONTRACT(signalfd_reads_the_signals_of_who_reads) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    DO(sigprocmask(SIG_BLOCK, &set, NULL));
+    signals = DO(signalfd(-1, &set, SFD_NONBLOCK));
+    DO(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGUSR2));
+    pthread_t thread;
+    pthread_create(&thread, NULL, read_own_signal, NULL);
+    pthread_join(thread, NULL);
+    HOLDS(IN_CHILD({
+        struct signalfd_siginfo info;
+        FAILS(EAGAIN, read(signals, &info, sizeof info));
+        DO(kill(getpid(), SIGUSR1));
+        HOLDS(read(signals, &info, sizeof info) == 128 && info.ssi_pid == (unsigned)getpid());
+    }) == 0);
+    struct signalfd_siginfo info;
+    HOLDS(read(signals, &info, sizeof info) == 128 && info.ssi_signo == SIGUSR2);
+    FAILS(EAGAIN, read(signals, &info, sizeof info));
+}
+
 CONTRACT(flock_belongs_to_the_opening) {
     own_directory();
     int file = file_of("a", ""), copy = DO(dup(file)), other = DO(open("a", O_RDONLY));

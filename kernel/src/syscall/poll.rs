@@ -5,7 +5,7 @@ use crate::{
     fs::{File, Readiness},
     mm::filled,
     sched,
-    task::{SignalSet, Thread},
+    task::{SignalFd, SignalSet, Thread},
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::{
@@ -116,7 +116,10 @@ pub(super) async fn wait_for(thread: &Thread, asked: &mut [PollFd], timeout_ns: 
             let told = match file {
                 _ if poll.fd < 0 => Readiness::empty(),
                 None => Readiness::NVAL,
-                Some(file) => file.poll_ready(cx, interest) & interest,
+                Some(file) => match file.object::<SignalFd>() {
+                    Some(signals) => signals.poll_ready_for(thread, cx, interest) & interest,
+                    None => file.poll_ready(cx, interest) & interest,
+                },
             };
             poll.revents = told.bits();
             ready += usize::from(!told.is_empty());

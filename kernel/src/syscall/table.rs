@@ -164,7 +164,7 @@ table! {
     number::__NR_rt_sigqueueinfo => signal::rt_sigqueueinfo, (i32, u32, UserAddr);
     number::__NR_rt_tgsigqueueinfo => signal::rt_tgsigqueueinfo, (i32, i32, u32, UserAddr);
     legacy::PAUSE => signal::pause, () waits, once;
-    number::__NR_signalfd4 => signalfd::signalfd4, (i32, UserAddr, usize, u32), "gives the signals of the process that made it and of its first thread, whoever reads";
+    number::__NR_signalfd4 => signalfd::signalfd4, (i32, UserAddr, usize, u32), "epoll(7) tells of the signals of the process that made it, whoever waits";
     legacy::SIGNALFD => signalfd::signalfd, (i32, UserAddr, usize);
     number::__NR_setitimer => timers::setitimer, (u32, UserAddr, UserAddr);
     number::__NR_getitimer => timers::getitimer, (u32, UserAddr);

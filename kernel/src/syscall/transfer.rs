@@ -7,7 +7,7 @@ use crate::{
         eventfd::EventFd,
         io::{Sink, Source},
     },
-    task::{self, Thread},
+    task::{self, SignalFd, Thread},
 };
 use alloc::sync::Arc;
 use core::{
@@ -102,6 +102,10 @@ pub(super) async fn read_some<S: Sink + Send>(
         admitted(thread, file, Attempt::Read).await?;
         if let Some(socket) = socket::socket_of(file) {
             return socket::message::read(thread, file, &socket, waits, sink).await;
+        }
+        if let Some(signals) = file.object::<SignalFd>() {
+            let waits = waits && !file.is_nonblocking();
+            return patient(waits, |cx| signals.poll_read_by(thread, cx, sink)).await;
         }
         return patient(waits, |cx| file.poll_read(cx, sink)).await;
     };

@@ -1,4 +1,5 @@
-//! A descriptor that signals are read from (signalfd(2)): those of the process that made it, whoever reads.
+//! A descriptor that signals are read from (signalfd(2)): those of the thread that reads, and of its process. Where it is
+//! not known who asks, as in epoll, those of the process that made it.
 
 use super::{SignalInfo, SignalSet, Thread};
 use crate::fs::{FileObject, Readiness, io::Sink};
@@ -24,6 +25,32 @@ impl SignalFd {
     /// For `wanted` signals of the process of `thread`, as far as they are blocked there.
     pub fn new(thread: &Thread, wanted: SignalSet) -> Self {
         Self { process: Arc::downgrade(&thread.leader()), wanted: SpinLock::new(wanted) }
+    }
+
+    /// Reads the signals of `thread` and its process into `sink`.
+    pub fn poll_read_by(&self, thread: &Thread, cx: &Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
+        if sink.remaining() < RECORD {
+            return Poll::Ready(Err(Errno::EINVAL));
+        }
+        thread.signals().raised().register(cx);
+        let wanted = *self.wanted.lock();
+        let mut done = 0;
+        while sink.remaining() >= RECORD
+            && let Some((signal, info)) = thread.signals().take_of(wanted)
+        {
+            sink.put(&Self::record(signal, &info))?;
+            done += RECORD;
+        }
+        if done > 0 { Poll::Ready(Ok(done)) } else { Poll::Pending }
+    }
+
+    /// Whether there is a signal for `thread` to read.
+    pub fn poll_ready_for(&self, thread: &Thread, cx: &Context<'_>, interest: Readiness) -> Readiness {
+        if interest.intersects(Readiness::READABLE) {
+            thread.signals().raised().register(cx);
+        }
+        let waiting = thread.signals().pending().0 & self.wanted.lock().0;
+        if waiting != 0 { Readiness::READABLE } else { Readiness::empty() }
     }
 
     /// Changes which.
@@ -64,29 +91,11 @@ impl SignalFd {
 
 impl FileObject for SignalFd {
     fn poll_read(&self, cx: &mut Context<'_>, sink: &mut dyn Sink) -> Poll<Result<usize, Errno>> {
-        if sink.remaining() < RECORD {
-            return Poll::Ready(Err(Errno::EINVAL));
-        }
-        let Some(thread) = self.process.upgrade() else { return Poll::Pending };
-        thread.signals().raised().register(cx);
-        let wanted = *self.wanted.lock();
-        let mut done = 0;
-        while sink.remaining() >= RECORD
-            && let Some((signal, info)) = thread.signals().take_of(wanted)
-        {
-            sink.put(&Self::record(signal, &info))?;
-            done += RECORD;
-        }
-        if done > 0 { Poll::Ready(Ok(done)) } else { Poll::Pending }
+        self.process.upgrade().map_or(Poll::Pending, |thread| self.poll_read_by(&thread, cx, sink))
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, interest: Readiness) -> Readiness {
-        let Some(thread) = self.process.upgrade() else { return Readiness::empty() };
-        if interest.intersects(Readiness::READABLE) {
-            thread.signals().raised().register(cx);
-        }
-        let waiting = thread.signals().pending().0 & self.wanted.lock().0;
-        if waiting != 0 { Readiness::READABLE } else { Readiness::empty() }
+        self.process.upgrade().map_or(Readiness::empty(), |thread| self.poll_ready_for(&thread, cx, interest))
     }
 
     fn description(&self, _: u64) -> String {

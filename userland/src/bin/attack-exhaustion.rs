@@ -202,7 +202,6 @@ fn neighbour() -> i32 {
     let memory = Region::anonymous(SIZE).expect("memory");
     (0..SIZE).step_by(PAGE).for_each(|at| memory.set(at, at as u8 ^ (at / PAGE) as u8));
     let file = sys::openat(AT_FDCWD, c"/tmp/own", O_CREAT | O_RDWR, 0o600).expect("a file");
-    make_file(c"/v/ready", 0o644, b"").expect("a file");
     let (mut rounds, mut longest, mut last) = (0_u64, 0, sys::now());
     while !exists(c"/v/stop") {
         let kept = (0..SIZE).step_by(PAGE).all(|at| memory.get(at) == at as u8 ^ (at / PAGE) as u8);
@@ -212,6 +211,10 @@ fn neighbour() -> i32 {
             return 1;
         }
         rounds += 1;
+        // From here on it takes no more memory than it has.
+        if rounds == 1 {
+            make_file(c"/v/ready", 0o644, b"").expect("a file");
+        }
         let _ = sys::sleep(1_000_000);
         let now = sys::now();
         longest = longest.max(now - last);
