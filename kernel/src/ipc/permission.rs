@@ -88,17 +88,18 @@ impl Permissions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::security::Groups;
     use alloc::sync::Arc;
 
     #[test]
     fn each_class_has_its_bits_and_root_all() {
-        let of = |uid, gid| Credentials::of(uid, gid, Arc::from([]));
+        let of = |uid, gid| Credentials::of(uid, gid, Arc::default());
         let first = UserNamespace::first();
         let object = Permissions::new(1, 0o640, &of(10, 20));
         assert_eq!(object.permit(&of(10, 99), first, READ | WRITE), Ok(()));
         assert_eq!(object.permit(&of(11, 20), first, READ), Ok(()));
         assert_eq!(object.permit(&of(11, 20), first, WRITE), Err(Errno::EACCES));
-        assert_eq!(object.permit(&Credentials::of(11, 21, Arc::from([20])), first, READ), Ok(()));
+        assert_eq!(object.permit(&Credentials::of(11, 21, Groups::of([20].into())), first, READ), Ok(()));
         assert_eq!(object.permit(&of(11, 21), first, READ), Err(Errno::EACCES));
         assert_eq!(object.permit(&of(11, 21), first, 0), Ok(()));
         assert_eq!(object.permit(&of(11, 20), first, 0o600), Err(Errno::EACCES));

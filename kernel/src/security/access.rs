@@ -33,7 +33,7 @@ mod tests {
     use alloc::sync::Arc;
 
     fn user(uid: u32) -> Credentials {
-        Credentials::of(uid, uid, Arc::from([]))
+        Credentials::of(uid, uid, Arc::default())
     }
 
     #[test]

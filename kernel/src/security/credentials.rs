@@ -1,12 +1,9 @@
 //! User and group ids, and the rules of setuid(2) and its family (credentials(7), capabilities(7)).
 
-use super::{Capabilities, SecureBits};
+use super::{Capabilities, Groups, SecureBits};
 use crate::namespace::UserNamespace;
 use alloc::sync::Arc;
 use veridian_containers::abi::Errno;
-
-/// The most supplementary groups (NGROUPS_MAX).
-pub const GROUPS_MAX: usize = 65536;
 
 /// A task's identity. A value: changes make another. Ids are the machine's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +24,8 @@ pub struct Credentials {
     pub sgid: u32,
     /// Group id for file access.
     pub fsgid: u32,
-    /// Supplementary groups, sorted.
-    pub groups: Arc<[u32]>,
+    /// Supplementary groups.
+    pub groups: Arc<Groups>,
     /// What is checked.
     pub effective: Capabilities,
     /// What may be made effective again.
@@ -50,12 +47,12 @@ pub struct Credentials {
 impl Credentials {
     /// User and group 0 with all capabilities.
     pub fn root() -> Self {
-        Self::of(0, 0, Arc::from([]))
+        Self::of(0, 0, Arc::default())
     }
 
     /// All user ids `uid`, all group ids `gid`, in the first user namespace. User 0 has all capabilities, any other
     /// none.
-    pub fn of(uid: u32, gid: u32, groups: Arc<[u32]>) -> Self {
+    pub fn of(uid: u32, gid: u32, groups: Arc<Groups>) -> Self {
         let capabilities = if uid == 0 { Capabilities::all() } else { Capabilities::empty() };
         Self {
             uid,
@@ -66,7 +63,7 @@ impl Credentials {
             egid: gid,
             sgid: gid,
             fsgid: gid,
-            groups: sorted(groups),
+            groups,
             effective: capabilities,
             permitted: capabilities,
             inheritable: Capabilities::empty(),
@@ -243,12 +240,12 @@ impl Credentials {
     }
 
     /// setgroups(2).
-    pub fn set_groups(&self, groups: &[u32]) -> Result<Self, Errno> {
+    pub fn set_groups(&self, groups: Arc<Groups>) -> Result<Self, Errno> {
         self.permit_set_groups()?;
-        if groups.len() > GROUPS_MAX || groups.contains(&u32::MAX) {
+        if groups.len() > Groups::MAX || groups.contains(&u32::MAX) {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { groups: sorted(groups.into()), ..self.clone() })
+        Ok(Self { groups, ..self.clone() })
     }
 
     /// capabilities(7), "Effect of user ID changes on capabilities".
@@ -275,15 +272,6 @@ impl Credentials {
     }
 }
 
-fn sorted(groups: Arc<[u32]>) -> Arc<[u32]> {
-    if groups.is_sorted() {
-        return groups;
-    }
-    let mut groups = groups.to_vec();
-    groups.sort_unstable();
-    groups.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,7 +283,7 @@ mod tests {
         assert!(user.permitted.is_empty() && user.effective.is_empty());
         assert_eq!(user.set_uid(0), Err(Errno::EPERM));
         assert_eq!(user.set_res_uid(None, Some(0), None), Err(Errno::EPERM));
-        assert_eq!(user.set_groups(&[1]), Err(Errno::EPERM));
+        assert_eq!(user.set_groups(Groups::of([1].into())), Err(Errno::EPERM));
     }
 
     #[test]
@@ -325,7 +313,7 @@ mod tests {
         let other = Credentials::root().set_fs_uid(1000);
         assert_eq!(other.effective, Capabilities::all() - Capabilities::OF_FILES);
         assert_eq!(other.set_fs_uid(0).effective, Capabilities::all());
-        let user = Credentials::of(1000, 1000, Arc::from([5, 3]));
+        let user = Credentials::of(1000, 1000, Groups::of([5, 3].into()));
         assert_eq!(user.set_fs_uid(0).fsuid, 1000);
         assert!(user.in_group(3) && user.in_group(1000) && !user.in_group(4));
     }

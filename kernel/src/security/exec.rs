@@ -70,7 +70,7 @@ mod tests {
     const USER: u32 = 1000;
 
     fn user() -> Credentials {
-        Credentials::of(USER, USER, Arc::from([]))
+        Credentials::of(USER, USER, Arc::default())
     }
 
     #[test]

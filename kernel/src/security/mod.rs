@@ -19,6 +19,7 @@ mod capabilities;
 mod confinement;
 mod credentials;
 mod exec;
+mod groups;
 mod privileges;
 mod rlimits;
 pub mod seccomp;
@@ -28,8 +29,9 @@ mod users;
 
 pub use capabilities::Capabilities;
 pub use confinement::{Bounds, Confinement, OomScoreAdj};
-pub use credentials::{Credentials, GROUPS_MAX};
+pub use credentials::Credentials;
 pub use exec::{Executed, SetIds};
+pub use groups::Groups;
 pub use privileges::CapabilitySets;
 pub use rlimits::{Rlimit, Rlimits};
 pub use seccomp::Seccomp;

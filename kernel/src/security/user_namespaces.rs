@@ -108,10 +108,10 @@ pub fn write_set_groups(target: &UserNamespace, text: &[u8], opener: &Credential
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Groups, *};
 
     fn user(uid: u32) -> Credentials {
-        Credentials::of(uid, uid, Arc::from([]))
+        Credentials::of(uid, uid, Arc::default())
     }
 
     fn map(who: &Credentials, of: &Credentials, kind: IdKind, text: &str) -> Result<(), Errno> {
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(write_set_groups(&inside.user_namespace, b"deny", &inside), Ok(()));
         assert_eq!(write_set_groups(&inside.user_namespace, b"allow\n", &inside), Err(Errno::EPERM));
         assert_eq!(map(&outside, &inside, IdKind::Group, "0 1000 1"), Ok(()));
-        assert_eq!(inside.set_groups(&[]), Err(Errno::EPERM));
+        assert_eq!(inside.set_groups(Arc::default()), Err(Errno::EPERM));
         assert_eq!(inside.user_namespace.root_user(), Some(1000));
         assert_eq!(inside.set_uid(1000).map(|new| new.uid), Ok(1000));
     }
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(map(&user(0), &inside, IdKind::User, "0 100000 65536\n70000 0 1"), Ok(()));
         assert_eq!(map(&user(0), &inside, IdKind::Group, "0 100000 65536"), Ok(()));
         assert_eq!(write_set_groups(&inside.user_namespace, b"deny", &user(0)), Err(Errno::EPERM), "there is a map");
-        assert!(inside.set_groups(&[100_001]).is_ok());
+        assert!(inside.set_groups(Groups::of([100_001].into())).is_ok());
         assert!(inside.capable_over(100_000, 165_535, Capabilities::CHOWN));
         assert!(!inside.capable_over(1000, 100_000, Capabilities::CHOWN));
         assert_eq!(inside.user_namespace.shown_user(1000), 65534);

@@ -1,6 +1,10 @@
 //! User and group ids (credentials(7)). The rules are in `security`; here are their calls.
 
-use crate::{mm::filled, security::Credentials, task::Thread};
+use crate::{
+    mm::filled,
+    security::{Credentials, Groups},
+    task::Thread,
+};
 use alloc::vec::Vec;
 use veridian_containers::abi::Errno;
 use veridian_hal::UserAddr;
@@ -108,13 +112,14 @@ pub fn getgroups(thread: &Thread, room: i32, to: UserAddr) -> Result<usize, Errn
 pub fn setgroups(thread: &Thread, count: i32, from: UserAddr) -> Result<usize, Errno> {
     let who = thread.credentials();
     who.permit_set_groups()?;
-    let count = usize::try_from(count).ok().filter(|count| *count <= crate::security::GROUPS_MAX);
+    let count = usize::try_from(count).ok().filter(|count| *count <= Groups::MAX);
     let mut groups = filled(0_u32, count.ok_or(Errno::EINVAL)?)?;
     thread.space().read_bytes(from, groups.as_mut_bytes())?;
     for gid in &mut groups {
         *gid = who.user_namespace.group(*gid)?;
     }
-    become_who(thread, |who| who.set_groups(&groups))
+    let groups = Groups::paid_by(&thread.memory(), groups)?;
+    become_who(thread, |who| who.set_groups(groups))
 }
 
 /// setfsuid(2): the id before; an id that is not mapped, or not allowed, changes nothing.

@@ -61,12 +61,20 @@ pub(super) fn refused(thread: &Arc<Thread>) -> Relief {
 pub fn fit_memory(group: &Arc<Cgroup>) {
     const PAUSE_NS: u64 = 1_000_000;
     let group = group.clone();
-    if !group.memory.is_over_max() {
+    if !group.memory.is_over_max() || !group.memory.begin_fitting() {
         return;
     }
     sched::spawn(async move {
-        while group.memory.is_over_max() && group.is_populated() && relieve(&group, &group.memory) {
-            sched::sleep_until(clock::now_ns() + PAUSE_NS).await;
+        loop {
+            while group.memory.is_over_max() && group.is_populated() && relieve(&group, &group.memory) {
+                sched::sleep_until(clock::now_ns() + PAUSE_NS).await;
+            }
+            let fits = !group.memory.is_over_max();
+            group.memory.end_fitting();
+            // The limit may have been lowered again in between, by who saw that somebody was at it.
+            if !fits || !group.memory.is_over_max() || !group.memory.begin_fitting() {
+                return;
+            }
         }
     });
 }

@@ -65,6 +65,7 @@ const HOGS: &[(&str, u64, &str, Hog, &[Errno])] = &[
     ("address-space", 6, "", address_space, &[Errno::ENOMEM]),
     ("arguments", 6, "", arguments, &[Errno::E2BIG, Errno::ENOMEM]),
     ("filters", 6, "", filters, &[Errno::ENOMEM]),
+    ("identities", 6, RIGHTS[1].1, identities, &[Errno::ENOMEM]),
     ("shared-memory", 6, "namespace=ipc\n", shared_memory, &[Errno::ENOSPC, Errno::ENOMEM]),
     ("semaphores", 6, "namespace=ipc\n", semaphores, &[Errno::ENOSPC, Errno::ENOMEM]),
     ("messages", 2, "namespace=ipc\n", messages, &[Errno::ENOSPC, Errno::ENOMEM, Errno::EAGAIN]),
@@ -510,6 +511,25 @@ fn crowd_of(body: impl Fn()) {
     for child in children {
         let _ = wait_for(child);
     }
+}
+
+/// As many supplementary groups as may be, in as many processes: each has a list of its own.
+fn identities() -> (u32, Errno) {
+    let groups = vec![7; 65536];
+    let (from, to) = sys::pipe(0).expect("a pipe");
+    until_refused(|_| {
+        sys::spawn(|| {
+            let errno = sys::setgroups(&groups).err().map_or(0, |errno| errno.get() as u8);
+            let _ = sys::write(to, &[errno]);
+            loop {
+                // Until it is killed.
+                let _ = sys::sleep(1_000_000_000);
+            }
+        })?;
+        let mut told = [0];
+        sys::read(from, &mut told)?;
+        Errno::new(told[0].into()).map_or(Ok(()), Err)
+    })
 }
 
 fn filters() -> (u32, Errno) {

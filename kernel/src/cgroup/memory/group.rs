@@ -26,6 +26,8 @@ pub struct MemoryGroup {
     kills_whole: AtomicBool,
     /// A charge was refused since this was last looked at.
     refused: AtomicBool,
+    /// Somebody sees to it that what the group has fits a limit that was lowered.
+    fitting: AtomicBool,
     closed: AtomicBool,
     owner: Owner,
 }
@@ -96,6 +98,7 @@ impl MemoryGroup {
             events: Events::default(),
             kills_whole: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            fitting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             owner: Owner(number << KIND_BITS),
         });
@@ -161,6 +164,16 @@ impl MemoryGroup {
     /// Whether more is charged than `memory.max` allows now: the limit was lowered.
     pub fn is_over_max(&self) -> bool {
         self.current.load(Ordering::Relaxed) > self.frames(Limit::Max)
+    }
+
+    /// Whether the caller is who sees to it that what the group has fits its limit: there is one at a time.
+    pub fn begin_fitting(&self) -> bool {
+        !self.fitting.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nobody does any more.
+    pub fn end_fitting(&self) {
+        self.fitting.store(false, Ordering::Release);
     }
 
     /// The group, this one or above it, that has refused a charge since this was last asked: the one whose

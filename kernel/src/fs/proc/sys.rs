@@ -9,7 +9,7 @@ use crate::{
     },
     mm::layout,
     namespace::{Namespaces, UserNamespace, pid::PID_MAX, user, uts},
-    security::{Capabilities, Credentials, GROUPS_MAX},
+    security::{Capabilities, Credentials, Groups},
 };
 use alloc::{
     string::{String, ToString},
@@ -132,7 +132,7 @@ static TABLE: [Sysctl; 38] = [
     Sysctl::of_ipc("kernel/msgmax"),
     Sysctl::of_ipc("kernel/msgmnb"),
     Sysctl::of_ipc("kernel/msgmni"),
-    Sysctl::constant("kernel/ngroups_max", |_, _| GROUPS_MAX.to_string()),
+    Sysctl::constant("kernel/ngroups_max", |_, _| Groups::MAX.to_string()),
     Sysctl::constant("kernel/osrelease", |_, _| uts::RELEASE.to_string()),
     Sysctl::constant("kernel/ostype", |_, _| uts::SYSTEM.to_string()),
     Sysctl::constant("kernel/overflowgid", |_, _| user::OVERFLOW_ID.to_string()),

@@ -50,7 +50,7 @@ impl World {
 
     /// The same namespace, seen by somebody else.
     fn as_user(&self, uid: u32) -> Self {
-        let credentials = Credentials::of(uid, uid, Arc::from([]));
+        let credentials = Credentials::of(uid, uid, Arc::default());
         Self { context: self.context.clone(), credentials, group: self.group.clone() }
     }
 

@@ -8,7 +8,7 @@ fn owner_group_and_others_are_told_apart() {
     root.caller().chown(&file, Some(10), Some(20)).expect("root may");
     root.caller().chmod(&file, 0o640).expect("root may");
     let owner = root.as_user(10);
-    let member = World { credentials: Credentials::of(11, 20, Arc::from([])), ..root.as_user(11) };
+    let member = World { credentials: Credentials::of(11, 20, Arc::default()), ..root.as_user(11) };
     let other = root.as_user(12);
     assert!(owner.open("/f", OpenFlags::RDWR).is_ok());
     assert!(member.open("/f", OpenFlags::empty()).is_ok());

@@ -47,7 +47,7 @@ impl ContainerNamespaces {
             bounding: Capabilities::all(),
             no_new_privileges: creator.no_new_privileges,
             user_namespace: self.user.clone(),
-            ..Credentials::of(uid, gid, Arc::from([]))
+            ..Credentials::of(uid, gid, Arc::default())
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     fs::{self, Caller},
     mm::image::Arguments,
     namespace::{Namespaces, Pid},
-    security::{Capabilities, Confinement, Credentials, SecureBits},
+    security::{Capabilities, Confinement, Credentials, Groups, SecureBits},
     task::{self, ExitObserver, Kin, LoadError, NewThread, Signals, Thread},
     tty::pty::Master,
 };
@@ -177,11 +177,11 @@ fn credentials_of(
     for &group in &user.additional_gids {
         groups.push(home.group(group).map_err(unmapped("group", group))?);
     }
-    groups.sort_unstable();
+    let groups = Groups::of(groups);
     let may = |needed| creator.capable_in(home, needed);
     let becomes = (uid == creator.euid || may(Capabilities::SETUID))
         && (gid == creator.egid || may(Capabilities::SETGID))
-        && (*groups == *creator.groups || may(Capabilities::SETGID) && home.allows_set_groups());
+        && (groups == creator.groups || may(Capabilities::SETGID) && home.allows_set_groups());
     let same = creator.user_namespace == *home;
     if !becomes || !same && !may(Capabilities::SYS_ADMIN) {
         return Err(Error::new(Errno::EPERM).reason("its creator may not become this user"));
@@ -201,7 +201,7 @@ fn credentials_of(
         securebits: if same { creator.securebits } else { SecureBits::empty() },
         no_new_privileges: process.no_new_privileges || creator.no_new_privileges,
         user_namespace: home.clone(),
-        ..Credentials::of(uid, gid, groups.into())
+        ..Credentials::of(uid, gid, groups)
     })
 }
 
