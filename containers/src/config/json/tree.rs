@@ -43,7 +43,9 @@ pub(super) fn read(document: &[u8]) -> Result<Node<'_>, ConfigError> {
     if document.len() > JSON_LEN_MAX {
         return Err(ConfigError::without_line("", format!("the document is too long: more than {JSON_LEN_MAX} bytes")));
     }
-    let mut reader = serde_json::Deserializer::from_slice(document);
+    // Once for the whole, not for each text in it.
+    let text = core::str::from_utf8(document).map_err(|error| not_text(document, error.valid_up_to()))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
     let mut left = VALUES_MAX;
     let seed = Seed { depth: DEPTH_MAX, left: &mut left };
     let read = seed.deserialize(&mut reader).and_then(|node| reader.end().map(|()| node));
@@ -53,6 +55,13 @@ pub(super) fn read(document: &[u8]) -> Result<Node<'_>, ConfigError> {
         let line = u32::try_from(error.line()).unwrap_or(0);
         ConfigError::on_line(line, "", format!("column {}: {reason}", error.column()))
     })
+}
+
+/// That the byte at `at` is part of no character.
+fn not_text(document: &[u8], at: usize) -> ConfigError {
+    let lines = document[..at].split(|&byte| byte == b'\n');
+    let (line, column) = lines.fold((0, 0), |(line, _), text| (line + 1, text.len() + 1));
+    ConfigError::on_line(line, "", format!("column {column}: not UTF-8"))
 }
 
 /// How deep the next value may go, and how many there may still be.
