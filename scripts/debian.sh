@@ -28,18 +28,26 @@ debian_name() {
     esac
 }
 
+# debian_alias SUITE: the other name that it has on mirrors, which bring the two up to date one after the other.
+debian_alias() {
+    case $1 in
+        trixie) echo stable ;;
+        bookworm) echo oldstable ;;
+    esac
+}
+
 # debian_open SUITE ARCH DIRECTORY: reads a suite's lists into the directory; `debian_options` are apt's for it then.
+# While a mirror is brought up to date its lists do not fit together: then it is tried by its other name, and again.
 debian_open() {
-    local name own=$3 tool
+    local name own=$3 tool suite attempt
     name=$(debian_name "$2")
     for tool in apt-get dpkg-deb; do
         command -v "$tool" >/dev/null || fail "fetching Debian's packages takes $tool, which this system has not"
     done
     [ -e "$KEYRING" ] || fail "missing: $KEYRING (Debian's package debian-archive-keyring)"
-    mkdir -p "$own/lists/partial" "$own/archives/partial"
+    mkdir -p "$own/archives/partial"
     # No package is installed as far as this apt knows, so that it fetches all.
     : >"$own/status"
-    echo "deb [arch=$name signed-by=$KEYRING] $(mirror) $1 main" >"$own/sources.list"
     debian_options=(-qq -o "APT::Architecture=$name" -o "APT::Architectures=$name" -o APT::Install-Recommends=false
         -o "Dir::State=$own" -o "Dir::State::status=$own/status" -o "Dir::State::Lists=$own/lists" -o "Dir::Cache=$own"
         -o "Dir::Etc::SourceList=$own/sources.list" -o Dir::Etc::SourceParts=/dev/null
@@ -47,7 +55,18 @@ debian_open() {
         -o APT::Sandbox::User= -o Debug::NoLocking=true -o Acquire::Languages=none -o Acquire::Retries=3
         -o APT::Get::AllowUnauthenticated=false -o APT::Update::Error-Mode=any)
     rm -f "$own"/archives/*.deb
-    apt-get "${debian_options[@]}" update
+    for attempt in 1 2 3; do
+        [ "$attempt" = 1 ] || sleep 20
+        for suite in "$1" $(debian_alias "$1"); do
+            rm -rf "$own/lists"
+            mkdir -p "$own/lists/partial"
+            echo "deb [arch=$name signed-by=$KEYRING] $(mirror) $suite main" >"$own/sources.list"
+            if apt-get "${debian_options[@]}" update && grep -qx "Codename: $1" "$own"/lists/*Release; then
+                return 0
+            fi
+        done
+    done
+    return 1
 }
 
 # debian_fetch DIRECTORY PACKAGE...: the packages and all that they depend on, as files in DIRECTORY/archives.

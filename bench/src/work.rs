@@ -104,7 +104,7 @@ impl Bench {
             results.put("boot", measure, "linux", self.boot_of(&self.linux, "boot, Linux")?);
         }
         if !several(measure) {
-            for (who, mode, count) in [("floor", "hand", 100), ("crun", "crun", 20), ("runc", "runc", 10)] {
+            for (who, mode, count) in [("floor", "hand", 100), ("crun", "crun", 100), ("runc", "runc", 100)] {
                 let name = step(&format!("container cycle, {who}"), measure);
                 let run = self.boot(&name, self.on_linux(measure, &format!("floor {mode} {count}"), true)?)?;
                 // A whole life by one command, where there is such.
