@@ -65,6 +65,28 @@ CONTRACT(open_append_makes_pwrite_append_too) {
     HOLDS(size_of("a") == 5);
 }
 
+CONTRACT(open_append_shows_what_is_written_and_never_leaves_holes) {
+    own_directory();
+    static char line[5000], text[1 << 16];
+    memset(line, 'x', sizeof line);
+    int file = file_of("a", "x");
+    atomic_int *ended = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t writers[2];
+    for (int n = 0; n < 2; n++) {
+        writers[n] = START({
+            int own = DO(open("a", O_WRONLY | O_APPEND));
+            for (int i = 0; i < 300; i++) HOLDS(DO(write(own, line, sizeof line)) == sizeof line);
+            atomic_fetch_add(ended, 1);
+        });
+    }
+    while (atomic_load(ended) < 2) {
+        DO(ftruncate(file, 0));
+        HOLDS(memchr(text, 0, DO(pread(file, text, sizeof text, 0))) == 0);
+    }
+    finishes(writers[0]);
+    finishes(writers[1]);
+}
+
 CONTRACT(open_errors_name_what_is_wrong) {
     own_directory();
     file_of("file", "");

@@ -13,11 +13,11 @@
 //! 4. a mount's children, then a mount's place;
 //! 5. a directory's entries (two at a time only under the structure lock), then a dentry's place; the names that
 //!    look-ups have made in a directory;
-//! 6. an inode's attributes; an open file's offset;
+//! 6. an inode's attributes; an open file's offset; who writes a file;
 //! 7. a file's pages; a superblock's object charges; then what the memory group and frames lock.
 //!
-//! User memory is touched (which takes an address space's locks, then 7) while holding a pipe's or the console's
-//! lock, or none.
+//! User memory is touched (which takes an address space's locks, then 7) while holding a pipe's, the console's or a
+//! file's writer's lock, or none.
 
 mod attributes;
 pub mod cgroup;

@@ -4,10 +4,10 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use linux_raw_sys::general::{O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY, SIGKILL};
+use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, SIGKILL};
 use veridian_containers::Status;
 use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno};
-use veridian_userland::check::{Checks, enter_scratch, wait_for};
+use veridian_userland::check::{Checks, enter_scratch, read_text, wait_for};
 use veridian_userland::heapless::String;
 use veridian_userland::sys::{self, Start};
 use veridian_userland::{driver, program};
@@ -41,13 +41,7 @@ fn main(_: &Start) -> i32 {
 
 /// What the hooks have written since the last time.
 fn log() -> String<2048> {
-    let mut text = String::new();
-    if let Ok(file) = sys::open(c"/tmp/log", O_RDONLY) {
-        let mut bytes = [0; 2048];
-        let length = sys::read(file, &mut bytes).unwrap_or(0);
-        let _ = text.push_str(core::str::from_utf8(&bytes[..length]).unwrap_or(""));
-        let _ = sys::close(file);
-    }
+    let text = read_text(c"/tmp/log").unwrap_or_default();
     let _ = sys::openat(sys::AT_FDCWD, c"/tmp/log", O_CREAT | O_TRUNC | O_WRONLY, 0o666).map(sys::close);
     text
 }
@@ -224,15 +218,14 @@ fn killed_caller(checks: &mut Checks) {
         checks.holds("a child that creates", false);
         return;
     };
-    let mut ran = log();
+    // Not emptied before there is something: it could come in between.
     for _ in 0..500 {
-        if !ran.is_empty() {
+        if read_text::<2048>(c"/tmp/log").is_ok_and(|text| !text.is_empty()) {
             break;
         }
         let _ = sys::sleep(5_000_000);
-        ran = log();
     }
-    checks.equal("the hook runs", labels(&ran).as_str(), "slow ");
+    checks.equal("the hook runs", labels(&log()).as_str(), "slow ");
     checks.equal("its container is being created", driver::status("victim"), Some(Status::Creating));
     checks.equal("the caller is killed", sys::kill(child, SIGKILL), Ok(()));
     checks.holds("and ends", wait_for(child).is_ok());

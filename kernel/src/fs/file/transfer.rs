@@ -245,15 +245,8 @@ impl File {
 
     fn append(&self, data: &Data, source: &mut dyn Source, memory: &MemoryGroup, most: u64) -> Result<usize, Errno> {
         let count = source.remaining();
-        let start = data.reserve_at_end(count)?;
-        let end = start + count as u64;
-        let result = room(start, count, most)
-            .and_then(|count| data.write(start, count, source, self.inode.superblock(), memory));
-        let written = start + *result.as_ref().unwrap_or(&0) as u64;
-        if written < end {
-            data.give_back_end(end, written);
-        }
-        *self.offset.lock() = written;
+        let (start, result) = data.append(source, self.inode.superblock(), memory, |start| room(start, count, most));
+        *self.offset.lock() = start + *result.as_ref().unwrap_or(&0) as u64;
         self.written(&result);
         result
     }

@@ -34,6 +34,9 @@ pub(in crate::fs) struct Archived {
 pub(in crate::fs) struct Data {
     /// Of a file that has no name in any directory.
     name: Option<Box<[u8]>>,
+    /// Held by who writes, and by who sets the length, until it is done: writes come one after the other (write(2)), and
+    /// the file's end stays where an append has found it.
+    writer: SpinLock<()>,
     pub(super) pages: SpinLock<Pages>,
     pub(super) mappers: SpinLock<Mappers>,
     /// Who writes it, or executes it.
@@ -41,6 +44,7 @@ pub(in crate::fs) struct Data {
 }
 
 pub(super) struct Pages {
+    /// Grows with what is written: nobody reads behind what has come.
     pub length: u64,
     pub frames: BTreeMap<u64, Frame>,
     /// What lies where there is no frame; no longer than `length`.
@@ -75,7 +79,8 @@ impl Data {
     }
 
     fn of(pages: Pages) -> Self {
-        Self { name: None, pages: SpinLock::new(pages), mappers: SpinLock::default(), used: Use::default() }
+        let (pages, mappers) = (SpinLock::new(pages), SpinLock::default());
+        Self { name: None, pages, writer: SpinLock::new(()), mappers, used: Use::default() }
     }
 
     /// An empty file that is in no directory, and is called `name` where it is shown.
@@ -188,6 +193,32 @@ impl Data {
         superblock: &Superblock,
         memory: &MemoryGroup,
     ) -> Result<usize, Errno> {
+        let _writer = self.writer.lock();
+        self.write_alone(offset, count, source, superblock, memory)
+    }
+
+    /// Writes at the file's end, which `room` is told: it says how many bytes are allowed there. Gives where they begin,
+    /// and how many were written.
+    pub fn append(
+        &self,
+        source: &mut dyn Source,
+        superblock: &Superblock,
+        memory: &MemoryGroup,
+        room: impl FnOnce(u64) -> Result<usize, Errno>,
+    ) -> (u64, Result<usize, Errno>) {
+        let _writer = self.writer.lock();
+        let start = self.length_bytes();
+        (start, room(start).and_then(|count| self.write_alone(start, count, source, superblock, memory)))
+    }
+
+    fn write_alone(
+        &self,
+        offset: u64,
+        count: usize,
+        source: &mut dyn Source,
+        superblock: &Superblock,
+        memory: &MemoryGroup,
+    ) -> Result<usize, Errno> {
         let count = count.min(source.remaining());
         if count == 0 {
             return Ok(0);
@@ -240,32 +271,12 @@ impl Data {
         Ok(())
     }
 
-    /// Lengthens the file by `count` bytes at once, for a write at its end: nobody else's append can come between. Gives
-    /// where they begin.
-    pub fn reserve_at_end(&self, count: usize) -> Result<u64, Errno> {
-        let mut pages = self.pages.lock();
-        let start = pages.length;
-        let end = start.checked_add(count as u64).filter(|&end| end <= LENGTH_MAX).ok_or(Errno::EFBIG)?;
-        pages.seals.room_to_write(end - start)?;
-        pages.seals.permit_length(start, end)?;
-        pages.zero_tail();
-        pages.length = end;
-        Ok(start)
-    }
-
-    /// Takes back the end of what was reserved, unless someone has appended since.
-    pub fn give_back_end(&self, reserved_end: u64, written_end: u64) {
-        let mut pages = self.pages.lock();
-        if pages.length == reserved_end {
-            pages.length = written_end;
-        }
-    }
-
     /// Cuts the file, or lengthens it by a hole.
     pub fn set_length(&self, length: u64, superblock: &Superblock) -> Result<(), Errno> {
         if length > LENGTH_MAX {
             return Err(Errno::EFBIG);
         }
+        let _writer = self.writer.lock();
         let mut pages = self.pages.lock();
         let before = pages.length;
         pages.seals.permit_length(before, length)?;

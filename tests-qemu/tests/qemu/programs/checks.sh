@@ -1,6 +1,7 @@
 # Begins each script: what prints a line for each thing that is checked.
 checks=0
 failures=0
+failed=
 
 # verdict NAME HELD GOT: counts a check.
 verdict() {
@@ -9,6 +10,8 @@ verdict() {
         echo "ok: $1"
     else
         failures=$((failures + 1))
+        failed="$failed
+FAIL: $1: got <$3>"
         echo "FAIL: $1: got <$3>"
     fi
 }
@@ -48,7 +51,8 @@ finish() {
         echo "PASS: $checks checks"
         exit 0
     fi
-    echo "$failures of $checks checks FAILED"
+    # Again, where a log that was cut short shows them.
+    echo "$failures of $checks checks FAILED:$failed"
     exit 1
 }
 

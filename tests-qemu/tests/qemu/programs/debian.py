@@ -466,7 +466,7 @@ def processes_by_descriptors_and_clocks():
 
 
 def main():
-    failed = 0
+    failed = []
     wanted = [check for check in CHECKS if not sys.argv[1:] or check[0].__name__ in sys.argv[1:]]
     for function, expected in wanted:
         name = function.__name__.replace("_", " ")
@@ -480,10 +480,11 @@ def main():
         if got == expected:
             print(f"ok: python3: {name}", flush=True)
         else:
-            failed += 1
-            print(f"FAIL: python3: {name}: got <{got!r}>", flush=True)
+            failed.append(f"FAIL: python3: {name}: got <{got!r}>")
+            print(failed[-1], flush=True)
     if failed:
-        print(f"python3: {failed} of {len(wanted)} checks FAILED")
+        # Again, where a log that was cut short shows them.
+        print(f"python3: {len(failed)} of {len(wanted)} checks FAILED:", *failed, sep="\n")
         sys.exit(1)
     print(f"python3: PASS: {len(wanted)} checks")
 

@@ -20,11 +20,12 @@ is "bash expands" "a1 a2 b1 b2 CAPS 3 x-y" "bash -c 'v=caps; w=(p q r); u=x.y; e
 is "bash counts and compares" "42 yes" "bash -c 'i=6; ((i *= 7)); [[ \$i =~ ^4.\$ ]] && echo \$i yes'"
 is "bash substitutes processes" "< c
 > d" "bash -c 'diff <(printf \"a\nc\n\") <(printf \"a\nd\n\")' | grep '[<>]'"
-is "bash keeps a coprocess" "TO UPPER" "bash -c 'coproc tr a-z A-Z; echo to upper >&\${COPROC[1]}; exec {COPROC[1]}>&-; cat <&\${COPROC[0]}'"
+is "bash keeps a coprocess" "TO UPPER" "bash -c 'coproc tr a-z A-Z; exec {out}<&\${COPROC[0]}; echo to upper >&\${COPROC[1]}; exec {COPROC[1]}>&-; cat <&\$out'"
 is "bash tells how a pipe ended" "3 0 5" "bash -c '(exit 3) | true | (exit 5); echo \${PIPESTATUS[@]}'"
 is "bash traps signals" "got TERM" "bash -c 'trap \"echo got TERM; exit\" TERM; kill \$\$; sleep 10'"
-is "bash waits for the first that ends" "7" "bash -c 'sleep 20 & (exit 7) & wait -n; echo \$?; kill %1'"
-is "bash reads with a limit of time" "142" "bash -c 'sleep 5 | { read -t 0.2 x; echo \$?; kill \$(pgrep -x sleep); }'"
+# Not before it waits: what ended earlier is forgotten.
+is "bash waits for the first that ends" "7" "bash -c 'sleep 20 & (until grep -q ^State:.S /proc/\$\$/status; do :; done; exit 7) & wait -n; echo \$?; kill %1'"
+is "bash reads with a limit of time" "142" "bash -c 'read -t 0.2 x < <(sleep 50); echo \$?; kill \$!'"
 is "bash connects to a port of its own" "refused" "bash -c 'echo >/dev/tcp/127.0.0.1/9 && echo open' 2>&1 | grep -o refused | head -n 1"
 is "bash's jobs" "[1]+  Stopped                 sleep 30" "setsid bash -c 'set -m; sleep 30 & kill -STOP %1; until grep -q ^State:.T /proc/\$!/status; do :; done; jobs; kill -KILL %1' 2>/dev/null"
 is "dash" "dash 1" "dash -c 'echo dash \$((3 > 2))'"
