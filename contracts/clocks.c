@@ -152,7 +152,7 @@ CONTRACT(clock_getres_tells_a_nanosecond_or_a_tick) {
 }
 
 static void *spend_some(void *unused) {
-    spend(30 * MS);
+    spend(120 * MS);
     return unused;
 }
 
@@ -171,9 +171,14 @@ CONTRACT(clock_of_a_process_counts_all_its_threads) {
 }
 
 CONTRACT(clock_of_cpu_time_stands_still_in_sleep) {
-    int64_t before = now(CLOCK_PROCESS_CPUTIME_ID);
-    usleep(100000);
-    HOLDS(now(CLOCK_PROCESS_CPUTIME_ID) - before < 50 * MS);
+    int64_t before, spent = SECOND;
+    /* On a machine that is virtual some time that it did not have may be counted too. */
+    for (int round = 0; round < 5 && spent >= 50 * MS; round++) {
+        before = now(CLOCK_PROCESS_CPUTIME_ID);
+        usleep(100000);
+        spent = now(CLOCK_PROCESS_CPUTIME_ID) - before;
+    }
+    HOLDS(spent < 50 * MS);
 }
 
 CONTRACT(clock_of_another_process_is_read_by_its_number) {
@@ -212,12 +217,14 @@ CONTRACT(sleep_refuses_what_is_no_time) {
 
 CONTRACT(sleep_until_a_time_is_not_restarted_from_the_beginning) {
     handle(SIGALRM);
-    struct itimerval soon = {.it_value = {0, 20000}};
-    struct timespec until = timespec_of(now(CLOCK_MONOTONIC) + 60 * MS), left = {7, 7};
+    /* The first may come before there is a sleep. */
+    struct itimerval soon = {.it_value = {0, 20000}, .it_interval = {0, 20000}}, none = {0};
+    struct timespec until = timespec_of(now(CLOCK_MONOTONIC) + 300 * MS), left = {7, 7};
     DO(setitimer(ITIMER_REAL, &soon, NULL));
     HOLDS(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, &left) == EINTR);
     /* Who sleeps until a time is not told what is left. */
     HOLDS(left.tv_sec == 7 && left.tv_nsec == 7);
+    DO(setitimer(ITIMER_REAL, &none, NULL));
     HOLDS(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == 0);
     HOLDS(now(CLOCK_MONOTONIC) >= nanoseconds(until));
 }
@@ -261,16 +268,16 @@ CONTRACT(itimer_is_kept_by_exec_and_not_by_fork) {
 
 CONTRACT(itimer_of_cpu_time_runs_while_the_process_does) {
     handle(SIGPROF);
-    struct itimerval set = {.it_value = {0, 20000}, .it_interval = {0, 20000}}, left;
+    struct itimerval set = {.it_value = {0, 100000}, .it_interval = {0, 20000}}, left;
     int64_t before = now(CLOCK_PROCESS_CPUTIME_ID);
     DO(setitimer(ITIMER_PROF, &set, NULL));
     DO(getitimer(ITIMER_PROF, &left));
     HOLDS(left.it_interval.tv_usec == 20000 && (left.it_value.tv_usec || left.it_value.tv_sec));
-    usleep(60000);
+    usleep(150000);
     HOLDS(calls == 0);
     while (calls < 2) {}
     // Linux counts by ticks.
-    HOLDS(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 32 * MS);
+    HOLDS(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 112 * MS);
     struct itimerval none = {0};
     DO(setitimer(ITIMER_PROF, &none, NULL));
 }
@@ -349,20 +356,20 @@ CONTRACT(timer_overruns_are_counted_and_told) {
 CONTRACT(timer_of_cpu_time_runs_out_when_it_is_used) {
     handle(SIGUSR1);
     timer_t timer = timer_of(CLOCK_PROCESS_CPUTIME_ID, SIGUSR1);
-    struct itimerspec set = setting(20 * MS, 0);
+    struct itimerspec set = setting(100 * MS, 0);
     int64_t before = now(CLOCK_PROCESS_CPUTIME_ID);
     DO(timer_settime(timer, 0, &set, NULL));
-    usleep(50000);
+    usleep(150000);
     HOLDS(calls == 0);
     while (calls < 1) {}
-    HOLDS(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 20 * MS && info.si_code == SI_TIMER);
+    HOLDS(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 100 * MS && info.si_code == SI_TIMER);
     DO(timer_delete(timer));
 }
 
 CONTRACT(timer_of_a_thread_s_cpu_time_is_the_thread_s) {
     handle(SIGUSR1);
     timer_t timer = timer_of(CLOCK_THREAD_CPUTIME_ID, SIGUSR1);
-    struct itimerspec set = setting(20 * MS, 0);
+    struct itimerspec set = setting(100 * MS, 0);
     DO(timer_settime(timer, 0, &set, NULL));
     pthread_t thread;
     pthread_create(&thread, NULL, spend_some, NULL);
@@ -416,10 +423,11 @@ CONTRACT(timerfd_wakes_who_polls) {
 
 CONTRACT(timerfd_that_is_disarmed_stays_silent) {
     int file = DO(timerfd_create(CLOCK_MONOTONIC, 0));
-    struct itimerspec set = setting(20 * MS, 0), none = setting(0, 0), before;
+    struct itimerspec set = setting(100LL * SECOND, 0), soon = setting(20 * MS, 0), none = setting(0, 0), before;
     DO(timerfd_settime(file, 0, &set, NULL));
-    DO(timerfd_settime(file, 0, &none, &before));
+    DO(timerfd_settime(file, 0, &soon, &before));
     HOLDS(nanoseconds(before.it_value) > 0);
+    DO(timerfd_settime(file, 0, &none, NULL));
     struct pollfd ready = {.fd = file, .events = POLLIN};
     HOLDS(poll(&ready, 1, 60) == 0);
 }

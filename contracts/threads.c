@@ -172,8 +172,10 @@ CONTRACT(futex_wait_ends_at_its_time) {
 
 static atomic_int waiting, woken, second;
 
+static atomic_int waiters[4];
+
 static void *wait_on_word(void *unused) {
-    waiting++;
+    waiters[waiting++] = syscall(SYS_gettid);
     futex(&word, FUTEX_WAIT, 0, NULL, NULL, 0);
     woken++;
     return unused;
@@ -182,8 +184,12 @@ static void *wait_on_word(void *unused) {
 CONTRACT(futex_requeue_moves_who_waits) {
     pthread_t threads[4];
     for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, wait_on_word, NULL);
-    while (waiting < 4) sched_yield();
-    usleep(50000);
+    for (int i = 0; i < 4; i++) {
+        while (waiters[i] == 0) sched_yield();
+        char status[64];
+        snprintf(status, sizeof status, "task/%d/status", waiters[i]);
+        awaits(getpid(), status, "State:", "S (");
+    }
     FAILS(EAGAIN, futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)10L, &second, 7));
     HOLDS(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)10L, &second, 0) == 4);
     while (woken == 0) sched_yield();

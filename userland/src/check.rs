@@ -151,6 +151,18 @@ pub fn await_sleep(proc: &str, child: Pid) {
     }
 }
 
+/// Waits until this holds, for half a minute at most; whether it does.
+pub fn until(mut holds: impl FnMut() -> bool) -> bool {
+    let begin = sys::now();
+    while !holds() {
+        if sys::now() - begin > 30_000_000_000 {
+            return false;
+        }
+        let _ = sys::sleep(1_000_000);
+    }
+    true
+}
+
 /// Makes a file with these bytes in it.
 pub fn make_file(path: &CStr, mode: u32, bytes: &[u8]) -> Result {
     let file = sys::openat(sys::AT_FDCWD, path, O_CREAT | O_TRUNC | O_WRONLY, mode)?;

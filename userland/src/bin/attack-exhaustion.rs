@@ -27,7 +27,7 @@ program!(main);
 /// Processes that take at the same time.
 const CROWD: usize = 6;
 /// The longest time, in nanoseconds, that the neighbour may have had to wait for its turn. A busy host counts too.
-const PAUSE_MAX: u64 = 2_000_000_000;
+const PAUSE_MAX: u64 = 5_000_000_000;
 const STREAM: u32 = 1;
 
 /// Takes until it is refused: how often it was not, and the refusal.

@@ -11,7 +11,7 @@ use linux_raw_sys::general::{
     CLONE_INTO_CGROUP, CLONE_NEWCGROUP, O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY, POLLPRI, WNOHANG,
 };
 use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
-use veridian_userland::check::{Checks, in_child, wait_for};
+use veridian_userland::check::{Checks, in_child, until, wait_for};
 use veridian_userland::groups::{
     self, KILLED, Path, burner, end, field, get, is, join, make, number, put, remove, usage,
 };
@@ -108,18 +108,6 @@ fn tree(checks: &mut Checks) {
     }
 }
 
-/// Waits until this holds, for ten seconds at most; whether it does.
-fn until(holds: impl Fn() -> bool) -> bool {
-    let begin = sys::now();
-    while !holds() {
-        if sys::now() - begin > 10_000 * MILLISECOND {
-            return false;
-        }
-        sys::sleep(MILLISECOND).expect("time passes");
-    }
-    true
-}
-
 fn freezer(checks: &mut Checks) {
     make("f").expect("a group");
     let burners = [burner("f"), burner("f")];
@@ -127,7 +115,7 @@ fn freezer(checks: &mut Checks) {
     let events = sys::open(c"/cg/f/cgroup.events", O_RDONLY).expect("events");
     sys::read(events, &mut [0; 64]).expect("read once");
     checks.equal("a group is frozen", put("f/cgroup.freeze", "1"), Ok(()));
-    let told = sys::poll(events, POLLPRI, Some(2000 * MILLISECOND));
+    let told = sys::poll(events, POLLPRI, Some(30_000 * MILLISECOND));
     checks.holds("who watches is told", told.is_ok_and(|ready| ready & POLLPRI != 0));
     sys::close(events).expect("open before");
     checks.holds("it comes to rest", until(|| is("f/cgroup.events", "populated 1\nfrozen 1")));

@@ -11,7 +11,7 @@ use linux_raw_sys::general::{
 };
 use veridian_containers::Signal;
 use veridian_containers::abi::{CreateFlags, Errno, WaitStatus};
-use veridian_userland::check::{Checks, await_sleep, enter_scratch, in_child, read_text, wait_for, write_text};
+use veridian_userland::check::{Checks, await_sleep, enter_scratch, in_child, read_text, until, wait_for, write_text};
 use veridian_userland::sys::{self, IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_PRIVATE, Region, SEM_UNDO, Start};
 use veridian_userland::{driver, program, text};
 
@@ -448,11 +448,7 @@ fn containers(checks: &mut Checks) {
     }
     let lost = || before.saturating_sub(free_bytes());
     // What ended a moment ago on another CPU gives its last frames back there.
-    for _ in 0..100 {
-        if lost() < SEGMENT as u64 || sys::sleep(10_000_000).is_err() {
-            break;
-        }
-    }
+    until(|| lost() < SEGMENT as u64);
     let lost = lost();
     checks.holds(format_args!("their memory is back: {lost} bytes are not"), lost < SEGMENT as u64);
     let set = driver::config("namespace=ipc\nsysctl=kernel.msgmax=50\n", &["/bin/ipc", "set"]);

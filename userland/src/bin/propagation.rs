@@ -12,7 +12,7 @@ use linux_raw_sys::general::{
     RENAME_EXCHANGE, SIGKILL,
 };
 use veridian_containers::abi::{CreateFlags, DeleteFlags, Errno, WaitStatus};
-use veridian_userland::check::{Checks, enter_scratch, make_file, wait_for};
+use veridian_userland::check::{Checks, enter_scratch, make_file, until, wait_for};
 use veridian_userland::sys::{self, AT_FDCWD, Fd, Pid, Start};
 use veridian_userland::{driver, program};
 
@@ -40,15 +40,7 @@ fn main(start: &Start) -> i32 {
 
 /// In a container: waits until the mounts that spread to it are there, and looks for those that must not.
 fn inside() -> i32 {
-    const TRIES: u32 = 3000;
-    let mut arrived = false;
-    for _ in 0..TRIES {
-        arrived = exists(c"/slave/d/mark") && exists(c"/shared/d/mark") && exists(c"/sys/mark");
-        if arrived {
-            break;
-        }
-        let _ = sys::sleep(1_000_000);
-    }
+    let arrived = until(|| exists(c"/slave/d/mark") && exists(c"/shared/d/mark") && exists(c"/sys/mark"));
     i32::from(!arrived) + 2 * i32::from(exists(c"/plain/d/mark")) + 4 * i32::from(exists(c"/private/d/mark"))
 }
 

@@ -13,7 +13,7 @@ use linux_raw_sys::general as linux;
 use linux_raw_sys::general::{
     MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, RLIMIT_AS, RLIMIT_NOFILE, SIGKILL, WNOHANG,
 };
-use veridian_userland::check::{Checks, enter_scratch, read_text};
+use veridian_userland::check::{Checks, enter_scratch, read_text, until};
 use veridian_userland::sys::{self, PAGE, Region, Start};
 use veridian_userland::world::world;
 use veridian_userland::{println, program};
@@ -229,18 +229,12 @@ fn main(start: &Start) -> i32 {
         format_args!("{made} random calls from seed {seed} are survived by who makes others make them"),
         failed == 0,
     );
-    let (free, left) = world();
-    checks.equal("they leave no process behind", left, processes);
     let slack = if made < TELL_EVERY { HEAP_SLACK } else { HEAP_SLACK_OF_MILLIONS };
-    let mut kept = heap_bytes().saturating_sub(before);
+    let kept = || heap_bytes().saturating_sub(before);
     // Another CPU may not be done with the last of them; what leaks stays.
-    for _ in 0..LAST_LOOKS {
-        if kept <= slack {
-            break;
-        }
-        let _ = sys::sleep(1_000_000);
-        kept = heap_bytes().saturating_sub(before);
-    }
+    until(|| world().1 == processes && kept() <= slack);
+    let ((free, left), kept) = (world(), kept());
+    checks.equal("they leave no process behind", left, processes);
     checks.holds(format_args!("the kernel's heap keeps nothing of them ({kept} bytes)"), kept <= slack);
     let lost = free_before.saturating_sub(free);
     checks.holds(format_args!("they leave no frame behind ({lost} bytes, the heap's own growth)"), lost <= HEAP_GROWTH);
@@ -249,8 +243,6 @@ fn main(start: &Start) -> i32 {
 
 /// Calls between two lines that tell how many have been made.
 const TELL_EVERY: u64 = 1_000_000;
-/// Looks at the heap, a millisecond apart, until it has given all back.
-const LAST_LOOKS: u32 = 1000;
 /// Rounds before the machine is looked at.
 const WARM_UP: u64 = 20;
 /// What the heap may have in use more than before, and after millions of calls, when a table that doubles takes 10 KiB.

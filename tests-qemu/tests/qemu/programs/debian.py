@@ -306,11 +306,13 @@ def sqlite_on_a_tmpfs():
 @check([signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD])
 def signals_run_handlers():
     got = []
-    before = {number: signal.signal(number, lambda number, _: got.append(signal.Signals(number)))
+    before = {number: signal.signal(number, lambda number, _: number in got or got.append(signal.Signals(number)))
               for number in (signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD)}
     signal.raise_signal(signal.SIGUSR1)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    # Again and again: the first may come before the pause.
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
     signal.pause()
+    signal.setitimer(signal.ITIMER_REAL, 0)
     child = os.fork()
     if child == 0:
         os._exit(0)
@@ -324,14 +326,16 @@ def signals_run_handlers():
 
 @check(("KeyboardInterrupt", {signal.SIGTERM}, "timed out: None"))
 def signals_interrupt_and_wait():
-    threading.Timer(0.1, signal.raise_signal, (signal.SIGINT,)).start()
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     try:
-        time.sleep(20)
+        timer.start()
+        time.sleep(100)
         what = "slept"
     except KeyboardInterrupt:
         what = "KeyboardInterrupt"
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    os.kill(os.getpid(), signal.SIGTERM)
+    # For this thread: one that is about to end could get what is for all.
+    signal.raise_signal(signal.SIGTERM)
     pending = signal.sigpending()
     signal.sigwait({signal.SIGTERM})
     late = signal.sigtimedwait({signal.SIGTERM}, 0.05)
