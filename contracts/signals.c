@@ -284,8 +284,23 @@ CONTRACT(signal_sigchld_tells_how_the_child_ended) {
 
 CONTRACT(signal_ignored_sigchld_leaves_no_zombie) {
     signal(SIGCHLD, SIG_IGN);
-    pid_t child = START(_exit(7));
-    FAILS(ECHILD, waitpid(child, NULL, 0));
+    for (int round = 0; round < 200; round++) {
+        pid_t child = START(_exit(7));
+        FAILS(ECHILD, waitpid(child, NULL, 0));
+    }
+}
+
+CONTRACT(signal_sigchld_and_the_child_s_end_are_seen_together) {
+    sigset_t set = set_of(SIGCHLD), pending;
+    DO(sigprocmask(SIG_BLOCK, &set, NULL));
+    for (int round = 0; round < 200; round++) {
+        pid_t child = START(_exit(7));
+        HOLDS(sigwaitinfo(&set, NULL) == SIGCHLD && waitpid(child, NULL, WNOHANG) == child);
+        child = START(_exit(7));
+        while (waitpid(child, NULL, WNOHANG) != child) sched_yield();
+        DO(sigpending(&pending));
+        HOLDS(sigismember(&pending, SIGCHLD) && sigwaitinfo(&set, NULL) == SIGCHLD);
+    }
 }
 
 CONTRACT(signal_nocldwait_leaves_no_zombie) {

@@ -72,8 +72,9 @@ async fn end_process(thread: &Arc<Thread>, status: WaitStatus) {
     if let Some(observer) = thread.process().take_observer() {
         observer(status);
     }
-    if let Some(parent) = parent {
-        tell_parent(&parent, thread, status);
+    match parent {
+        Some(parent) => tell_parent(&parent, thread, status),
+        None => thread.show_end(),
     }
 }
 
@@ -87,7 +88,7 @@ async fn end_namespace(init: &Arc<Thread>) {
         }
     }
     for child in init.children() {
-        if child.status().is_some() {
+        if child.fresh_status().is_some() {
             init.disown(&child);
         }
     }
@@ -151,13 +152,13 @@ fn give_children_away(thread: &Arc<Thread>) {
         match &adopter {
             Some(adopter) => {
                 adopter.adopt(orphan.clone());
-                if let Some(status) = orphan.status() {
+                if let Some(status) = orphan.fresh_status() {
                     tell_parent(adopter, orphan, status);
                 }
             }
             None => {
                 orphan.forget_parent();
-                if orphan.status().is_some() {
+                if orphan.fresh_status().is_some() {
                     orphan.depart();
                 }
             }
@@ -185,6 +186,7 @@ fn tell_parent(parent: &Arc<Thread>, child: &Arc<Thread>, status: WaitStatus) {
     if parent.has_ended() {
         // An ending parent waits for nobody. (One that ends just now looks for ended children afterwards.)
         parent.disown(child);
+        child.show_end();
         return;
     }
     if let Some(signal) = Signal::new(child.exit_signal()) {
@@ -196,6 +198,7 @@ fn tell_parent(parent: &Arc<Thread>, child: &Arc<Thread>, status: WaitStatus) {
         }
         notify(parent, child, signal, Event::Ended(status));
     }
+    child.show_end();
     free_zombie(child);
     parent.child_event().wake_all();
 }

@@ -82,6 +82,8 @@ struct Family {
     children_peak_resident_bytes: usize,
     /// Set when the process has ended.
     status: Option<WaitStatus>,
+    /// Its parent has been told: from now on it can be waited for.
+    told: bool,
     /// A stop (or, as SIGCONT, a continuation) that the parent has not been told of.
     report: Option<Event>,
 }
@@ -373,13 +375,30 @@ impl Thread {
         &self.process().ended
     }
 
-    /// How its process ended, once it has.
+    /// How its process ended, once it has and its parent has been told.
     pub fn status(&self) -> Option<WaitStatus> {
+        let family = self.process().family.lock();
+        family.status.filter(|_| family.told)
+    }
+
+    /// How its process ended, though its parent may not have been told yet: whoever becomes its parent now tells it too.
+    pub(super) fn fresh_status(&self) -> Option<WaitStatus> {
         self.process().family.lock().status
+    }
+
+    /// Whether another CPU is about to tell its parent that it has ended.
+    pub(super) fn is_telling_its_end(&self) -> bool {
+        let family = self.process().family.lock();
+        family.status.is_some() && !family.told
     }
 
     pub(super) fn set_status(&self, status: WaitStatus) {
         self.process().family.lock().status = Some(status);
+    }
+
+    /// Shows everybody that its process has ended: its parent has had the signal, and has disowned what it does not want.
+    pub(super) fn show_end(&self) {
+        self.process().family.lock().told = true;
         self.process().ended.wake_all();
     }
 

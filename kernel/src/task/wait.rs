@@ -6,6 +6,7 @@ use veridian_containers::{
     Signal,
     abi::{Errno, WaitStatus},
 };
+use veridian_hal::cpu;
 
 /// Which children.
 #[derive(Clone, Debug)]
@@ -97,6 +98,10 @@ fn look(parent: &Thread, which: &WaitFor, options: WaitOptions) -> Result<Option
 }
 
 fn event_of(child: &Thread, options: WaitOptions) -> Option<Event> {
+    // The parent has the signal before it can wait for the child, and can wait for it when it has the signal.
+    while child.is_telling_its_end() {
+        cpu::relax();
+    }
     let event = child.status().map(Event::Ended).or_else(|| child.report())?;
     let asked_for = match event {
         Event::Ended(_) => WaitOptions::EXITED,

@@ -23,7 +23,7 @@ const NS_PER_TICK: u64 = 1_000_000_000 / TICKS_PER_S;
 
 /// What a process does, as one letter and in words.
 fn state(thread: &Thread) -> (char, &'static str) {
-    if thread.has_ended() {
+    if thread.status().is_some() {
         ('Z', "zombie")
     } else if thread.signals().is_stopped() {
         ('T', "stopped")
