@@ -116,6 +116,51 @@ static void *end_last(void *unused) {
     return unused;
 }
 
+static volatile pid_t taker;
+
+static void note_taker(int signal) {
+    taker = syscall(SYS_gettid);
+    (void)signal;
+}
+
+static void *signal_the_process(void *unused) {
+    for (int round = 0; round < 100; round++) {
+        /* In the handler it blocks the signal. */
+        awaits(getpid(), "status", "State:", "S (");
+        taker = 0;
+        DO(kill(getpid(), SIGUSR1));
+        while (taker == 0) sched_yield();
+        HOLDS(taker == getpid());
+    }
+    /* Now the first thread is deaf. */
+    DO(kill(getpid(), SIGUSR2));
+    awaits(getpid(), "status", "SigBlk:", "0000000000000a00");
+    taker = 0;
+    DO(kill(getpid(), SIGUSR1));
+    HOLDS(taker == syscall(SYS_gettid));
+    DO(kill(getpid(), SIGUSR1));
+    DO(kill(getpid(), SIGTERM));
+    return unused;
+}
+
+static void block_both(int signal) {
+    (void)signal;
+    for (;;) pause();
+}
+
+CONTRACT(thread_the_first_gets_the_process_s_signals_unless_it_blocks_them) {
+    struct sigaction noting = {.sa_handler = note_taker}, blocking = {.sa_handler = block_both};
+    sigaddset(&blocking.sa_mask, SIGUSR1);
+    DO(sigaction(SIGUSR1, &noting, NULL));
+    DO(sigaction(SIGUSR2, &blocking, NULL));
+    int status = IN_CHILD({
+        pthread_t thread;
+        pthread_create(&thread, NULL, signal_the_process, NULL);
+        for (;;) pause();
+    });
+    HOLDS(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
 CONTRACT(thread_process_outlives_its_first_thread) {
     int status = IN_CHILD({
         pthread_t thread;

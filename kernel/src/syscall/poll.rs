@@ -56,7 +56,7 @@ impl<'a> Restore<'a> {
             return Err(Errno::EINVAL);
         }
         let mask = SignalSet(thread.space().read::<u64>(at)?).without(SignalSet::UNSTOPPABLE);
-        Ok(Some(Self { thread, mask: thread.signals().set_blocked(mask), done: false }))
+        Ok(Some(Self { thread, mask: thread.set_blocked(mask), done: false }))
     }
 
     /// Awaits `call` under the mask of `restore`, if there is one.
@@ -72,7 +72,7 @@ impl<'a> Restore<'a> {
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
         if self.done {
-            self.thread.signals().set_blocked(self.mask);
+            self.thread.set_blocked(self.mask);
         } else {
             self.thread.signals().defer_mask(self.mask);
         }

@@ -247,7 +247,7 @@ pub fn rt_sigprocmask(
             SIG_SETMASK => set,
             _ => return Err(Errno::EINVAL),
         };
-        thread.signals().set_blocked(SignalSet(after));
+        thread.set_blocked(SignalSet(after));
     }
     if old != UserAddr(0) {
         thread.space().write(old, &before.0)?;

@@ -2,7 +2,7 @@
 //! parent is told.
 
 use super::{
-    Disposition, SignalFlags, Signals, Thread, futex, group_is_orphaned,
+    Disposition, SignalFlags, SignalSet, Signals, Thread, futex, group_is_orphaned,
     run::kill,
     send, send_to_group, timers,
     wait::{Event, notify},
@@ -23,6 +23,7 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) -> Option<UserContex
     // Others are to look at its signals from now on.
     thread.signals().retire(true);
     if thread.process().thread_count() > 1 {
+        thread.process().attend_all();
         futex::clean_up(thread);
     }
     if let Some(context) = thread.process().outlive().await {
@@ -35,6 +36,10 @@ pub async fn exit(thread: &Arc<Thread>, status: WaitStatus) -> Option<UserContex
 }
 
 fn end_thread(thread: &Arc<Thread>) {
+    thread.signals().retire(true);
+    if thread.signals().pending_apart()[1] != SignalSet(0) {
+        thread.process().attend_all();
+    }
     futex::clean_up(thread);
     mem::leave_address_space();
     thread.shed_body();

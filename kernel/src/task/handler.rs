@@ -77,7 +77,7 @@ pub(super) fn call(
         signals.set_alternate_stack(AlternateStack::default());
     }
     let own = if action.flags.contains(SignalFlags::NO_DEFER) { SignalSet(0) } else { SignalSet::of(&[signal]) };
-    signals.set_blocked(blocked.with(action.mask).with(own));
+    thread.set_blocked(blocked.with(action.mask).with(own));
     Ok(())
 }
 
@@ -90,7 +90,7 @@ fn signal_return(space: &AddressSpace) -> Option<UserAddr> {
 pub fn return_from_handler(thread: &Thread, context: &mut UserContext) -> Result<(), Errno> {
     let space = thread.space();
     let (mask, stack) = context.pop_handler(|at, bytes| space.read_bytes(at, bytes))?;
-    thread.signals().set_blocked(SignalSet(mask));
+    thread.set_blocked(SignalSet(mask));
     // As on Linux: a stack that cannot be is not set.
     if let Ok(stack) = AlternateStack::from_described(stack) {
         thread.signals().set_alternate_stack(stack);

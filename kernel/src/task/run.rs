@@ -348,7 +348,7 @@ async fn obey_signals(thread: &Arc<Thread>, context: &mut UserContext, interrupt
         context.restart_syscall();
     }
     if let Some(mask) = signals.take_deferred_mask() {
-        signals.set_blocked(mask);
+        thread.set_blocked(mask);
     }
     None
 }
@@ -370,7 +370,7 @@ pub fn force(thread: &Arc<Thread>, signal: Signal, info: SignalInfo) {
     let deaf = mask.contains(signal) || signals.is_ignored(signal);
     if deaf {
         signals.set_action(signal, SignalAction::default());
-        signals.set_blocked(mask.without(SignalSet::of(&[signal])));
+        thread.set_blocked(mask.without(SignalSet::of(&[signal])));
     }
     if !signals.caught().contains(signal) {
         signals.unprotect();

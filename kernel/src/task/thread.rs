@@ -1,7 +1,7 @@
 //! A thread: what it owns, and what it shares with the others of its process.
 
 use super::{
-    Guard, Signals, Usage,
+    Guard, SignalSet, Signals, Usage,
     body::Body,
     process::{NewProcess, Process},
 };
@@ -370,7 +370,7 @@ impl Thread {
         self.confinement.set_user(&other.credentials());
         self.confinement.set_seccomp(other.confinement.seccomp());
         self.set_namespaces(other.namespaces());
-        self.signals.set_blocked(other.signals.blocked());
+        self.set_blocked(other.signals.blocked());
         *self.name.lock() = other.name();
     }
 
@@ -486,6 +486,16 @@ impl Thread {
     /// The next call is another one.
     pub(super) fn end_call(&self) {
         self.call_began_ns.store(0, Ordering::Relaxed);
+    }
+
+    /// Sets the signal mask, without SIGKILL and SIGSTOP; gives the old one. What waits for any thread of the process and
+    /// is blocked here now is seen to by the others.
+    pub fn set_blocked(&self, mask: SignalSet) -> SignalSet {
+        let (before, left) = self.signals.set_blocked(mask);
+        if left {
+            self.process.attend_all();
+        }
+        before
     }
 
     /// Makes the thread look at its signals: out of a wait, or out of user mode.

@@ -17,7 +17,7 @@ pub use send::{
 
 use crate::sched::WaitQueue;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use pending::{Account, Pending};
 use veridian_containers::{Signal, abi::Errno};
 use veridian_hal::{UserAddr, sync::SpinLock};
@@ -108,6 +108,9 @@ impl AlternateStack {
 struct Shared {
     actions: Arc<Actions>,
     pending: Pending,
+    /// Those of `pending` that the first thread leaves to the others: what is for all is for it if it does not block it, as
+    /// programs expect whose first thread waits for signals (Linux's choice).
+    left_to_others: AtomicU64,
     stopped: AtomicBool,
     /// SIGKILL has come.
     killed: AtomicBool,
@@ -123,6 +126,8 @@ struct Shared {
 #[derive(Debug, Default)]
 pub struct Signals {
     shared: Arc<Shared>,
+    /// It is not the process's first thread.
+    follows: bool,
     pending: Pending,
     blocked: AtomicU64,
     /// What is to be blocked again when a handler has run, or none had to (sigsuspend(2), ppoll(2)).
@@ -153,9 +158,10 @@ impl Signals {
 
     fn with(shared: Shared, parent: &Self) -> Self {
         let alternate_stack = *parent.alternate_stack.lock();
+        let blocked = parent.blocked().0;
         Self {
-            shared: Arc::new(shared),
-            blocked: AtomicU64::new(parent.blocked.load(Ordering::Relaxed)),
+            shared: Arc::new(Shared { left_to_others: AtomicU64::new(blocked), ..shared }),
+            blocked: AtomicU64::new(blocked),
             alternate_stack: SpinLock::new(alternate_stack),
             ..Self::default()
         }
@@ -165,6 +171,7 @@ impl Signals {
     pub fn of_sibling(&self) -> Self {
         Self {
             shared: self.shared.clone(),
+            follows: true,
             blocked: AtomicU64::new(self.blocked.load(Ordering::Relaxed)),
             ..Self::default()
         }
@@ -185,9 +192,22 @@ impl Signals {
         SignalSet(self.blocked.load(Ordering::Acquire))
     }
 
-    /// Sets the mask; SIGKILL and SIGSTOP stay out of it. Gives back the old one.
-    pub fn set_blocked(&self, mask: SignalSet) -> SignalSet {
-        SignalSet(self.blocked.swap(mask.without(SignalSet::UNSTOPPABLE).0, Ordering::AcqRel))
+    /// Sets the mask; SIGKILL and SIGSTOP stay out of it. Gives back the old one, and whether it leaves to others what waits
+    /// for any thread of the process.
+    pub(super) fn set_blocked(&self, mask: SignalSet) -> (SignalSet, bool) {
+        let before = self.blocked.swap(mask.without(SignalSet::UNSTOPPABLE).0, Ordering::AcqRel);
+        self.leave();
+        // With the sender's: one of the two sees what the other has done.
+        fence(Ordering::SeqCst);
+        let left = self.shared.pending.set().0 & self.blocked().0 & !before;
+        (SignalSet(before), left != 0)
+    }
+
+    fn leave(&self) {
+        if !self.follows {
+            let left = if self.is_retired() { u64::MAX } else { self.blocked().0 };
+            self.shared.left_to_others.store(left, Ordering::Release);
+        }
     }
 
     /// Has `mask` blocked again after the next handler, or on the way to user mode when none has to run.
@@ -286,6 +306,8 @@ impl Signals {
     /// Leaves the process's signals to others, or takes part again.
     pub(super) fn retire(&self, retired: bool) {
         self.retired.store(retired, Ordering::Release);
+        self.leave();
+        fence(Ordering::SeqCst);
     }
 
     /// The others have ended: new threads live.
@@ -335,7 +357,13 @@ impl Signals {
     }
 
     fn actionable(&self) -> u64 {
-        self.pending().without(self.blocked()).0
+        let any = self.pending().without(self.blocked()).0;
+        if any == 0 || !self.follows { any } else { any & (self.pending.set().0 | self.of_all()) }
+    }
+
+    /// Which of those that are for all this thread may take.
+    fn of_all(&self) -> u64 {
+        if self.follows { self.shared.left_to_others.load(Ordering::Acquire) } else { u64::MAX }
     }
 
     /// Takes a pending signal of `wanted`, blocked or not (sigtimedwait(2), signalfd(2)).
@@ -354,7 +382,7 @@ impl Signals {
             let open = SignalSet(!self.blocked().0);
             let own_faults = SignalSet(open.0 & SYNCHRONOUS.0);
             let taken = self.pending.take_of(own_faults).or_else(|| self.pending.take_of(open));
-            let (signal, info) = taken.or_else(|| self.shared.pending.take_of(open))?;
+            let (signal, info) = taken.or_else(|| self.shared.pending.take_of(SignalSet(open.0 & self.of_all())))?;
             let action = self.actions().take(signal);
             match action.disposition() {
                 Disposition::Handler(_) => return Some(Action::Handle(signal, info, action)),

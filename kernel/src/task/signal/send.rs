@@ -6,6 +6,7 @@ use crate::{
     task::{Thread, run},
 };
 use alloc::sync::Arc;
+use core::sync::atomic::{Ordering, fence};
 use linux_raw_sys::general::RLIMIT_SIGPENDING;
 use veridian_containers::{Signal, abi::Errno};
 
@@ -35,16 +36,17 @@ pub fn queue(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) ->
     let account = Account { user, limit, memory: &|| to.memory() };
     let raised = to.signals().raise(signal, info, alone, &account)?;
     to.signals().raised().wake_all();
+    // With that of a thread that changes its mask: one of the two sees what the other has done.
+    fence(Ordering::SeqCst);
     let open = |thread: &Arc<Thread>| !thread.signals().blocked().contains(signal) && !thread.signals().is_retired();
     match raised {
         Raised::ForAll => process.attend_all(),
-        Raised::Pending if alone || open(to) => to.attend(),
-        Raised::Pending => {
+        Raised::Pending if alone => to.attend(),
+        Raised::Pending => match process.leader().filter(|leader| open(leader)) {
+            Some(leader) => leader.attend(),
             // Somebody whom it does not disturb less than all others.
-            if let Some(thread) = process.threads().iter().find(|thread| open(thread)) {
-                thread.attend();
-            }
-        }
+            None => drop(process.threads().iter().find(|thread| open(thread)).map(Thread::attend)),
+        },
     }
     if signal == Signal::SIGKILL {
         // What is held runs as far as its signals.
