@@ -114,9 +114,10 @@ fn screen(guest: &Guest) {
     let steps = [
         ("# ", "stty rows 12 cols 60; stty size\r"),
         ("\n12 60\r\n", "vi /tmp/text\r"),
-        ("\x1b[12;1H\x1b[K- /tmp/text 1/1", "ione\rtwo"),
-        ("\x1b[2;1Htwo", "\x1b"),
-        ("- /tmp/text [Modified] 2/2", ":s/two/three/\r"),
+        ("\x1b[12;1H\x1b[K- /tmp/text 1/1", "ione\rtwX"),
+        // The last one: before it the keys may be shown one by one.
+        ("X", "\x1b"),
+        ("- /tmp/text [Modified] 2/2", ":s/twX/three/\r"),
         ("\x1b[2;2Hhree", ":wq\r"),
         ("# ", "cat /tmp/text\r"),
         ("\none\r\nthree\r\n", "top\r"),
