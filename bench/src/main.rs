@@ -16,7 +16,7 @@ use std::{fs, io, path::Path, process::ExitCode};
 use veridian_tests_qemu::{Arch, Images};
 use work::Bench;
 
-const USAGE: &str = "veridian-bench [--counted | --wall | --small | --ours | --check | --quick | --profile WORK] \
+const USAGE: &str = "veridian-bench [--counted | --wall | --small | --crowd | --ours | --check | --quick | --profile WORK] \
                      [--arch x86_64|aarch64|riscv64]; or veridian-bench --chart";
 
 /// What is asked for.
@@ -25,6 +25,8 @@ enum Task {
     Compare { counted: bool, wall: bool },
     /// What the small Linux takes, written beside what was measured of the others.
     Small,
+    /// What a container costs Linux when there are as many as here at most, written beside what was measured.
+    Crowd,
     /// The figures of record, here alone, written beside those of Linux that were.
     Ours,
     /// The figures of record, here alone, compared with the results that were written.
@@ -58,6 +60,7 @@ fn options() -> io::Result<(Task, Arch)> {
             Long("counted") => task = Task::Compare { counted: true, wall: false },
             Long("wall") => task = Task::Compare { counted: false, wall: true },
             Long("small") => task = Task::Small,
+            Long("crowd") => task = Task::Crowd,
             Long("ours") => task = Task::Ours,
             Long("check") => task = Task::Check,
             Long("quick") => task = Task::Quick,
@@ -118,6 +121,13 @@ fn run(task: Task, arch: Arch) -> io::Result<bool> {
         Task::Small => {
             results = Results::read(&file)?;
             Bench::of(arch)?.small_linux(&mut results)?;
+            results.write(&file)?;
+            print!("{}", table::text(arch, &results));
+            show(&directory)?;
+        }
+        Task::Crowd => {
+            results = Results::read(&file)?;
+            Bench::of(arch)?.crowd_on_linux(&mut results)?;
             results.write(&file)?;
             print!("{}", table::text(arch, &results));
             show(&directory)?;

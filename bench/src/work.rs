@@ -19,6 +19,8 @@ const SINCE_RESET: &str = r#""/bin/floor", "since-reset""#;
 /// How many containers are there besides, here and on Linux.
 const ALIVE: [u32; 4] = [10, 100, 1_000, 10_000];
 const ALIVE_ON_LINUX: [u32; 3] = [10, 100, 1_000];
+/// As many as here at most: each takes Linux longer than the one before.
+const CROWD: u32 = 10_000;
 /// How many containers tell what one takes of memory.
 const IDLE: u32 = 100;
 /// Sizes of memory, in MiB, of which the least that suffices is found.
@@ -120,13 +122,26 @@ impl Bench {
         }
         if measure == Measure::Instructions {
             for alive in ALIVE_ON_LINUX {
-                let vm = self.on_linux(measure, &format!("floor hand 50 {alive}"), false)?.memory("1G");
-                let run = self.boot(&format!("container cycle with {alive} alive, floor"), vm)?;
-                results.put(&format!("cycle, {alive} alive"), measure, "floor", number(&run, "floor: hand cycle ")?);
+                self.cycle_on_linux(alive, "1G", TIME_LIMIT, results)?;
             }
         }
         let run = self.boot(&step("micro-benchmarks, Linux", measure), self.on_linux(measure, "micro", false)?)?;
         micro(&run, |name, value| results.put(name, measure, "linux", value))
+    }
+
+    /// What a container costs Linux beside [`CROWD`] others.
+    pub fn crowd_on_linux(&self, results: &mut Results) -> io::Result<()> {
+        self.cycle_on_linux(CROWD, "6G", 4 * TIME_LIMIT, results)
+    }
+
+    /// What a container costs Linux beside so many others.
+    fn cycle_on_linux(&self, alive: u32, memory: &str, limit: Duration, results: &mut Results) -> io::Result<()> {
+        let measure = Measure::Instructions;
+        eprintln!("bench: {}: container cycle with {alive} alive, floor", self.arch);
+        let vm = self.on_linux(measure, &format!("floor hand 50 {alive}"), false)?;
+        let run = vm.memory(memory).time_limit(Some(limit)).run()?;
+        results.put(&format!("cycle, {alive} alive"), measure, "floor", number(&run, "floor: hand cycle ")?);
+        Ok(())
     }
 
     /// How long a Linux takes from reset to its first program.
