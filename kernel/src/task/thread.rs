@@ -490,12 +490,18 @@ impl Thread {
 
     /// Sets the signal mask, without SIGKILL and SIGSTOP; gives the old one. What waits for any thread of the process and
     /// is blocked here now is seen to by the others.
+    #[inline]
     pub fn set_blocked(&self, mask: SignalSet) -> SignalSet {
         let (before, left) = self.signals.set_blocked(mask);
         if left {
-            self.process.attend_all();
+            self.leave_signals();
         }
         before
+    }
+
+    #[cold]
+    fn leave_signals(&self) {
+        self.process.attend_all();
     }
 
     /// Makes the thread look at its signals: out of a wait, or out of user mode.

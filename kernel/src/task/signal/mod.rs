@@ -194,6 +194,7 @@ impl Signals {
 
     /// Sets the mask; SIGKILL and SIGSTOP stay out of it. Gives back the old one, and whether it leaves to others what waits
     /// for any thread of the process.
+    #[inline]
     pub(super) fn set_blocked(&self, mask: SignalSet) -> (SignalSet, bool) {
         let before = self.blocked.swap(mask.without(SignalSet::UNSTOPPABLE).0, Ordering::AcqRel);
         self.leave();

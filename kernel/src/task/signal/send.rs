@@ -41,7 +41,7 @@ pub fn queue(to: &Arc<Thread>, signal: Signal, info: SignalInfo, alone: bool) ->
     let open = |thread: &Arc<Thread>| !thread.signals().blocked().contains(signal) && !thread.signals().is_retired();
     match raised {
         Raised::ForAll => process.attend_all(),
-        Raised::Pending if alone => to.attend(),
+        Raised::Pending if alone || to.is_leader() && open(to) => to.attend(),
         Raised::Pending => match process.leader().filter(|leader| open(leader)) {
             Some(leader) => leader.attend(),
             // Somebody whom it does not disturb less than all others.
